@@ -1,0 +1,1 @@
+"""cones: train embeddings that separate."""
