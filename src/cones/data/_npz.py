@@ -67,10 +67,14 @@ def read_npz(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
 
 def _arrays(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        if "pickle" in str(error).lower() and zipfile.is_zipfile(path):
+        with path.open("rb") as file:  # opened here, so that it is closed even where np.load fails
+            if not zipfile.is_zipfile(file):
+                raise ValueError("it is no whole zip file")
+            file.seek(0)
+            arrays = np.load(file, allow_pickle=False)
+            return {key: arrays[key] for key in arrays.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error):
             raise DataError(
                 f"{path} holds pickled Python objects, which are not read because they could run any code; "
                 "save plain arrays of numbers or strings"
