@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cones.data._labels import encode
@@ -27,6 +27,7 @@ def test_names_are_sorted_and_gaps_closed(
     assert encoded.dtype == torch.int64
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1))
 def test_each_code_leads_back_to_its_label(labels: list[int]) -> None:
     names, codes = encode(np.array(labels))

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cones.data import DataError, Dataset
@@ -29,6 +29,7 @@ def identities(data: Dataset) -> list[float]:
     return data.inputs.flatten().tolist()
 
 
+@settings(deadline=None)
 @given(datasets(1), fractions, seeds)
 def test_a_sample_split_is_a_stratified_partition(data: Dataset, fraction: float, seed: int) -> None:
     splits = by_sample(data, fraction, seed)
@@ -48,6 +49,7 @@ def test_a_sample_split_is_a_stratified_partition(data: Dataset, fraction: float
             assert tested == min(max(int(size * fraction + 0.5), 1), size - 1)
 
 
+@settings(deadline=None)
 @given(datasets(4), fractions, seeds)
 def test_an_identity_split_is_a_partition_of_the_classes(data: Dataset, fraction: float, seed: int) -> None:
     splits = by_identity(data, fraction, seed)

@@ -3,6 +3,7 @@
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ def read_members(archive: Path, wanted: Collection[str]) -> dict[str, bytes]:
     try:
         for name, size, file in _members(archive, wanted):
             found[name] = _read(file, size, f"unpacks {Path(name).name}")
-    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
         raise DataError(f"{archive.name} cannot be unpacked: {error}") from error
     missing = sorted(set(wanted) - set(found))
     if missing:
@@ -57,7 +58,8 @@ def _tar(archive: Path) -> Iterator[tarfile.TarFile]:
         with tarfile.open(archive, "r:gz") as tar:
             yield tar
         return
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as unpacker:
+    command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as unpacker:
         assert unpacker.stdout is not None  # it was asked for
         with tarfile.open(fileobj=unpacker.stdout, mode="r|") as tar:
             yield tar
