@@ -43,13 +43,6 @@ def read_pictures(name: str, paths: Sequence[Path], image_size: int | None) -> T
         DataError: if a file cannot be read as an image, or the sizes differ and `image_size` is None.
     """
     arrays = _read_all(name, paths, image_size)
-    for path, array in zip(paths, arrays, strict=True):
-        if array.shape[:2] != arrays[0].shape[:2]:
-            raise DataError(
-                f"image_size is None, but the images of {name} differ in size: {paths[0]} is "
-                f"{_size(arrays[0])} and {path} is {_size(array)} pixels; "
-                "pass image_size=S to stretch all to S x S"
-            )
     if all(array.ndim == 2 for array in arrays):
         return torch.from_numpy(np.stack(arrays)).unsqueeze(1)
     colour = [array if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2) for array in arrays]
@@ -68,15 +61,21 @@ def resized(images: Tensor, image_size: int) -> Tensor:
 
 
 def _read_all(name: str, paths: Sequence[Path], image_size: int | None) -> list[npt.NDArray[np.uint8]]:
-    arrays = []
+    arrays: list[npt.NDArray[np.uint8]] = []
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     try:
         with bar(f"reads {name}", len(paths), in_bytes=False) as done:
-            for array in pool.map(lambda path: _read(path, image_size), paths):
+            for path, array in zip(paths, pool.map(lambda path: _read(path, image_size), paths), strict=True):
+                if arrays and array.shape[:2] != arrays[0].shape[:2]:
+                    raise DataError(
+                        f"image_size is None, but the images of {name} differ in size: {paths[0]} is "
+                        f"{_size(arrays[0])} and {path} is {_size(array)} pixels; "
+                        "pass image_size=S to stretch all to S x S"
+                    )
                 arrays.append(array)
                 done(1)
     finally:
-        pool.shutdown(cancel_futures=True)  # after a damaged image or a key press, the rest is left unread
+        pool.shutdown(cancel_futures=True)  # after an error or a key press the rest is left unread
     return arrays
 
 
