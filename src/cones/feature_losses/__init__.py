@@ -1,0 +1,7 @@
+"""Losses on features that join a margin-softmax loss: L = L_softmax + lambda L_feature. No lambda is inside."""
+
+from ._center import CenterLoss as CenterLoss
+from ._incay import FeatureIncay as FeatureIncay
+from ._ring import RingLoss as RingLoss
+
+__all__ = ["CenterLoss", "FeatureIncay", "RingLoss"]

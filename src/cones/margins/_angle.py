@@ -1,0 +1,90 @@
+"""cos(m1 theta + m2) as a function of cos theta: the one formula behind every angular margin.
+
+Autograd through arccos is NaN or infinite at cosine +1 and -1, where a feature points exactly along or against
+its class. The value there is fine, so it is kept exact; the slope is that of the nearest angle whose cosine a
+float can tell from 1, which is what the sample beside it has.
+"""
+
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+
+def shifted_cosine(cosine: Tensor, multiple: float = 1.0, shift: float | Tensor = 0.0, *, fold: bool = True) -> Tensor:
+    """cos(m1 theta + m2) with theta = arccos(cosine), folded so that it falls all the way to theta = pi.
+
+        phi = m1 theta + m2,   k = floor(phi / pi),   value = (-1)^k cos(phi) - 2 k
+
+    With m2 = 0 and whole m1 this is the psi of L-Softmax. Without folding it is the cosine itself, which rises
+    again past phi = pi.
+
+    Args:
+        cosine: any shape; values past 1 by rounding count as 1.
+        multiple: m1, at least 0.
+        shift: m2 in radians, a number or a tensor of cosine's shape (gradients reach it).
+        fold: whether to continue monotonically past every multiple of pi.
+
+    Returns:
+        the shape of cosine; finite in value and gradient on all of [-1, 1].
+
+    Source: Liu et al. 2016 (L-Softmax), eq. 6; the derivative is d/dc = (-1)^k m1 sin(phi) / sin(theta).
+
+    Example:
+        >>> shifted_cosine(torch.tensor([1.0, 0.0, -1.0]), 4)     # psi(0) = 1, psi(pi / 2) = -3, psi(pi) = -7
+        tensor([ 1., -3., -7.])
+    """
+    shift = torch.as_tensor(shift, dtype=cosine.dtype, device=cosine.device)
+    return cast(Tensor, _ShiftedCosine.apply(cosine, multiple, shift, fold))  # type: ignore[no-untyped-call]
+
+
+def psi(cosine: Tensor, margin: int) -> Tensor:
+    """psi(theta) = (-1)^k cos(m theta) - 2k on [k pi / m, (k + 1) pi / m], k in 0..m-1 (L-Softmax, eq. 6)."""
+    return shifted_cosine(cosine, margin)
+
+
+class _ShiftedCosine(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(cosine: Tensor, multiple: float, shift: Tensor, fold: bool) -> Tensor:
+        theta = torch.atan2(_squared_sine(cosine).sqrt(), cosine)
+        phase = multiple * theta + shift
+        k = _fold_count(phase, multiple, shift) if fold else torch.zeros_like(phase)
+        return _sign(k) * phase.cos() - 2 * k
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float, Tensor, bool], output: Tensor) -> None:
+        cosine, ctx.multiple, shift, ctx.fold = inputs
+        ctx.save_for_backward(cosine, shift)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, Tensor | None, None]:
+        (grad,) = grads
+        cosine, shift = ctx.saved_tensors
+        # The smallest squared sine that a float below 1 has is its eps: no slope is taken closer to the pole.
+        nearest = torch.finfo(cosine.dtype).eps
+        squared = _squared_sine(cosine)
+        sine = torch.where(squared > nearest, squared, nearest).sqrt()
+        theta = torch.atan2(sine, cosine)
+        phase = ctx.multiple * theta + shift
+        k = _fold_count(phase, ctx.multiple, shift) if ctx.fold else torch.zeros_like(phase)
+        slope = _sign(k) * phase.sin()
+        for_cosine = grad * ctx.multiple * slope / sine
+        for_shift = (-grad * slope).sum_to_size(shift.shape) if ctx.needs_input_grad[2] else None
+        return for_cosine, None, for_shift, None
+
+
+def _squared_sine(cosine: Tensor) -> Tensor:
+    return ((1 - cosine) * (1 + cosine)).clamp(min=0)
+
+
+def _fold_count(phase: Tensor, multiple: float, shift: Tensor) -> Tensor:
+    # At theta = pi itself floor would open one fold too many: same value, slope of the wrong sign.
+    last = (torch.ceil(multiple + shift / math.pi) - 1).clamp(min=0)
+    return torch.minimum(torch.floor(phase / math.pi), last).clamp(min=0)
+
+
+def _sign(k: Tensor) -> Tensor:
+    return 1 - 2 * (k % 2)

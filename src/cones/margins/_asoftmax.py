@@ -1,0 +1,49 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ._angle import psi
+from ._check import check_multiple, check_not_negative, check_positive
+from ._margin import Geometry, Margin, Rows
+
+
+@dataclass(frozen=True)
+class ASoftmax(Margin):
+    """A-Softmax of SphereFace: L-Softmax with the class weights on the unit sphere.
+
+        t = s |x| (lambda cos(theta_y) + psi(theta_y)) / (1 + lambda),   o_j = s |x| cos(theta_j)
+        psi(theta) = (-1)^k cos(m theta) - 2k  on  [k pi / m, (k + 1) pi / m]
+
+    The gradient is the true one; the authors' layer rescales its own. Trains only when lambda is annealed
+    (`cones.training.Annealing` on `blend`). A feature of norm 0 has cosine 0.
+
+    Args:
+        margin: m, a whole number of at least 1; 1 is the modified softmax of the paper.
+        scale: s, above 0.
+        blend: lambda, at least 0; the authors stop at 5, where a sixth of the margin is in force.
+
+    Raises:
+        ValueError: a field is out of its range.
+
+    Reference: Liu, Wen, Yu, Li, Raj, Song, "SphereFace: Deep Hypersphere Embedding for Face Recognition",
+    CVPR 2017, arXiv 1704.08063, section 3.
+    """
+
+    features: ClassVar[Geometry] = "raw"
+    weights: ClassVar[Geometry] = "unit"
+    margin: int = 4
+    scale: float | Tensor = 1.0
+    blend: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_multiple("ASoftmax", "margin", self.margin)
+        check_positive("ASoftmax", "scale", self.scale)
+        check_not_negative("ASoftmax", "blend", self.blend)
+
+    def target(self, similarity: Tensor, rows: Rows) -> Tensor:
+        length = rows.feature_norm
+        cosine = torch.where(length > 0, similarity / torch.where(length > 0, length, 1), 0)
+        # a weight row of norm 0 has no direction: similarity, and with it the cosine, is 0
+        return self.scale * (self.blend * similarity + length * psi(cosine, self.margin)) / (1 + self.blend)

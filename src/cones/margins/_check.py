@@ -1,0 +1,28 @@
+"""Checks of hyperparameters, each an error that names the field, the value and what was expected."""
+
+import math
+from numbers import Real
+
+from torch import Tensor
+
+
+def check_positive(owner: str, name: str, value: object) -> None:
+    """Raise ValueError unless `value` is a finite number above 0; a tensor (a learnt scale) is taken as it is."""
+    if isinstance(value, Tensor):
+        return
+    if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{owner}: {name} is {value!r}, expected a finite number above 0")
+
+
+def check_not_negative(owner: str, name: str, value: object) -> None:
+    """Raise ValueError unless `value` is a finite number of at least 0; a tensor is taken as it is."""
+    if isinstance(value, Tensor):
+        return
+    if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{owner}: {name} is {value!r}, expected a finite number of at least 0")
+
+
+def check_multiple(owner: str, name: str, value: object) -> None:
+    """Raise ValueError unless `value` is a whole number of at least 1 (the m of psi)."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{owner}: {name} is {value!r}, expected a whole number of at least 1 (1, 2, 3, 4, ...)")

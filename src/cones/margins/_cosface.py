@@ -1,0 +1,34 @@
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ._check import check_not_negative, check_positive
+from ._margin import Margin, Rows
+
+
+@dataclass(frozen=True)
+class CosFace(Margin):
+    """CosFace, also known as AM-Softmax: a margin subtracted from the cosine.
+
+        t = s (cos(theta_y) - m),   o_j = s cos(theta_j)
+
+    Args:
+        margin: m, at least 0, in cosine units; in D = 2 at most 1 - cos(2 pi / K) can be met (eq. 7).
+        scale: s, above 0.
+
+    Raises:
+        ValueError: a field is out of its range.
+
+    Reference: Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", CVPR 2018,
+    arXiv 1801.09414, eq. 4; Wang, Cheng, Liu, Liu, "Additive Margin Softmax", arXiv 1801.05599.
+    """
+
+    margin: float = 0.35
+    scale: float | Tensor = 64.0
+
+    def __post_init__(self) -> None:
+        check_not_negative("CosFace", "margin", self.margin)
+        check_positive("CosFace", "scale", self.scale)
+
+    def target(self, similarity: Tensor, rows: Rows) -> Tensor:
+        return self.scale * (similarity - self.margin)

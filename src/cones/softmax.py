@@ -1,0 +1,232 @@
+"""The engine: margin-softmax losses, exact, without the N x K logits.
+
+With t the logit of a row's own class and rest = logsumexp over all the other classes,
+
+    loss = log(1 + exp(rest - t)) = -logsigmoid(t - rest).
+
+t is worked out on (N,) vectors. rest streams over tiles of classes: N rows, D dims, K classes, C of them a tile.
+`dense_margin_softmax` is the same loss in the obvious way; the engine must equal it.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from .arguments import check_labels
+from .geometry import direction
+from .margins import Margin, Rows
+from .streaming import StreamedRest, classes_per_tile
+
+MEMORY_BUDGET = 2**28
+"""Bytes that the engine may hold beyond its inputs, its result and the gradients: 256 MiB."""
+
+
+def margin_softmax(
+    features: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    margin: Margin,
+    *,
+    bias: Tensor | None = None,
+    group: None = None,
+    memory_budget: int = MEMORY_BUDGET,
+    compute_dtype: torch.dtype | None = None,
+) -> Tensor:
+    """The loss of every row under a margin, streamed over the classes.
+
+        loss_i = -logsigmoid(t_i - logsumexp_{j != y_i} o_ij)
+
+    Equals `dense_margin_softmax` to rounding, whatever the tile size or the memory budget.
+
+    Args:
+        features: (N, D), any floating dtype; N may be 0.
+        weight: (K, D), rows are classes; kept in its own dtype, gradients come back in it.
+        labels: (N,) integers in 0..K-1.
+        margin: the loss.
+        bias: (K,), added to the logits after the margin; the scale does not multiply it.
+        group: process group over which the classes are sharded; only None so far.
+        memory_budget: bytes of temporaries, at least one class at a time.
+        compute_dtype: dtype whose precision the products of features and weights run in, sums in float32;
+            None for that of the inputs, at least float32.
+
+    Returns:
+        (N,) losses, float32 or float64.
+
+    Raises:
+        TypeError: an argument is not what it should be, or labels are not integers.
+        ValueError: shapes do not fit, or a label is outside 0..K-1.
+
+    Source: the identity above; each margin's own reference for t and o.
+
+    Example:
+        >>> from cones import ArcFace
+        >>> x, w = torch.tensor([[1.0, 1.0]]), torch.eye(2)
+        >>> margin_softmax(x, w, torch.tensor([0]), ArcFace(margin=0.0, scale=1.0))      # log 2
+        tensor([0.6931])
+    """
+    check_arguments(features, weight, labels, margin, bias, group)
+    if memory_budget < 1:
+        raise ValueError(f"memory_budget is {memory_budget}, expected a number of bytes above 0")
+    with torch.autocast(features.device.type, enabled=False):
+        labels = labels.long()
+        bias = _with_class_bias(bias, margin, weight.shape[0], weight.device)
+        work = _working_dtype(features, weight)
+        x, feature_norm = direction(features.to(work))
+        if margin.features == "raw":
+            x = features.to(work)
+        if type(margin).others is Margin.others:
+            rest, own = StreamedRest.of(
+                x * margin.scale, weight, bias, labels, margin.weights, memory_budget, compute_dtype
+            )
+            rows, target = _own_class(x, own, feature_norm, labels, margin)
+        else:
+            own = weight[labels].to(work)
+            rows, target = _own_class(x, own, feature_norm, labels, margin)
+            rest = _bent_rest(x, weight, bias, labels, margin, target, rows, memory_budget)
+        if bias is not None:
+            target = target + bias[labels].to(work)
+        return _with_penalty(-F.logsigmoid(target - rest), margin, rows)
+
+
+def dense_margin_softmax(
+    features: Tensor, weight: Tensor, labels: Tensor, margin: Margin, *, bias: Tensor | None = None
+) -> Tensor:
+    """The same losses from the whole (N, K) matrix of logits: the specification of `margin_softmax`.
+
+    Arguments, returns and errors are those of `margin_softmax`.
+    """
+    check_arguments(features, weight, labels, margin, bias, None)
+    labels = labels.long()
+    bias = _with_class_bias(bias, margin, weight.shape[0], weight.device)
+    x, w, feature_norm, weight_norm = _geometry(features, weight, margin)
+    similarity = x @ w.T
+    own = similarity.gather(1, labels[:, None]).squeeze(1)
+    rows = Rows(own, feature_norm, weight_norm[labels], labels, {})
+    target = margin.target(own, rows)
+    logits = margin.others(similarity, target, rows).scatter(1, labels[:, None], target[:, None])
+    losses = F.cross_entropy(logits if bias is None else logits + bias, labels, reduction="none")
+    return _with_penalty(losses, margin, rows)
+
+
+def logits(features: Tensor, weight: Tensor, margin: Margin, *, bias: Tensor | None = None) -> Tensor:
+    """What predicts: scale * similarity + bias, without label or margin.
+
+    Args:
+        features: (N, D).
+        weight: (K, D).
+        margin: says the geometry and the scale.
+        bias: (K,) or None.
+
+    Returns:
+        (N, K) logits, float32 or float64; argmax over a row predicts its class.
+
+    Raises:
+        TypeError, ValueError: as `margin_softmax`.
+    """
+    check_arguments(features, weight, None, margin, bias, None)
+    with torch.autocast(features.device.type, enabled=False):
+        x, w, _, _ = _geometry(features, weight, margin)
+        similarity = (x * margin.scale) @ w.T
+        return similarity if bias is None else similarity + bias
+
+
+def check_arguments(
+    features: Tensor,
+    weight: Tensor,
+    labels: Tensor | None,
+    margin: Margin,
+    bias: Tensor | None,
+    group: object,
+) -> None:
+    """Raise an error that names the argument, what it got, what was expected and the fix."""
+    if not isinstance(margin, Margin):
+        raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
+    if group is not None:
+        raise ValueError(f"group is {group!r}: classes cannot be sharded over processes yet, pass group=None")
+    for name, tensor in (("features", features), ("weight", weight)):
+        if not tensor.is_floating_point():
+            raise TypeError(f"{name} has dtype {tensor.dtype}, expected a floating dtype: call {name}.float()")
+        if tensor.dim() != 2:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected 2 dimensions, one vector a row")
+    if weight.shape[0] == 0:
+        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected at least one class")
+    if features.shape[1] != weight.shape[1]:
+        raise ValueError(
+            f"features has {features.shape[1]} dims and weight {weight.shape[1]}: both must have the same D "
+            f"(features {tuple(features.shape)}, weight {tuple(weight.shape)})"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias has shape {tuple(bias.shape)}, expected ({weight.shape[0]},), one a class")
+    for name, other in (("weight", weight), ("labels", labels), ("bias", bias)):
+        if other is not None and other.device != features.device:
+            raise ValueError(f"{name} is on {other.device} but features on {features.device}: move one of them")
+    if labels is not None:
+        check_labels(labels, len(features), weight.shape[0])
+
+
+def _working_dtype(features: Tensor, weight: Tensor) -> torch.dtype:
+    return torch.promote_types(torch.promote_types(features.dtype, weight.dtype), torch.float32)
+
+
+def _geometry(features: Tensor, weight: Tensor, margin: Margin) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Features (N, D) and weight (K, D) in the margin's geometry, and their norms (N,) and (K,)."""
+    work = _working_dtype(features, weight)
+    unit_x, feature_norm = direction(features.to(work))
+    unit_w, weight_norm = direction(weight.to(work))
+    x = unit_x if margin.features == "unit" else features.to(work)
+    w = unit_w if margin.weights == "unit" else weight.to(work)
+    return x, w, feature_norm, weight_norm
+
+
+def _own_class(x: Tensor, own: Tensor, feature_norm: Tensor, labels: Tensor, margin: Margin) -> tuple[Rows, Tensor]:
+    """The rows and their target logits (N,), from x (N, D) and each row's own row of W, own (N, D)."""
+    unit, weight_norm = direction(own)
+    similarity = (x * (unit if margin.weights == "unit" else own)).sum(dim=1)
+    rows = Rows(similarity, feature_norm, weight_norm, labels, {})
+    return rows, margin.target(similarity, rows)
+
+
+def _bent_rest(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    margin: Margin,
+    target: Tensor,
+    rows: Rows,
+    memory_budget: int,
+) -> Tensor:
+    """logsumexp (N,) over the other classes where the margin bends them: autograd on a tile, which is then dropped."""
+
+    def tile_rest(tile: Tensor, tile_bias: Tensor | None, start: int) -> Tensor:
+        w = direction(tile.to(x.dtype))[0] if margin.weights == "unit" else tile.to(x.dtype)
+        bent = margin.others(x @ w.T, target, rows)
+        bent = bent if tile_bias is None else bent + tile_bias
+        own = labels[:, None] == torch.arange(start, start + len(tile), device=labels.device)
+        # not -inf: a tile may hold nothing but a row's own class, and -inf - -inf has no gradient
+        return bent.masked_fill(own, torch.finfo(bent.dtype).min / 2).logsumexp(dim=1)
+
+    # several (N, C) arrays live at once while a tile's backward runs
+    size = classes_per_tile(8 * len(x), x.shape[1], weight.shape[0], x.element_size(), memory_budget)
+    tiles = weight.split(size)
+    biases = [None] * len(tiles) if bias is None else bias.split(size)
+    rest = None
+    for index, (tile, tile_bias) in enumerate(zip(tiles, biases, strict=True)):
+        part: Tensor = checkpoint(tile_rest, tile, tile_bias, index * size, use_reentrant=False)
+        rest = part if rest is None else torch.logaddexp(rest, part)
+    assert rest is not None  # there is at least one class
+    return rest
+
+
+def _with_class_bias(bias: Tensor | None, margin: Margin, num_classes: int, device: torch.device) -> Tensor | None:
+    class_bias = margin.class_bias(num_classes)
+    if class_bias is None:
+        return bias
+    class_bias = class_bias.to(device)
+    return class_bias if bias is None else bias + class_bias
+
+
+def _with_penalty(losses: Tensor, margin: Margin, rows: Rows) -> Tensor:
+    penalty = margin.penalty(rows)
+    return losses if penalty is None else losses + penalty
