@@ -45,9 +45,7 @@ class Geometry:
     confident_gradient: float | None = None
 
 
-def geometry(
-    features: Tensor, labels: Tensor, weight: Tensor | None = None, logits: Tensor | None = None
-) -> Geometry:
+def geometry(features: Tensor, labels: Tensor, weight: Tensor | None = None, logits: Tensor | None = None) -> Geometry:
     """Measure how narrow the classes are, how far apart, and how much gradient the confident rows still get.
 
     The mean direction of a class is the direction of the mean of its unit features. A zero feature has
@@ -86,8 +84,7 @@ def geometry(
     if logits is not None:
         share, gradient = _confidence(logits, labels)
     return Geometry(
-        mean_intra_angle=_total(_angles(_unit(x), directions[i]) for x, i in _blocks(features, index))
-        / len(labels),
+        mean_intra_angle=_total(_angles(_unit(x), directions[i]) for x, i in _blocks(features, index)) / len(labels),
         mean_inter_angle=mean_angle,
         min_inter_angle=min_angle,
         fisher_ratio=_fisher_ratio(features, index, counts, means),
@@ -107,7 +104,7 @@ def angular_fisher_score(features: Tensor, labels: Tensor) -> float:
     S_w = Σ_i Σ_{x in class i} (1 - cos(x, m_i)),  S_b = Σ_i n_i (1 - cos(m_i, m)).
 
     The class mean m_i and the global mean m are means of *unit* features. The paper writes "mean feature"; on
-    unit features the two agree. A mean of raw features would lean to the long ones, and a score that is made of
+    unit features the two agree. A mean of raw features would lean to the long ones, and a score made of
     angles alone would change when one feature is only made longer. A zero vector has cosine 0.
 
     Args:
@@ -142,17 +139,13 @@ def _check(features: Tensor, labels: Tensor) -> None:
     if features.ndim != 2:
         raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D): one row a sample")
     if labels.shape != features.shape[:1]:
-        raise ValueError(
-            f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label a row"
-        )
+        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label a row")
     if labels.is_floating_point():
         raise ValueError(f"labels has dtype {labels.dtype}, expected integers: convert with labels.long()")
     if len(features) == 0:
         raise ValueError("features has no rows; geometry needs at least two classes with a row each")
     if bool((labels == labels[0]).all()):
-        raise ValueError(
-            f"labels holds one class only ({int(labels[0])}); angles between classes need two or more"
-        )
+        raise ValueError(f"labels holds one class only ({int(labels[0])}); angles between classes need two or more")
 
 
 def _classes(labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,7 +155,7 @@ def _classes(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _means(features: Tensor, index: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Means of raw features (C, D); directions of the means of unit features, of classes (C, D) and all (D,)."""
+    """Means of raw features (C, D); directions of means of unit features: by class (C, D), of all (D,)."""
     raw = features.new_zeros(len(counts), features.shape[1], dtype=torch.float64)
     unit = torch.zeros_like(raw)
     for x, i in _blocks(features, index):
@@ -195,9 +188,7 @@ def _inter_angles(directions: Tensor) -> tuple[float, float]:
 
 def _weight_angles(features: Tensor, labels: Tensor, weight: Tensor) -> tuple[float, float]:
     if weight.ndim != 2 or weight.shape[1] != features.shape[1]:
-        raise ValueError(
-            f"weight has shape {tuple(weight.shape)}, expected (K, {features.shape[1]}): one row a class"
-        )
+        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected (K, {features.shape[1]}): one row a class")
     _check_range(labels, len(weight), "weight", "rows")
     directions = _unit(weight.to(torch.float64))
     own = other = 0.0
@@ -211,9 +202,7 @@ def _weight_angles(features: Tensor, labels: Tensor, weight: Tensor) -> tuple[fl
 
 def _confidence(logits: Tensor, labels: Tensor) -> tuple[float, float | None]:
     if logits.ndim != 2 or len(logits) != len(labels):
-        raise ValueError(
-            f"logits has shape {tuple(logits.shape)}, expected ({len(labels)}, K): one row a feature"
-        )
+        raise ValueError(f"logits has shape {tuple(logits.shape)}, expected ({len(labels)}, K): one row a feature")
     _check_range(labels, logits.shape[1], "logits", "columns")
     confident, missing = 0, 0.0
     for z, y in _blocks(logits, labels):
@@ -228,9 +217,7 @@ def _check_range(labels: Tensor, num_classes: int, name: str, what: str) -> None
     wrong = ((labels < 0) | (labels >= num_classes)).nonzero()
     if len(wrong):
         row = int(wrong[0])
-        raise ValueError(
-            f"labels[{row}] is {int(labels[row])}, but {name} has {num_classes} {what}: expected 0..K-1"
-        )
+        raise ValueError(f"labels[{row}] is {int(labels[row])}, but {name} has {num_classes} {what}: expected 0..K-1")
 
 
 def _blocks(values: Tensor, index: Tensor, columns: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
