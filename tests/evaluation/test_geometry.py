@@ -47,8 +47,7 @@ def brute_force(x: Tensor, y: Tensor, w: Tensor, z: Tensor) -> Geometry:
         mean_norm=mean_norm,
         norm_variation=math.sqrt(sum((v - mean_norm) ** 2 for v in norms) / n) / mean_norm,
         mean_own_angle=sum(angle(x[i], w[y[i]]) for i in range(n)) / n,
-        mean_other_angle=sum(min(angle(x[i], w[j]) for j in range(len(w)) if j != y[i]) for i in range(n))
-        / n,
+        mean_other_angle=sum(min(angle(x[i], w[j]) for j in range(len(w)) if j != y[i]) for i in range(n)) / n,
         confident_share=len(sure) / n,
         confident_gradient=sum(sure) / len(sure) if sure else None,
     )
@@ -92,9 +91,7 @@ def test_tight_classes_at_right_angles() -> None:
     assert g.mean_intra_angle == 0
     assert g.mean_inter_angle == g.min_inter_angle == pytest.approx(math.pi / 2)
     assert g.angular_fisher_score == pytest.approx(0, abs=1e-12)
-    assert g.fisher_ratio == pytest.approx(
-        8.5
-    )  # means (1.5, 0), (0, 2.5): S_b = 4 (1.5² + 2.5²) / 4, S_w = 1
+    assert g.fisher_ratio == pytest.approx(8.5)  # means (1.5, 0), (0, 2.5): S_b = 4 (1.5² + 2.5²) / 4, S_w = 1
     assert g.mean_norm == 2
     assert g.norm_variation == pytest.approx(math.sqrt(0.5) / 2)
     assert g.mean_own_angle is g.confident_share is g.confident_gradient is None
