@@ -21,7 +21,8 @@ Logits = Callable[[Tensor], Tensor]
 
 GRID = 300
 MOST_LABELS = 30
-LONGEST_NAME = 10
+LONGEST_NAME = 12
+ROOM = 1.17  # for badges of one letter around a rim of radius 1
 
 
 def rim_radius(sets: Sequence[Points]) -> float:
@@ -42,8 +43,12 @@ def draw_plane(
     *,
     logits: Logits | None,
     font: float,
+    named: bool = True,
 ) -> None:
-    """Draw `points` (N, 2) and the directions `weight` (K, 2) in a disc of `radius` around the origin."""
+    """Draw `points` (N, 2) and the directions `weight` (K, 2) in a disc of `radius` around the origin.
+
+    `named` writes the classes at the rim; without it they are dots of their colour.
+    """
     bare(axes)
     rim = Circle((0, 0), radius, facecolor="none", edgecolor=FAINT, linewidth=1.0, zorder=1)
     axes.add_patch(rim)
@@ -57,13 +62,24 @@ def draw_plane(
         )
         image.set_clip_path(rim)
     _draw_points(axes, points, colors, radius)
-    longest = min(max(len(name) for name in classes), LONGEST_NAME) if len(classes) <= MOST_LABELS else 0
-    reach = radius * (1.17 + 0.045 * max(longest - 2, 0))
-    _draw_directions(axes, weight, classes, colors, radius, font=font, reach=reach)
+    reach = radius * reach_of(classes if named else [])
+    _draw_directions(axes, weight, radius, width=0.1 * font if len(classes) <= MOST_LABELS else 0.03 * font)
+    if named and len(classes) <= MOST_LABELS:
+        _draw_names(axes, weight, classes, colors, radius, font=font, reach=reach)
+    elif len(classes) <= MOST_LABELS:
+        _draw_dots(axes, weight, colors, radius, font)
     axes.plot(0, 0, marker="o", markersize=3.2, color="white", markeredgecolor=INK, markeredgewidth=0.9, zorder=6)
     axes.set_xlim(-reach, reach)
-    axes.set_ylim(-reach, reach)
+    axes.set_ylim(-ROOM * radius, ROOM * radius)
     _draw_scale(axes, points, radius, font)
+
+
+def reach_of(classes: Sequence[str]) -> float:
+    """How far the names of the classes reach to the sides, in radii."""
+    if not classes or len(classes) > MOST_LABELS:
+        return ROOM
+    longest = min(max(len(name) for name in classes), LONGEST_NAME)
+    return ROOM + 0.045 * max(longest - 2, 0)
 
 
 def _regions(logits: Logits, radius: float, colors: Sequence[str]) -> np.ndarray:
@@ -95,7 +111,20 @@ def _draw_points(axes: Axes, points: Points, colors: Sequence[str], radius: floa
     )
 
 
-def _draw_directions(
+def _draw_directions(axes: Axes, weight: Tensor, radius: float, *, width: float) -> None:
+    casing = [patheffects.Stroke(linewidth=3 * width, foreground="white", alpha=0.7), patheffects.Normal()]
+    for angle in _angles(weight).values():
+        x, y = (0, radius * math.cos(angle)), (0, radius * math.sin(angle))
+        axes.plot(x, y, color=INK, linewidth=width, solid_capstyle="round", path_effects=casing, zorder=4)
+
+
+def _draw_dots(axes: Axes, weight: Tensor, colors: Sequence[str], radius: float, font: float) -> None:
+    for j, angle in _angles(weight).items():
+        x, y = radius * math.cos(angle), radius * math.sin(angle)
+        axes.plot(x, y, marker="o", markersize=font, color=colors[j], markeredgecolor="white", zorder=5)
+
+
+def _draw_names(
     axes: Axes,
     weight: Tensor,
     classes: Sequence[str],
@@ -105,19 +134,10 @@ def _draw_directions(
     font: float,
     reach: float,
 ) -> None:
-    w = weight.detach().to(torch.float64)
-    shown = [j for j in range(len(w)) if bool(w[j].norm() > 0)]  # a zero row points nowhere
-    angles = torch.atan2(w[:, 1], w[:, 0])[shown].tolist()
-    width = 0.1 * font
-    casing = [patheffects.Stroke(linewidth=width + 1.4, foreground="white", alpha=0.7), patheffects.Normal()]
-    for angle in angles:
-        tip = (0, radius * math.cos(angle)), (0, radius * math.sin(angle))
-        axes.plot(*tip, color=INK, linewidth=width, solid_capstyle="round", path_effects=casing, zorder=4)
-    if len(classes) > MOST_LABELS:
-        return
+    angles = _angles(weight)
     disc = 72 * axes.bbox.width / axes.figure.dpi * radius / reach  # across, in points
-    gap = 2.0 * font / (0.5 * disc)
-    for j, angle in zip(shown, spread(angles, gap), strict=True):
+    places = spread(list(angles.values()), gap=4 * font / disc)
+    for j, angle in zip(angles, places, strict=True):
         name = classes[j] if len(classes[j]) <= LONGEST_NAME else classes[j][: LONGEST_NAME - 1] + "…"
         axes.text(
             1.07 * radius * math.cos(angle),
@@ -136,6 +156,12 @@ def _draw_directions(
             },
             zorder=5,
         )
+
+
+def _angles(weight: Tensor) -> dict[int, float]:
+    """The angle of every class direction, by class; a zero row points nowhere."""
+    w = weight.detach().to(torch.float64)
+    return {j: math.atan2(y, x) for j, (x, y) in enumerate(w.tolist()) if (x, y) != (0.0, 0.0)}
 
 
 def _draw_scale(axes: Axes, points: Points, radius: float, font: float) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from cones.files import replacing
-from cones.plots._style import RASTER_DPI, style
+from cones.plots._style import PIXEL_DPI, RASTER_DPI, style
 
 
 def save(figure: Figure, path: Path) -> tuple[Path, Path]:
@@ -28,5 +28,5 @@ def save(figure: Figure, path: Path) -> tuple[Path, Path]:
         with replacing(vector) as aside:
             figure.savefig(aside, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": "cones"})
         with replacing(pixels) as aside:
-            figure.savefig(aside, format="png", dpi=RASTER_DPI, metadata={"Software": "cones"})
+            figure.savefig(aside, format="png", dpi=PIXEL_DPI, metadata={"Software": "cones"})
     return vector, pixels

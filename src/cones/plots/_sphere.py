@@ -21,7 +21,7 @@ def draw_sphere(
 ) -> None:
     """Draw the directions of `points` (N, 3) on the unit sphere, and those of `weight` (K, 3) through it."""
     axes.set_axis_off()
-    axes.set_box_aspect((1, 1, 1), zoom=1.45)
+    axes.set_box_aspect((1, 1, 1), zoom=1.5)
     axes.view_init(elev=ELEVATION, azim=AZIMUTH)
     axes.set_proj_type("ortho")
     _draw_globe(axes)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cones.plots._legend import class_legend
 from cones.plots._palette import class_colors
-from cones.plots._plane import Logits, draw_plane, rim_radius
+from cones.plots._plane import ROOM, Logits, draw_plane, reach_of, rim_radius
 from cones.plots._points import Points, check_weight, principal_plane
 from cones.plots._sphere import draw_sphere
 from cones.plots._style import new_figure, style
@@ -67,7 +67,8 @@ def feature_figure(
     with style():
         columns = min(columns, len(sets))
         lines = math.ceil(len(sets) / columns)
-        figure = new_figure(4.1 * columns, 4.2 * lines + 0.7)
+        height = 4.1 * (ROOM / reach_of(classes) if dims != 3 else 0.9)
+        figure = new_figure(4.1 * columns, (height + 0.3) * lines + 0.7)
         radius = rim_radius(sets)
         for place, points in enumerate(sets, 1):
             if dims == 3:

@@ -65,6 +65,7 @@ def grid_figure(panels: Sequence[Panel], classes: Sequence[str], *, columns: int
     columns = min(columns, len(panels))
     lines = math.ceil(len(panels) / columns)
     colors = class_colors(len(classes))
+    short = all(len(name) <= 2 for name in classes)  # longer names would shrink the discs; the legend has them
     titles = [wrap(panel.title, int(11.3 * width)) for panel in panels]
     with style():
         figure = new_figure(width * columns, (width + 0.37) * lines + 0.35)
@@ -79,7 +80,9 @@ def grid_figure(panels: Sequence[Panel], classes: Sequence[str], *, columns: int
                 if flat is not panel:
                     note.append(f"PCA of {panel.weight.shape[1]} dimensions")
                 radius = rim_radius([flat.points])
-                draw_plane(axes, flat.points, flat.weight, classes, colors, radius, logits=flat.logits, font=6.5)
+                draw_plane(
+                    axes, flat.points, flat.weight, classes, colors, radius, named=short, logits=flat.logits, font=6.5
+                )
             axes.set_title(title, loc="center", fontsize=8.5, pad=15)
             axes.annotate(
                 ", ".join(note),
