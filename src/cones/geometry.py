@@ -26,9 +26,9 @@ def direction(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """
     # The largest entry is a constant for the gradient: x / |x| does not depend on it, and |x| is linear in it.
     largest = vectors.detach().abs().amax(dim=1, keepdim=True)
-    scaled = vectors / torch.where(largest > 0, largest, 1)
+    zero = largest == 0
+    scaled = vectors / torch.where(zero, 1, largest)
     squared = (scaled * scaled).sum(dim=1, keepdim=True)
-    present = squared > 0
-    length = torch.where(present, torch.where(present, squared, 1).sqrt(), 0)
-    unit = torch.where(present, scaled / torch.where(present, length, 1), 0)
-    return unit, (length * largest).squeeze(1)
+    length = torch.where(zero, 1, squared).sqrt()
+    unit = torch.where(zero, 0, scaled / length)
+    return unit, (torch.where(zero, 0, length) * largest).squeeze(1)

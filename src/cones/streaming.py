@@ -131,7 +131,7 @@ class StreamedRest(torch.autograd.Function):
                 d_w = _product(exponentials.T, x * factor[:, None], ctx.compute_dtype)
                 if norm is not None:
                     d_w -= (d_w * w).sum(dim=1, keepdim=True) * w
-                    d_w = torch.where(norm > 0, d_w / torch.where(norm > 0, norm, 1), 0)
+                    d_w = torch.where(norm == 0, 0, d_w / torch.where(norm == 0, 1, norm))
                 d_weight[start : start + ctx.size] = d_w
             if d_bias is not None:
                 d_bias[start : start + ctx.size] = factor.to(d_bias.dtype) @ exponentials.to(d_bias.dtype)

@@ -1,0 +1,10 @@
+"""Small nets from images or vectors to features (N, D); any torch module of yours that does the same will serve."""
+
+from ._build import NAMES as NAMES
+from ._build import build as build
+from ._lenets import LeNets as LeNets
+from ._lsoftmax_net import LSoftmaxNet as LSoftmaxNet
+from ._mlp import MLP as MLP
+from ._resnet import ResNet as ResNet
+
+__all__ = ["MLP", "NAMES", "LSoftmaxNet", "LeNets", "ResNet", "build"]

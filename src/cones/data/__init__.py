@@ -1,0 +1,9 @@
+"""Data sets by name and from your own files, in memory, with a train and a test side."""
+
+from ._dataset import Dataset as Dataset
+from ._dataset import Splits as Splits
+from ._errors import DataError as DataError
+from ._load import load as load
+from ._named import NamedSet as NamedSet
+from ._named import named as named
+from ._root import default_root as default_root

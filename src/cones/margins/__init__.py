@@ -11,6 +11,7 @@ from ._margin import Geometry as Geometry
 from ._margin import Margin as Margin
 from ._margin import Rows as Rows
 from ._normface import NormFace as NormFace
+from ._parse import known as known
 from ._parse import parse as parse
 from ._softmax import Softmax as Softmax
 

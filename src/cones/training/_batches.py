@@ -1,0 +1,66 @@
+"""Batches as slices of tensors in memory: no worker processes, no per-image Python."""
+
+import torch
+from torch import Tensor
+
+
+def order(num_samples: int, batch_size: int, seed: int, epoch: int) -> tuple[Tensor, ...]:
+    """The batches of an epoch: a random order cut into pieces whose sizes differ by one at most.
+
+    It depends on the arguments alone, so a resumed run sees the same batches.
+
+    Args:
+        num_samples: N.
+        batch_size: rows a batch at most.
+        seed: of the run.
+        epoch: 0, 1, ...
+
+    Returns:
+        index tensors that together hold 0..N-1 once.
+    """
+    shuffled = torch.randperm(num_samples, generator=_generator(seed, epoch))
+    return torch.tensor_split(shuffled, -(-num_samples // batch_size))
+
+
+def to_float(inputs: Tensor) -> Tensor:
+    """uint8 pixels to [-1, 1): (p - 127.5) / 128, as SphereFace has it; floating inputs as they are."""
+    return (inputs.float() - 127.5) / 128 if inputs.dtype == torch.uint8 else inputs
+
+
+def augment(images: Tensor, *, shift: int, flip: bool, seed: int, step: int) -> Tensor:
+    """Random shifts and left-right flips of a whole batch at once, decided by seed and step alone.
+
+    Args:
+        images: (N, C, H, W), any dtype; what is shifted in repeats the border.
+        shift: pixels at most, in each direction.
+        flip: whether half of the images are flipped.
+        seed: of the run.
+        step: of the run.
+
+    Returns:
+        (N, C, H, W).
+
+    Raises:
+        ValueError: vectors are to be shifted or flipped.
+    """
+    if not shift and not flip:
+        return images
+    if images.dim() != 4:
+        raise ValueError(f"shift is {shift} and flip {flip}, but inputs have shape {tuple(images.shape)}: not images")
+    generator = _generator(seed, -1 - step)
+    n, _, height, width = images.shape
+    if flip:
+        flipped = (torch.rand(n, generator=generator) < 0.5).to(images.device)
+        images = torch.where(flipped[:, None, None, None], images.flip(3), images)
+    if shift:
+        down, right = torch.randint(-shift, shift + 1, (2, n, 1), generator=generator).to(images.device)
+        rows = (torch.arange(height, device=images.device) + down).clamp(0, height - 1)
+        columns = (torch.arange(width, device=images.device) + right).clamp(0, width - 1)
+        each = torch.arange(n, device=images.device)[:, None, None]
+        images = images[each, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return images
+
+
+def _generator(seed: int, number: int) -> torch.Generator:
+    # the multiplier only keeps (seed, number) pairs apart
+    return torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)

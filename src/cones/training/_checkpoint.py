@@ -1,0 +1,161 @@
+"""Checkpoints: one safetensors file each, so that a file is whole or not there. No pickle anywhere.
+
+A file holds the weights as `backbone.*` and `loss.*`, the optimiser's tensors as `optimizer.INDEX.NAME`, the state of
+the random number generators as `random.*`, and in its header, as JSON, whatever is not a tensor.
+"""
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..files import replacing
+
+FORMAT = "cones-1"
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands.
+
+    Args:
+        step: steps done.
+        epoch: epochs done.
+        batch: batches done of the epoch that is under way.
+        best_accuracy: highest test accuracy so far, in 0..1; -1 before the first.
+        best_epoch: the epoch that reached it.
+        seconds: spent training so far.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    best_accuracy: float = -1.0
+    best_epoch: int = 0
+    seconds: float = 0.0
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint cannot be written or read; what stood before still stands."""
+
+
+def save_checkpoint(
+    path: Path, backbone: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer, position: Position
+) -> None:
+    """Write all that a run needs to go on bit by bit as if it had never stopped.
+
+    Raises:
+        CheckpointError: the disk is full, or the like; the file that stood at path is untouched.
+    """
+    tensors = _weights(backbone, loss)
+    state = optimizer.state_dict()
+    scalars: dict[str, dict[str, Any]] = {}
+    for index, entries in state["state"].items():
+        for name, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{index}.{name}"] = value
+            else:
+                scalars.setdefault(str(index), {})[name] = value
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        for index, generator in enumerate(torch.cuda.get_rng_state_all()):
+            tensors[f"random.cuda.{index}"] = generator
+    header = {
+        "position": vars(position),
+        "optimizer_scalars": scalars,
+        "optimizer_groups": state["param_groups"],
+        "python_random": random.getstate(),
+    }
+    _save(path, tensors, header)
+
+
+def save_weights(path: Path, backbone: nn.Module, loss: nn.Module, position: Position) -> None:
+    """Write the weights alone, as `backbone.*` and `loss.*`.
+
+    Raises:
+        CheckpointError: as `save_checkpoint`.
+    """
+    _save(path, _weights(backbone, loss), {"position": vars(position)})
+
+
+def load_checkpoint(path: Path, backbone: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
+    """Put a run back to where `save_checkpoint` wrote it.
+
+    Raises:
+        CheckpointError: the file is missing, broken, or of another model.
+    """
+    tensors, header = _read(path)
+    _load_weights(path, tensors, backbone, loss)
+    try:
+        state: dict[int, dict[str, Any]] = {
+            int(index): dict(entries) for index, entries in header["optimizer_scalars"].items()
+        }
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".", 2)
+                state.setdefault(int(index), {})[name] = value
+        optimizer.load_state_dict({"state": state, "param_groups": header["optimizer_groups"]})
+        torch.set_rng_state(tensors["random.cpu"])
+        if torch.cuda.is_available():
+            states = [tensors[key] for key in sorted(tensors) if key.startswith("random.cuda.")]
+            torch.cuda.set_rng_state_all(states)
+        version, internal, gauss = header["python_random"]
+        random.setstate((version, tuple(internal), gauss))
+        return Position(**header["position"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is no checkpoint of this run: {error!r}; start anew or take another") from error
+
+
+def load_weights(path: Path, backbone: nn.Module, loss: nn.Module) -> Position:
+    """Load the weights alone, from a file of either kind.
+
+    Raises:
+        CheckpointError: the file is missing, broken, or of another model.
+    """
+    tensors, header = _read(path)
+    _load_weights(path, tensors, backbone, loss)
+    return Position(**header["position"])
+
+
+def _weights(backbone: nn.Module, loss: nn.Module) -> dict[str, Tensor]:
+    tensors = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
+    return tensors | {f"loss.{name}": tensor for name, tensor in loss.state_dict().items()}
+
+
+def _load_weights(path: Path, tensors: dict[str, Tensor], backbone: nn.Module, loss: nn.Module) -> None:
+    for prefix, module in (("backbone.", backbone), ("loss.", loss)):
+        own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        try:
+            module.load_state_dict(own)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointError(f"{path} holds another model than the configuration names: {reason}") from error
+
+
+def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    metadata = {"format": FORMAT, "header": json.dumps(header)}
+    try:
+        with replacing(path) as aside:
+            # cloned: tied weights share memory, which the format refuses
+            save_file({name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, aside, metadata)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot write {path}: {error}; what stood there before still does") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise CheckpointError(f"{path} was not written by this trainer: expected the format {FORMAT}")
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["header"])  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} is broken ({error}): delete it, or put a whole copy in its place") from error

@@ -1,0 +1,77 @@
+"""Metrics of a run: one JSON object a line, and the same to TensorBoard."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..files import write_text
+
+Metrics = dict[str, Any]
+
+
+class MetricsLog:
+    """Writes a run's metrics to metrics.jsonl and, if asked, to TensorBoard.
+
+    A resumed run first drops what was written after its checkpoint, and a line that was cut short.
+
+    Args:
+        folder: of the run.
+        step: of the checkpoint that the run goes on from; 0 starts anew.
+        tensorboard: whether to write for TensorBoard too.
+
+    Raises:
+        ModuleNotFoundError: TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
+        path = folder / "metrics.jsonl"
+        kept = [line for line in read_metrics(path) if line["step"] <= step] if path.exists() else []
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._file = path.open("a", encoding="utf-8")
+        self._board = _board(folder / "tensorboard", step) if tensorboard else None
+
+    def write(self, metrics: Metrics) -> None:
+        """Write one line; numbers, also those one level down, go to TensorBoard by their names."""
+        self._file.write(json.dumps(metrics) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name, value in _numbers(metrics):
+                self._board.add_scalar(f"{metrics['kind']}/{name}", value, metrics["step"])
+
+    def close(self) -> None:
+        """Close the files."""
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def read_metrics(path: Path) -> list[Metrics]:
+    """The lines of a metrics.jsonl that are whole."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            break  # the process died while it wrote this one
+    return lines
+
+
+def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, float]]:
+    found = []
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            found += [(f"{name}/{inner}", number) for inner, number in _numbers(value)]
+        elif isinstance(value, int | float) and name != "step":
+            found.append((name, float(value)))
+    return found
+
+
+def _board(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ModuleNotFoundError(
+            "TensorBoard is not installed: pip install 'cones[train]', or set tensorboard to false"
+        ) from None
+    return SummaryWriter(str(folder), purge_step=step + 1)

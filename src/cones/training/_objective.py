@@ -1,0 +1,146 @@
+"""An objective: a margin-softmax loss plus weighted feature losses, written as the papers write it."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast
+
+from ..feature_losses import CenterLoss, FeatureIncay, RingLoss
+from ..margins import Margin
+from ..margins import known as known_margins
+from ..notation import call, did_you_mean, evaluate, parse_tree
+from ._schedules import PAPER_ANNEALINGS, Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup, Schedule
+
+SCHEDULES = {kind.__name__: kind for kind in (Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup)}
+FeatureLoss = CenterLoss | FeatureIncay | RingLoss
+
+
+@dataclass(frozen=True)
+class Term:
+    """lambda times a feature loss, by name; sizes are known only when it is built.
+
+    Args:
+        weight: lambda.
+        name: of a loss in cones.feature_losses.
+        fields: its hyperparameters.
+    """
+
+    weight: float
+    name: str
+    fields: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        written = ", ".join(f"{name}={value!r}" for name, value in self.fields)
+        return f"{self.weight!r} * {self.name}({written})"
+
+    def build(self, num_classes: int, dim: int) -> FeatureLoss:
+        """The loss itself, for K classes and D dims."""
+        written = dict(self.fields)
+        match self.name:
+            case "CenterLoss":
+                return CenterLoss(num_classes, dim, **written)
+            case "FeatureIncay":
+                return FeatureIncay(**written)
+            case _:
+                return RingLoss(**written)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """L = L_margin + sum_k lambda_k L_k, with the margin's fields on schedules where they are.
+
+    Args:
+        margin: with the values that hold at the first step.
+        schedules: pairs of a margin's field and its schedule.
+        terms: the feature losses.
+    """
+
+    margin: Margin
+    schedules: tuple[tuple[str, Schedule], ...] = ()
+    terms: tuple[Term, ...] = ()
+
+    def margin_at(self, step: int) -> Margin:
+        """The margin in force at a step (1, 2, ...)."""
+        return replace(self.margin, **{name: schedule(step) for name, schedule in self.schedules})
+
+    def __str__(self) -> str:
+        """The text that `parse_objective` reads back into this value."""
+        schedules = dict(self.schedules)
+        written = ", ".join(
+            f"{field.name}={schedules.get(field.name, getattr(self.margin, field.name))!r}"
+            for field in fields(self.margin)
+        )
+        return " + ".join([f"{type(self.margin).__name__}({written})", *(str(term) for term in self.terms)])
+
+
+def parse_objective(text: str) -> Objective:
+    """Read an objective such as "ASoftmax(margin=4, blend=Annealing()) + 0.01 * CenterLoss(alpha=0.5)".
+
+    Args:
+        text: one margin, and any number of feature losses, each with its weight in front. A margin's field may be
+            a schedule, or the name of a paper's: Annealing, LinearWarmup, CosineWarmup, ExponentialWarmup,
+            L_SOFTMAX_MNIST, L_SOFTMAX_CIFAR10, L_SOFTMAX_CIFAR10_PLUS, SPHEREFACE_20.
+
+    Raises:
+        ValueError: the text, a name or a field is wrong; the error says which and what is near.
+
+    Example:
+        >>> print(parse_objective("Softmax + 0.01 * CenterLoss"))
+        Softmax(scale=1.0) + 0.01 * CenterLoss()
+    """
+    margins: list[Objective] = []
+    terms: list[Term] = []
+    for node in _summands(parse_tree(text)):
+        weight, loss = _weighted(node)
+        name = loss.func.id if isinstance(loss, ast.Call) and isinstance(loss.func, ast.Name) else ast.unparse(loss)
+        if name in FEATURE_LOSSES:
+            if weight is None:
+                raise ValueError(f"{ast.unparse(node)}: a feature loss needs its weight in front, 0.01 * {name}()")
+            terms.append(cast(Term, evaluate(loss, lambda name, fields, w=weight: _term(w, name, fields))))  # type: ignore[misc]
+        elif weight is not None:
+            raise ValueError(
+                f"{ast.unparse(node)}: only feature losses have a weight{did_you_mean(name, FEATURE_LOSSES)}; "
+                f"there are {', '.join(FEATURE_LOSSES)}"
+            )
+        else:
+            margins.append(cast(Objective, evaluate(loss, _margin_or_schedule)))
+    if len(margins) != 1 or not isinstance(margins[0], Objective):
+        raise ValueError(f"{text!r}: expected exactly one margin-softmax loss, such as Softmax or ArcFace(margin=0.3)")
+    return replace(margins[0], terms=tuple(terms))
+
+
+FEATURE_LOSSES: Mapping[str, Any] = {
+    "CenterLoss": lambda alpha=0.5: CenterLoss(1, 1, alpha=alpha),
+    "FeatureIncay": FeatureIncay,
+    "RingLoss": RingLoss,
+}
+"""What checks the fields of a term before its sizes are known."""
+
+
+def _summands(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*_summands(node.left), *_summands(node.right)]
+    return [node]
+
+
+def _weighted(node: ast.expr) -> tuple[float | None, ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        if isinstance(node.left, ast.Constant) and isinstance(node.left.value, int | float):
+            return float(node.left.value), node.right
+        raise ValueError(f"{ast.unparse(node)}: write the weight in front as a number, 0.01 * CenterLoss()")
+    return None, node
+
+
+def _term(weight: float, name: str, written: dict[str, Any]) -> Term:
+    call(FEATURE_LOSSES, "feature loss", name, written)
+    return Term(weight, name, tuple(written.items()))
+
+
+def _margin_or_schedule(name: str, written: dict[str, Any]) -> Objective | Schedule:
+    if name in PAPER_ANNEALINGS and not written:
+        return PAPER_ANNEALINGS[name]
+    if name in SCHEDULES:
+        return cast(Schedule, call(SCHEDULES, "schedule", name, written))
+    schedules = tuple((field, value) for field, value in written.items() if isinstance(value, Schedule))
+    at_first_step = {**written, **{field: schedule(1) for field, schedule in schedules}}
+    return Objective(call(known_margins(), "loss", name, at_first_step), schedules)

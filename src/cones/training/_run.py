@@ -1,0 +1,175 @@
+"""The configuration of one training run: a value, checked when it is made, written to and read from TOML."""
+
+import math
+import sys
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+
+from ..files import write_text
+from ..notation import did_you_mean
+from ._objective import Objective, parse_objective
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides what a training run computes.
+
+    Args:
+        data: data set: mnist5k, mnist, fashion-mnist, faces-orl, folder:PATH, npz:PATH or csv:PATH.
+        split: how test data are held out: the set's own (given), by sample, by identity; auto takes the usual one.
+        test_fraction: share of samples or identities held out, where the set has no split of its own.
+        image_size: side in pixels to which images of a folder or csv are resized; 0 keeps their size.
+        loss: the objective, such as "ArcFace(margin=0.2, scale=16)" or "Softmax + 0.01 * CenterLoss".
+        bias: whether classes have a bias.
+        learn_scale: whether the margin's scale is learnt.
+        backbone: lenets, lsoftmax-net, resnet, mlp, identity, or package.module:Net(field=value) of your own.
+        feature_dim: D of the named backbones, in dimensions.
+        width: factor on the channels of the named backbones.
+        epochs: passes over the training data.
+        batch_size: rows a step at most; an epoch is cut into batches of nearly equal size.
+        optimizer: sgd or adamw.
+        learning_rate: at the start.
+        momentum: of sgd.
+        weight_decay: of weight matrices and kernels; biases, norms and slopes have none.
+        head_weight_decay: of the class weights; negative takes weight_decay.
+        head_learning_rate_factor: on the learning rate of the class weights.
+        schedule: of the learning rate: constant, step or cosine.
+        milestones: shares of the run after which step multiplies the learning rate by decay.
+        decay: what step multiplies by.
+        warmup_steps: steps over which the learning rate rises from 0.
+        clip_norm: largest norm of the gradient of everything learnt; 0 clips nothing.
+        shift: random shifts of training images by up to this many pixels.
+        flip: whether training images are flipped left-right at random.
+        precision: float32, bfloat16 (autocast in the backbone), or float64.
+        seed: of weights, data order, augmentation and split.
+        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
+        threads: CPU threads; 0 leaves PyTorch's own number.
+        log_every: steps between two lines of metrics.
+        save_every: steps between two checkpoints, besides one an epoch; 0 for those alone.
+        tensorboard: whether metrics also go to TensorBoard.
+
+    Raises:
+        ValueError: a field is out of its range; the error names it.
+    """
+
+    data: str = "mnist5k"
+    split: Literal["auto", "given", "sample", "identity"] = "auto"
+    test_fraction: float = 0.2
+    image_size: int = 0
+    loss: str = "Softmax"
+    bias: bool = False
+    learn_scale: bool = False
+    backbone: str = "lenets"
+    feature_dim: int = 2
+    width: float = 0.5
+    epochs: int = 20
+    batch_size: int = 128
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    head_weight_decay: float = -1.0
+    head_learning_rate_factor: float = 1.0
+    schedule: Literal["constant", "step", "cosine"] = "cosine"
+    milestones: tuple[float, ...] = (0.5, 0.8)
+    decay: float = 0.1
+    warmup_steps: int = 0
+    clip_norm: float = 5.0
+    shift: int = 0
+    flip: bool = False
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 0
+    log_every: int = 10
+    save_every: int = 0
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        parse_objective(self.loss)
+        for name in ("epochs", "batch_size", "feature_dim", "log_every"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("image_size", "warmup_steps", "save_every", "shift", "threads", "seed"):
+            self._check(name, getattr(self, name) >= 0, "at least 0")
+        for name in ("clip_norm", "weight_decay", "learning_rate", "decay", "head_learning_rate_factor"):
+            value = getattr(self, name)
+            self._check(name, math.isfinite(value) and value >= 0, "a finite number of at least 0")
+        self._check("width", self.width > 0, "above 0")
+        self._check("test_fraction", 0 < self.test_fraction < 1, "between 0 and 1")
+        self._check("momentum", 0 <= self.momentum < 1, "in [0, 1)")
+        self._check("milestones", all(0 < share < 1 for share in self.milestones), "shares of the run, between 0 and 1")
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            self._check(name, value in allowed, f"one of {', '.join(allowed)}")
+
+    def _check(self, name: str, good: bool, expected: str) -> None:
+        if not good:
+            raise ValueError(f"{name} is {getattr(self, name)!r}, expected {expected}")
+
+    @property
+    def objective(self) -> Objective:
+        """The parsed loss."""
+        return parse_objective(self.loss)
+
+
+CHOICES = {
+    "split": ("auto", "given", "sample", "identity"),
+    "optimizer": ("sgd", "adamw"),
+    "schedule": ("constant", "step", "cosine"),
+    "precision": ("float32", "bfloat16", "float64"),
+}
+
+WITHOUT_EFFECT = frozenset({"log_every", "save_every", "tensorboard", "threads", "device"})
+"""Fields that may change between a run and its continuation: none decides what is computed, up to rounding."""
+
+
+def write_run(path: Path, run: Run) -> None:
+    """Write a run as TOML, with its loss spelled out in full."""
+    resolved = {**asdict(run), "loss": str(run.objective), "milestones": list(run.milestones)}
+    write_text(path, tomli_w.dumps(resolved))
+
+
+def read_run(path: Path) -> Run:
+    """Read a run from TOML; fields left out have their defaults.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no TOML, or a field is unknown or of the wrong kind.
+    """
+    return Run(**read_fields(path, Run))
+
+
+def read_fields(path: Path, kind: type) -> dict[str, Any]:
+    """The fields of a frozen dataclass that a TOML file gives, checked by name and kind.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_run`.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no configuration {path}: write one, or leave --config out")
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no TOML: {error}") from None
+    known = {field.name: field for field in fields(kind)}
+    values: dict[str, Any] = {}
+    for name, value in written.items():
+        if name not in known:
+            raise ValueError(f"{path}: there is no field {name!r}{did_you_mean(name, known)}")
+        default = known[name].default
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if isinstance(value, list):
+            value = tuple(value)
+        if type(value) is not type(default):
+            raise ValueError(f"{path}: {name} is {value!r}, expected a {type(default).__name__} such as {default!r}")
+        values[name] = value
+    return values
