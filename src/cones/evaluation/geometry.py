@@ -1,0 +1,250 @@
+"""How well features are separated: angles, ratios and norms of a labelled set of embeddings."""
+
+# N rows, D dims, K classes. All in float64, in blocks of rows that hold about BLOCK numbers each.
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BLOCK = 2**21
+CONFIDENT = 0.99
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The numbers that `geometry` returns; angles in radians.
+
+    Attributes:
+        mean_intra_angle: mean over rows of the angle between a feature and the mean direction of its class.
+        mean_inter_angle: mean over pairs of classes of the angle between their mean directions.
+        min_inter_angle: the smallest of these angles.
+        fisher_ratio: trace S_b / trace S_w of the features as they are; inf where S_w is 0.
+        angular_fisher_score: S_w / S_b in angles, smaller is better (see `angular_fisher_score`).
+        mean_norm: mean Euclidean norm of the features.
+        norm_variation: standard deviation of the norms over their mean; 0 where all features are 0.
+        mean_own_angle: mean angle between a feature and its class's row of `weight`; None without weight.
+        mean_other_angle: mean angle between a feature and the nearest other row of `weight`; None without it.
+        confident_share: share of rows with p_y > 0.99, in 0..1; None without logits.
+        confident_gradient: mean over those rows of 1 - p_y = ½‖∂L/∂logits‖₁, what cross entropy still sends
+            back; None without logits or without such rows.
+    """
+
+    mean_intra_angle: float
+    mean_inter_angle: float
+    min_inter_angle: float
+    fisher_ratio: float
+    angular_fisher_score: float
+    mean_norm: float
+    norm_variation: float
+    mean_own_angle: float | None = None
+    mean_other_angle: float | None = None
+    confident_share: float | None = None
+    confident_gradient: float | None = None
+
+
+def geometry(features: Tensor, labels: Tensor, weight: Tensor | None = None, logits: Tensor | None = None) -> Geometry:
+    """Measure how narrow the classes are, how far apart, and how much gradient the confident rows still get.
+
+    The mean direction of a class is the direction of the mean of its unit features. A zero feature has
+    cosine 0, angle π/2, with everything. Classes without a row take no part.
+
+    Args:
+        features: (N, D), N ≥ 2, any floating dtype.
+        labels: (N,) integers, at least two different ones.
+        weight: (K, D) class directions, one row a class; labels must be 0..K-1.
+        logits: (N, K) logits that know no label, as at prediction (`Head.logits`); labels must be 0..K-1.
+
+    Returns:
+        `Geometry`; angles in radians.
+
+    Raises:
+        ValueError: for no rows, one class, or shapes that do not fit.
+
+    Source:
+        Angular Fisher score: Liu et al. 2017 (SphereFace), appendix E. Fisher ratio: Fukunaga 1990, ch. 10.
+
+    Example:
+        >>> x = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0], [0.0, 1.0]])
+        >>> g = geometry(x, torch.tensor([0, 0, 1, 1]))
+        >>> round(g.mean_intra_angle, 6), round(math.degrees(g.min_inter_angle), 6)
+        (0.0, 90.0)
+    """
+    _check(features, labels)
+    index, counts = _classes(labels)
+    means, directions, _ = _means(features, index, counts)
+    mean_angle, min_angle = _inter_angles(directions)
+    norms = torch.cat([x.norm(dim=1) for x, _ in _blocks(features, index)])
+    mean_norm = norms.mean().item()
+    own = other = share = gradient = None
+    if weight is not None:
+        own, other = _weight_angles(features, labels, weight)
+    if logits is not None:
+        share, gradient = _confidence(logits, labels)
+    return Geometry(
+        mean_intra_angle=_total(_angles(_unit(x), directions[i]) for x, i in _blocks(features, index)) / len(labels),
+        mean_inter_angle=mean_angle,
+        min_inter_angle=min_angle,
+        fisher_ratio=_fisher_ratio(features, index, counts, means),
+        angular_fisher_score=angular_fisher_score(features, labels),
+        mean_norm=mean_norm,
+        norm_variation=norms.std(correction=0).item() / mean_norm if mean_norm > 0 else 0.0,
+        mean_own_angle=own,
+        mean_other_angle=other,
+        confident_share=share,
+        confident_gradient=gradient,
+    )
+
+
+def angular_fisher_score(features: Tensor, labels: Tensor) -> float:
+    """Angular Fisher score S_w / S_b; 0 is perfect, smaller is better.
+
+    S_w = Σ_i Σ_{x in class i} (1 - cos(x, m_i)),  S_b = Σ_i n_i (1 - cos(m_i, m)).
+
+    The class mean m_i and the global mean m are means of *unit* features. The paper writes "mean feature"; on
+    unit features the two agree. A mean of raw features would lean to the long ones, and a score made of
+    angles alone would change when one feature is only made longer. A zero vector has cosine 0.
+
+    Args:
+        features: (N, D), N ≥ 2, any floating dtype.
+        labels: (N,) integers, at least two different ones.
+
+    Returns:
+        The score as a float; inf where all classes have the same mean direction, nan where S_w is 0 as well.
+
+    Raises:
+        ValueError: for no rows, one class, or shapes that do not fit.
+
+    Source:
+        Liu et al. 2017, SphereFace, appendix E.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+        >>> round(angular_fisher_score(x, torch.tensor([0, 0, 1, 1])), 6)  # cos = √½ within, 0 with m = 0
+        0.292893
+    """
+    _check(features, labels)
+    index, counts = _classes(labels)
+    _, directions, center = _means(features, index, counts)
+    within = _total(_one_minus_cosine(_unit(x), directions[i]) for x, i in _blocks(features, index))
+    between = (counts * _one_minus_cosine(directions, center.expand_as(directions))).sum().item()
+    if between == 0:
+        return math.inf if within > 0 else math.nan
+    return within / between
+
+
+def _check(features: Tensor, labels: Tensor) -> None:
+    if features.ndim != 2:
+        raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D): one row a sample")
+    if labels.shape != features.shape[:1]:
+        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label a row")
+    if labels.is_floating_point():
+        raise ValueError(f"labels has dtype {labels.dtype}, expected integers: convert with labels.long()")
+    if len(features) == 0:
+        raise ValueError("features has no rows; geometry needs at least two classes with a row each")
+    if bool((labels == labels[0]).all()):
+        raise ValueError(f"labels holds one class only ({int(labels[0])}); angles between classes need two or more")
+
+
+def _classes(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Each row's place (N,) among the labels that occur, and the number of rows of each of them (C,)."""
+    _, index, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+    return index, counts
+
+
+def _means(features: Tensor, index: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Means of raw features (C, D); directions of means of unit features: by class (C, D), of all (D,)."""
+    raw = features.new_zeros(len(counts), features.shape[1], dtype=torch.float64)
+    unit = torch.zeros_like(raw)
+    for x, i in _blocks(features, index):
+        raw.index_add_(0, i, x)
+        unit.index_add_(0, i, _unit(x))
+    n = counts[:, None]
+    return raw / n, _unit(unit / n), _unit(unit.sum(0) / len(features))
+
+
+def _fisher_ratio(features: Tensor, index: Tensor, counts: Tensor, means: Tensor) -> float:
+    center = (means * counts[:, None]).sum(0) / counts.sum()
+    between = (counts * (means - center).square().sum(1)).sum().item()
+    within = _total((x - means[i]).square().sum(1) for x, i in _blocks(features, index))
+    if within == 0:
+        return math.inf if between > 0 else math.nan
+    return between / within
+
+
+def _inter_angles(directions: Tensor) -> tuple[float, float]:
+    """Mean and smallest angle over all pairs of rows of `directions` (C, D)."""
+    count, total, smallest = len(directions), 0.0, math.pi
+    step = max(1, BLOCK // count)
+    for start in range(0, count, step):
+        angles = (directions[start : start + step] @ directions.T).clamp(-1, 1).acos()
+        angles.diagonal(offset=start).fill_(math.inf)
+        smallest = min(smallest, angles.min().item())
+        total += angles[angles.isfinite()].sum().item()
+    return total / (count * (count - 1)), smallest
+
+
+def _weight_angles(features: Tensor, labels: Tensor, weight: Tensor) -> tuple[float, float]:
+    if weight.ndim != 2 or weight.shape[1] != features.shape[1]:
+        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected (K, {features.shape[1]}): one row a class")
+    _check_range(labels, len(weight), "weight", "rows")
+    directions = _unit(weight.to(torch.float64))
+    own = other = 0.0
+    for x, y in _blocks(features, labels, columns=len(weight)):
+        unit = _unit(x)
+        own += _angles(unit, directions[y]).sum().item()
+        cosine = (unit @ directions.T).scatter_(1, y[:, None], -math.inf)
+        other += cosine.amax(1).clamp(-1, 1).acos().sum().item()
+    return own / len(labels), other / len(labels)
+
+
+def _confidence(logits: Tensor, labels: Tensor) -> tuple[float, float | None]:
+    if logits.ndim != 2 or len(logits) != len(labels):
+        raise ValueError(f"logits has shape {tuple(logits.shape)}, expected ({len(labels)}, K): one row a feature")
+    _check_range(labels, logits.shape[1], "logits", "columns")
+    confident, missing = 0, 0.0
+    for z, y in _blocks(logits, labels):
+        log_p = (z.gather(1, y[:, None]) - z.logsumexp(1, keepdim=True))[:, 0]
+        sure = log_p > math.log(CONFIDENT)
+        confident += int(sure.sum())
+        missing -= torch.expm1(log_p[sure]).sum().item()
+    return confident / len(labels), missing / confident if confident else None
+
+
+def _check_range(labels: Tensor, num_classes: int, name: str, what: str) -> None:
+    wrong = ((labels < 0) | (labels >= num_classes)).nonzero()
+    if len(wrong):
+        row = int(wrong[0])
+        raise ValueError(f"labels[{row}] is {int(labels[row])}, but {name} has {num_classes} {what}: expected 0..K-1")
+
+
+def _blocks(values: Tensor, index: Tensor, columns: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+    """Blocks of rows in float64 with their indices; `columns`: how wide is what the caller makes of them."""
+    step = max(1, BLOCK // max(values.shape[1], columns, 1))
+    for start in range(0, len(values), step):
+        yield values[start : start + step].detach().to(torch.float64), index[start : start + step].long()
+
+
+def _total(blocks: Iterator[Tensor]) -> float:
+    return sum(block.sum().item() for block in blocks)
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Rows over their norms; what is zero up to rounding becomes exactly zero."""
+    norm = x.norm(dim=-1, keepdim=True)
+    return torch.where(norm > 1e-14, x / norm.clamp_min(1e-300), 0.0)
+
+
+def _one_minus_cosine(a: Tensor, b: Tensor) -> Tensor:
+    """1 - cos of rows that are unit or zero, as half a squared distance, which is exact where they meet."""
+    nonzero = a.ne(0).any(1) & b.ne(0).any(1)
+    return torch.where(nonzero, (a - b).square().sum(1) / 2, 1.0)
+
+
+def _angles(a: Tensor, b: Tensor) -> Tensor:
+    """Angles of rows that are unit or zero; unlike acos this keeps its digits near 0 and π."""
+    nonzero = a.ne(0).any(1) & b.ne(0).any(1)
+    angle = 2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1))
+    return torch.where(nonzero, angle, math.pi / 2)

@@ -1,0 +1,133 @@
+"""The files of a run, read into one value; whatever is wrong with them is one error that names the file."""
+
+# N rows, D dims, K classes.
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+from torch import Tensor
+
+from cones.margins import Margin, parse
+from cones.plots._points import Points, check_weight
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where it lies.
+        name: what it is called; its folder's name where summary.json has none.
+        objective: the sum of losses it minimised, as text.
+        margin: the margin in it.
+        classes: K names.
+        train, test: features and labels.
+        weight: (K, D).
+        bias: (K,) or None.
+        summary: summary.json as it is.
+        metrics: metrics.jsonl as it is.
+        config: config.toml as it is.
+    """
+
+    folder: Path
+    name: str
+    objective: str
+    margin: Margin
+    classes: tuple[str, ...]
+    train: Points
+    test: Points
+    weight: Tensor
+    bias: Tensor | None
+    summary: Mapping[str, object]
+    metrics: tuple[Mapping[str, object], ...]
+    config: str
+
+
+def read_run(folder: Path) -> Run:
+    """Read config.toml, metrics.jsonl, features.safetensors and summary.json of a run.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is broken; the error names it and what is wrong.
+    """
+    summary = read_object(folder / "summary.json")
+    metrics = _metrics(folder / "metrics.jsonl")
+    config = _text(folder / "config.toml")
+    path = folder / "features.safetensors"
+    tensors, metadata = _tensors(path)
+    try:
+        classes = tuple(str(name) for name in json.loads(metadata["classes"]))
+        train = Points("train", tensors["train_features"], tensors["train_labels"].long())
+        test = Points("test", tensors["test_features"], tensors["test_labels"].long())
+        for points in (train, test):
+            check_weight(points, tensors["weight"], len(classes))
+        margin = parse(metadata["margin"])
+    except KeyError as error:
+        raise ValueError(f"{path} has no {error}: was it written by this version of the trainer?") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return Run(
+        folder=folder,
+        name=str(summary.get("name") or folder.resolve().name),
+        objective=metadata.get("objective", metadata["margin"]),
+        margin=margin,
+        classes=classes,
+        train=train,
+        test=test,
+        weight=tensors["weight"],
+        bias=tensors.get("bias"),
+        summary=summary,
+        metrics=metrics,
+        config=config,
+    )
+
+
+def read_object(path: Path) -> dict[str, object]:
+    """The JSON object in `path`."""
+    try:
+        value = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds a {type(value).__name__}, expected a JSON object")
+    return value
+
+
+def _metrics(path: Path) -> tuple[Mapping[str, object], ...]:
+    records = []
+    for place, line in enumerate(_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}, line {place} is not JSON: {error}") from error
+        if not isinstance(record, dict):
+            raise ValueError(f"{path}, line {place} holds a {type(record).__name__}, expected a JSON object")
+        records.append(record)
+    return tuple(records)
+
+
+def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    _must_exist(path)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file: {error}") from error
+
+
+def _text(path: Path) -> str:
+    _must_exist(path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+
+
+def _must_exist(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: a report needs a finished run, with all the files it writes")

@@ -1,0 +1,111 @@
+"""Words for titles: objectives shortened to what a reader compares, lines of bearable length, numbers."""
+
+import ast
+import math
+import textwrap
+
+DASH = "–"
+
+
+def wrap(text: str, width: int) -> str:
+    """Break every line of `text` that is longer than `width` letters."""
+    return "\n".join(textwrap.fill(line, width, break_long_words=False) for line in text.strip().split("\n"))
+
+
+def short_objective(text: str) -> str:
+    """An objective with only the numbers that tell it apart, for titles; anything else comes back unchanged.
+
+    Args:
+        text: a sum of losses as the trainer writes it.
+
+    Example:
+        >>> short_objective("ArcFace(margin=0.3, scale=16.0, tail='smooth', straight_through=False)")
+        'ArcFace(margin=0.3, scale=16)'
+        >>> short_objective("Softmax(scale=1.0) + 0.01 * CenterLoss(num_classes=10, dim=2)")
+        'Softmax + 0.01 · CenterLoss'
+    """
+    try:
+        return _expression(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ValueError):
+        return text
+
+
+def _expression(node: ast.expr) -> str:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mult):
+        sign = " + " if isinstance(node.op, ast.Add) else " · "
+        return _expression(node.left) + sign + _expression(node.right)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        fields = [f"{k.arg}={k.value.value:g}" for k in node.keywords if _tells(k)]  # type: ignore[attr-defined]
+        return node.func.id + (f"({', '.join(fields)})" if fields else "")
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return f"{node.value:g}"
+    if isinstance(node, ast.Name):
+        return node.id
+    raise ValueError(f"not a sum of losses: {ast.unparse(node)}")
+
+
+def _tells(keyword: ast.keyword) -> bool:
+    """Whether a field is a number that is not its neutral value; sizes of tables belong to the data."""
+    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or keyword.arg in ("num_classes", "dim"):
+        return False
+    return not (keyword.arg == "scale" and value == 1) and not (keyword.arg == "blend" and value == 0)
+
+
+def number(value: object, digits: int = 3) -> str:
+    """`value` with so many significant digits; an en dash for what is missing or not a number.
+
+    Example:
+        >>> number(0.012345), number(29.0), number(123456), number(None), number(float("inf"))
+        ('0.0123', '29.0', '123,456', '–', '∞')
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        return DASH
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if value == 0:
+        return "0"
+    text = f"{value:#.{digits}g}".removesuffix(".") if abs(value) >= 1e-4 else f"{value:.{digits - 1}e}"
+    return _power(text) if "e" in text else text.replace("-", "−")
+
+
+def _power(text: str) -> str:
+    mantissa, exponent = text.split("e")
+    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{mantissa.replace('-', '−')}·10{raised}"
+
+
+def percent(value: object, decimals: int = 2) -> str:
+    """A share in 0..1 as a percentage.
+
+    Example:
+        >>> percent(0.98765), percent(None)
+        ('98.77 %', '–')
+    """
+    known = finite(value)
+    return DASH if known is None else f"{100 * known:.{decimals}f} %"
+
+
+def degrees(value: object) -> str:
+    """An angle in radians as degrees.
+
+    Example:
+        >>> degrees(0.5), degrees(None)
+        ('28.6°', '–')
+    """
+    known = finite(value)
+    return DASH if known is None else f"{math.degrees(known):.1f}°"
+
+
+def finite(value: object) -> float | None:
+    """`value` as a float where it is a finite number, else None.
+
+    Example:
+        >>> finite(2), finite("2"), finite(float("nan"))
+        (2.0, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)

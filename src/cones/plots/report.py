@@ -1,0 +1,206 @@
+"""report.html: one file that holds the numbers and the figures of a run, or of several side by side."""
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from cones.files import write_text
+from cones.plots._run import Run, read_object, read_run
+from cones.plots._save import save
+from cones.plots._table import COLUMNS, headline, table, what_one_sees
+from cones.plots._text import finite, short_objective
+from cones.plots.angles import angle_figure, angle_grid
+from cones.plots.curves import curve_figure
+from cones.plots.features import feature_figure
+from cones.plots.grid import Panel, grid_figure
+from cones.plots.learning import learning_figure
+from cones.plots.norms import norm_figure
+from cones.softmax import logits
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A figure in the page, drawn for a wide screen and for a narrow one, as data URIs."""
+
+    title: str
+    text: str
+    wide: str
+    narrow: str
+
+
+def write_run_report(run: Path) -> Path:
+    """Write RUN/figures/*.svg, *.png and RUN/report.html for one run.
+
+    Args:
+        run: a run's folder, with config.toml, metrics.jsonl, features.safetensors and summary.json.
+
+    Returns:
+        The path of report.html, one file that refers to nothing outside itself.
+
+    Raises:
+        FileNotFoundError: a file of the run is missing.
+        ValueError: a file of the run is broken, or the folders of a comparison do not fit together.
+    """
+    read = read_run(run)
+    sets = [read.train, read.test]
+    title = short_objective(read.objective)
+    sections = [
+        _section(
+            run,
+            "features",
+            "Features",
+            "A dot is an image, a line a class direction, the sectors are what the head would predict.",
+            lambda n: feature_figure(sets, read.weight, read.classes, title=title, logits=_predictor(read), columns=n),
+            columns=2,
+        ),
+        _section(
+            run,
+            "target",
+            "Target logit",
+            "What the loss takes the logit of the own class to be, over the angle to it; the plain cosine dotted.",
+            lambda n: curve_figure([read.margin], columns=n),
+            columns=2,
+        ),
+        _section(
+            run,
+            "angles",
+            "Angles",
+            "How far features lie from their own class direction, and from the nearest other one.",
+            lambda n: angle_figure(sets, read.weight, columns=n),
+            columns=2,
+        ),
+        _section(
+            run,
+            "norms",
+            "Norms",
+            "Feature norms by class: boxes from quartile to quartile, whiskers from 1 % to 99 %.",
+            lambda n: norm_figure(sets, read.classes, columns=n),
+            columns=2,
+        ),
+    ]
+    if any(finite(record.get("epoch")) is not None for record in read.metrics):
+        sections.append(
+            _section(
+                run,
+                "learning",
+                "Learning",
+                "Loss, accuracy and target cosine as the run went, and what was scheduled.",
+                lambda n: learning_figure(read.metrics, columns=n),
+                columns=4,
+            )
+        )
+    page = {
+        "title": read.name,
+        "subtitle": read.objective,
+        "lead": [f"Data: {read.summary['data']}"] if read.summary.get("data") else [],
+        "numbers": headline(read),
+        "sections": sections,
+        "config": read.config,
+    }
+    return _write(run / "report.html", page)
+
+
+def write_comparison_report(folder: Path) -> Path:
+    """Write FOLDER/figures/*.svg, *.png and FOLDER/report.html for the runs that comparison.json lists.
+
+    Args:
+        folder: holds comparison.json, {"title": str, "runs": [folder names]}, and the runs' folders.
+
+    Returns:
+        The path of report.html; it links to each run's own report that is there already.
+
+    Raises:
+        FileNotFoundError: comparison.json or a file of a run is missing.
+        ValueError: a file is broken, or the runs do not have the same classes.
+    """
+    listing = read_object(folder / "comparison.json")
+    names = listing.get("runs")
+    if not isinstance(names, list) or not names:
+        raise ValueError(f'{folder / "comparison.json"} lists no runs, expected "runs": [folder names]')
+    runs = [read_run(folder / str(name)) for name in names]
+    for other in runs[1:]:
+        if other.classes != runs[0].classes:
+            raise ValueError(
+                f"{other.folder} has {len(other.classes)} classes that are not those of {runs[0].folder} "
+                f"({len(runs[0].classes)}): compare runs on the same data"
+            )
+    panels = [_panel(run) for run in runs]
+    titles = [panel.title for panel in panels]
+    angles = [(run.test, run.weight) for run in runs]
+    grid = _section(
+        folder,
+        "grid",
+        "",
+        "",
+        lambda n: grid_figure(panels, runs[0].classes, columns=n),
+        columns=4,
+    )
+    sections = [
+        _section(
+            folder,
+            "target",
+            "Target logits",
+            "What each loss takes the logit of the own class to be, over the angle to it; the plain cosine dotted.",
+            lambda n: curve_figure([run.margin for run in runs], columns=n),
+            columns=4,
+        ),
+        _section(
+            folder,
+            "angles",
+            "Angles on the test set",
+            "How far features lie from their own class direction, and from the nearest other one.",
+            lambda n: angle_grid(angles, titles, columns=n),
+            columns=4,
+        ),
+    ]
+    page = {
+        "title": str(listing.get("title") or "Comparison"),
+        "lead": what_one_sees(runs),
+        "grid": grid,
+        "headings": [column.heading for column in COLUMNS],
+        "rows": table(runs),
+        "sections": sections,
+    }
+    return _write(folder / "report.html", page)
+
+
+def _panel(run: Run) -> Panel:
+    accuracy = finite(run.summary.get("test_accuracy"))
+    return Panel(short_objective(run.objective), run.test, run.weight, accuracy, _predictor(run))
+
+
+def _predictor(run: Run) -> Callable[[Tensor], Tensor] | None:
+    """Label-free logits of the run's head, where features can be drawn in their own plane."""
+    if run.weight.shape[1] != 2:
+        return None
+    return lambda features: logits(features, run.weight, run.margin, bias=run.bias)
+
+
+def _section(folder: Path, name: str, title: str, text: str, draw: Callable[[int], Figure], *, columns: int) -> Section:
+    """Draw with `columns` panels in a line and with half of them, save both, and keep them for the page."""
+    wide, _ = save(draw(columns), folder / "figures" / name)
+    narrow, _ = save(draw(columns // 2), folder / "figures" / f"{name}-narrow")
+    return Section(title, text, _data_uri(wide), _data_uri(narrow))
+
+
+def _data_uri(path: Path) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def _write(path: Path, page: Mapping[str, object]) -> Path:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    defaults: dict[str, object] = {
+        "subtitle": "", "lead": [], "numbers": [], "grid": None, "headings": [], "rows": [], "config": ""
+    }  # fmt: skip
+    write_text(path, template.render(defaults | dict(page)))
+    return path
