@@ -1,0 +1,43 @@
+"""Training: a configuration, the loop, checkpoints, margin schedules."""
+
+from ._checkpoint import CheckpointError as CheckpointError
+from ._checkpoint import Position as Position
+from ._compare import DEMO as DEMO
+from ._compare import compare as compare
+from ._joint import JointLoss as JointLoss
+from ._joint import Parts as Parts
+from ._loop import TrainingError as TrainingError
+from ._loop import fit as fit
+from ._objective import Objective as Objective
+from ._objective import parse_objective as parse_objective
+from ._results import write_results as write_results
+from ._run import Run as Run
+from ._run import read_run as read_run
+from ._run import write_run as write_run
+from ._schedules import PAPER_ANNEALINGS as PAPER_ANNEALINGS
+from ._schedules import Annealing as Annealing
+from ._schedules import CosineWarmup as CosineWarmup
+from ._schedules import ExponentialWarmup as ExponentialWarmup
+from ._schedules import LinearWarmup as LinearWarmup
+
+__all__ = [
+    "DEMO",
+    "PAPER_ANNEALINGS",
+    "Annealing",
+    "CheckpointError",
+    "CosineWarmup",
+    "ExponentialWarmup",
+    "JointLoss",
+    "LinearWarmup",
+    "Objective",
+    "Parts",
+    "Position",
+    "Run",
+    "TrainingError",
+    "compare",
+    "fit",
+    "parse_objective",
+    "read_run",
+    "write_results",
+    "write_run",
+]

@@ -1,13 +1,12 @@
 """One net, one data set, one loss after another."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..files import write_text
-from ._loop import LAST, fit
+from ._loop import fit
 from ._metrics import Metrics
 from ._objective import parse_objective
 from ._results import write_results
@@ -49,13 +48,10 @@ def compare(
     runs = {name: replace(run, loss=loss) for name, loss in _named(losses).items()}
     title = title or f"{run.data}: {run.backbone}, {run.feature_dim} features, {run.epochs} epochs"
     for name, one in runs.items():
-        stopped = True
         for metrics in fit(one, folder / name, resume=True, data_folder=data_folder):
             yield name, metrics
-            stopped = not (metrics["kind"] == "test" and metrics["epoch"] == one.epochs)
-        if stopped and not _finished(folder / name, one):
+        if not write_results(folder / name, name=name, data_folder=data_folder)["finished"]:
             return  # Ctrl-C: the rest waits for the next call
-        write_results(folder / name, name=name, data_folder=data_folder)
     write_text(folder / "comparison.json", json.dumps({"title": title, "runs": list(runs)}, indent=2) + "\n")
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..backbones import build
 from ..data import Dataset, Splits, load
 from ._batches import augment, order, to_float
-from ._checkpoint import CheckpointError, Position, load_checkpoint, save_checkpoint, save_weights
+from ._checkpoint import Position, load_checkpoint, save_checkpoint, save_weights
 from ._joint import JointLoss, build_loss
 from ._metrics import Metrics, MetricsLog
 from ._optimizer import build_optimizer, learning_rate
@@ -184,9 +184,7 @@ def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
     if not isinstance(features, Tensor) or features.dim() != 2:
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise TrainingError(f"backbone {run.backbone} returned {shape}, expected one vector a row, (N, D)")
-    loss = build_loss(
-        run.objective, train.num_classes, features.shape[1], bias=run.bias, learn_scale=run.learn_scale
-    )
+    loss = build_loss(run.objective, train.num_classes, features.shape[1], bias=run.bias, learn_scale=run.learn_scale)
     return backbone, loss.double() if run.precision == "float64" else loss
 
 

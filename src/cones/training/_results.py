@@ -1,28 +1,34 @@
-"""What a finished run leaves behind: features of both sides, and a summary."""
+"""What a run leaves behind for pictures and tables: features of both sides, and a summary."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from ..data import Dataset
 from ..evaluation import geometry
 from ..files import replacing, write_text
-from ..softmax import logits
+from ..margins import Margin
+from ..softmax import margin_softmax
 from ._checkpoint import load_weights
+from ._joint import JointLoss
 from ._loop import LAST, build_model, extract, pick_device, read_data
 from ._metrics import read_metrics
-from ._run import read_run
+from ._run import Run, read_run
 
 AT_MOST = 20_000
-"""Rows of each side whose features are written: enough to draw, and 160 kB for two dimensions."""
+"""Rows of each side whose features are written: enough to draw."""
 
 
 def write_results(folder: Path, *, name: str | None = None, data_folder: Path | None = None) -> dict[str, Any]:
     """Write features.safetensors and summary.json of a run from its last checkpoint.
+
+    Features are taken in float32 at least, whatever precision the run trained in.
 
     Args:
         folder: of the run.
@@ -38,57 +44,83 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
     """
     run = read_run(folder / "config.toml")
     splits = read_data(run, data_folder)
-    device = pick_device(run.device)
+    closed = splits.kind != "identity"  # test has the classes of train
     backbone, loss = build_model(run, splits.train)
     position = load_weights(folder / LAST, backbone, loss)
+    device = pick_device(run.device)
     backbone, loss = backbone.to(device), loss.to(device).eval()
     loss.head.margin = run.objective.margin_at(max(position.step, 1))
-    tensors: dict[str, torch.Tensor] = {"weight": loss.head.weight.detach().float().cpu()}
+    margin = _with_plain_scale(loss.head.margin_in_force())
+
+    train = _features(backbone, splits.train, run)
+    test = _features(backbone, splits.test, run)
+    logits = loss.head.logits(train.to(device)).float().cpu()
+    tensors = {"weight": loss.head.weight.detach().float().cpu()}
     if loss.head.bias is not None:
         tensors["bias"] = loss.head.bias.detach().float().cpu()
-    margin = loss.head.margin_in_force()
-    plain = type(margin)(**{**vars(margin), "scale": float(margin.scale)}) if loss.head.scale is not None else margin
-    exact = read_exactly(run)
-    accuracies: dict[str, float | None] = {}
-    for side, dataset in (("train", splits.train), ("test", splits.test)):
-        blocks = list(extract(backbone, dataset, device, run=exact))
-        features = torch.cat([x for x, _ in blocks]).float().cpu()
-        closed = side == "train" or splits.kind != "identity"
-        accuracies[side] = _accuracy(features, dataset, tensors, plain) if closed else None
+    for side, features, dataset in (("train", train, splits.train), ("test", test, splits.test)):
         rows = torch.linspace(0, len(dataset) - 1, min(len(dataset), AT_MOST)).round().long()
         tensors[f"{side}_features"], tensors[f"{side}_labels"] = features[rows], dataset.labels[rows]
     metadata = {
         "objective": str(run.objective),
-        "margin": repr(plain),
+        "margin": repr(margin),
         "classes": json.dumps(splits.train.classes),
         "test_classes": json.dumps(splits.test.classes),
     }
     with replacing(folder / "features.safetensors") as aside:
         save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, aside, metadata)
-    closed_set = splits.kind != "identity"
-    shapes = geometry(
-        tensors["test_features"],
-        tensors["test_labels"],
-        weight=tensors["weight"] if closed_set else None,
-        logits=logits(tensors["test_features"], tensors["weight"], plain, bias=tensors.get("bias"))
-        if closed_set
-        else None,
-    )
+
     rates = [line["images_per_second"] for line in read_metrics(folder / "metrics.jsonl") if line["kind"] == "train"]
+    weight = tensors["weight"] if closed else None
     summary = {
         "name": name or folder.name,
         "objective": str(run.objective),
-        "margin": repr(plain),
+        "margin": repr(margin),
         "data": run.data,
-        "train_accuracy": accuracies["train"],
-        "test_accuracy": accuracies["test"],
+        "train_accuracy": _accuracy(loss, train, splits.train),
+        "test_accuracy": _accuracy(loss, test, splits.test) if closed else None,
         "seconds": position.seconds,
-        "images_per_second": sorted(rates)[len(rates) // 2] if rates else None,
+        "images_per_second": median(rates) if rates else None,
         "parameters": sum(parameter.numel() for parameter in backbone.parameters()),
         "step": position.step,
         "epoch": position.epoch,
         "finished": position.epoch == run.epochs,
-        "geometry": asdict(shapes),
+        "geometry": asdict(geometry(test, splits.test.labels, weight)),
+        "train_geometry": asdict(geometry(train, splits.train.labels, tensors["weight"], logits)),
+        "confident_gradient": _confident_gradient(loss, margin, train, splits.train.labels, logits),
     }
     write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def _features(backbone: nn.Module, dataset: Dataset, run: Run) -> Tensor:
+    exact = replace(run, precision="float32") if run.precision == "bfloat16" else run
+    device = next(backbone.parameters(), torch.empty(0)).device
+    return torch.cat([features.cpu() for features, _ in extract(backbone, dataset, device, run=exact)]).float()
+
+
+def _accuracy(loss: JointLoss, features: Tensor, dataset: Dataset) -> float:
+    right = loss.predict(features.to(loss.head.weight.device)).cpu() == dataset.labels
+    return right.double().mean().item()
+
+
+@torch.no_grad()
+def _confident_gradient(
+    loss: JointLoss, margin: Margin, features: Tensor, labels: Tensor, logits: Tensor
+) -> float | None:
+    """What rows with p_y > 0.99 still get from the loss they are trained with: mean of 1 - exp(-loss_i).
+
+    That is the size of d loss_i / d t_i. Without a margin it is 1 - p_y, less than 0.01; a margin keeps it up.
+    """
+    confident = logits.softmax(dim=1).gather(1, labels[:, None]).squeeze(1) > 0.99
+    if not bool(confident.any()):
+        return None
+    head = loss.head
+    bias = None if head.bias is None else head.bias.cpu()
+    losses = margin_softmax(features[confident], head.weight.cpu(), labels[confident], margin, bias=bias)
+    return (1 - (-losses.double()).exp()).mean().item()
+
+
+def _with_plain_scale(margin: Margin) -> Margin:
+    """The margin with a learnt scale as a number, so that its repr can be read back."""
+    return replace(margin, scale=float(margin.scale)) if isinstance(margin.scale, Tensor) else margin  # type: ignore[call-arg]
