@@ -3,7 +3,9 @@
 from ._checkpoint import CheckpointError as CheckpointError
 from ._checkpoint import Position as Position
 from ._compare import DEMO as DEMO
+from ._compare import DEMO_RUN as DEMO_RUN
 from ._compare import compare as compare
+from ._compare import read_summaries as read_summaries
 from ._joint import JointLoss as JointLoss
 from ._joint import Parts as Parts
 from ._loop import TrainingError as TrainingError
@@ -12,6 +14,7 @@ from ._objective import Objective as Objective
 from ._objective import parse_objective as parse_objective
 from ._results import write_results as write_results
 from ._run import Run as Run
+from ._run import read_fields as read_fields
 from ._run import read_run as read_run
 from ._run import write_run as write_run
 from ._schedules import PAPER_ANNEALINGS as PAPER_ANNEALINGS
@@ -22,6 +25,7 @@ from ._schedules import LinearWarmup as LinearWarmup
 
 __all__ = [
     "DEMO",
+    "DEMO_RUN",
     "PAPER_ANNEALINGS",
     "Annealing",
     "CheckpointError",
@@ -37,7 +41,9 @@ __all__ = [
     "compare",
     "fit",
     "parse_objective",
+    "read_fields",
     "read_run",
+    "read_summaries",
     "write_results",
     "write_run",
 ]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..files import write_text
 from ._loop import fit
@@ -11,6 +12,9 @@ from ._metrics import Metrics
 from ._objective import parse_objective
 from ._results import write_results
 from ._run import Run
+
+DEMO_RUN = Run(precision="bfloat16", save_every=100)
+"""Five thousand handwritten digits, LeNets++ of half width, two features: the setting of the famous pictures."""
 
 DEMO = (
     "Softmax",
@@ -75,3 +79,15 @@ def _named(losses: Sequence[str]) -> dict[str, str]:
     if not named:
         raise ValueError("there is no loss to compare: give at least one, such as Softmax")
     return named
+
+
+def read_summaries(folder: Path) -> list[dict[str, Any]]:
+    """The summaries of a comparison's runs, in its order.
+
+    Raises:
+        FileNotFoundError: the folder holds no finished comparison.
+    """
+    if not (folder / "comparison.json").is_file():
+        raise FileNotFoundError(f"{folder} holds no comparison: make one with cones compare --out {folder}")
+    runs = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["runs"]
+    return [json.loads((folder / run / "summary.json").read_text(encoding="utf-8")) for run in runs]

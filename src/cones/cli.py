@@ -1,0 +1,279 @@
+"""The command line: `cones train | compare | plot | losses | data`. Thin: it parses, calls and prints."""
+
+import argparse
+import sys
+import traceback
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from . import __version__
+from .catalogue import loss_table
+from .display import TrainingDisplay, summary_line
+from .margins import parse as parse_margin
+from .notation import did_you_mean
+from .training import DEMO, DEMO_RUN, Run, compare, fit, read_fields, read_run, read_summaries, write_results
+
+COMMANDS = ("train", "compare", "plot", "losses", "data")
+Shared = Annotated[Run, tyro.conf.arg(name="")]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train one run: a backbone under one loss, with pictures and a report at the end.
+
+    Args:
+        run: what decides the result
+        out: folder to write to
+        resume: go on with the run in this folder, with its own settings; --out is not used
+        config: TOML file with settings, such as the config.toml of a run; options given here come before it
+        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
+        traceback: show where an error came from
+    """
+
+    run: Shared = field(default_factory=Run)
+    out: Path = Path("runs/train")
+    resume: Path | None = None
+    config: Path | None = None
+    data_folder: Path | None = None
+    traceback: bool = False
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Train the same net under one loss after another and put the pictures side by side.
+
+    A comparison that was stopped goes on where it stood when the command is given again.
+
+    Args:
+        losses: objectives, each as --loss of train
+        run: what all runs share; --loss is not used
+        out: folder to write to
+        title: of the report; by default data, net and epochs
+        config: TOML file with the shared settings; options given here come before it
+        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
+        traceback: show where an error came from
+    """
+
+    losses: tuple[str, ...] = ()
+    run: Shared = field(default_factory=Run)
+    out: Path = Path("runs/compare")
+    title: str = ""
+    config: Path | None = None
+    data_folder: Path | None = None
+    traceback: bool = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw the figures and write the report of a run or a comparison again, or the curves of margins.
+
+    Args:
+        folder: of a run or of a comparison
+        margins: instead of a folder, margins whose target logits to draw, such as "ArcFace(margin=0.3)"
+        out: for margins, file to write, without ending; both SVG and PNG are written
+        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
+        traceback: show where an error came from
+    """
+
+    folder: Annotated[Path | None, tyro.conf.Positional] = None
+    margins: tuple[str, ...] = ()
+    out: Path = Path("runs/curves")
+    data_folder: Path | None = None
+    traceback: bool = False
+
+
+@dataclass(frozen=True)
+class Losses:
+    """List every loss with its formula, its defaults and its reference.
+
+    Args:
+        traceback: show where an error came from
+    """
+
+    traceback: bool = False
+
+
+@dataclass(frozen=True)
+class Data:
+    """List the data sets known by name, or fetch and describe one.
+
+    Args:
+        spec: data set to fetch and describe: a name, folder:PATH, npz:PATH or csv:PATH
+        image_size: side in pixels to which images of a folder or csv are resized; 0 keeps their size
+        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
+        traceback: show where an error came from
+    """
+
+    spec: Annotated[str, tyro.conf.Positional] = ""
+    image_size: int = 0
+    data_folder: Path | None = None
+    traceback: bool = False
+
+
+Command = Train | Compare | Plot | Losses | Data
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits with 0, 1 on failure, 2 on bad usage, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    warnings.showwarning = lambda message, *_, **__: console.print(f"cones: warning: {message}", markup=False)
+    wanted_traceback = "--traceback" in arguments
+    try:
+        command = parse(arguments)
+        sys.exit(_execute(command))
+    except KeyboardInterrupt:
+        console.print("cones: stopped", markup=False)
+        sys.exit(130)
+    except UsageError as error:
+        console.print(f"cones: {error}", markup=False)
+        sys.exit(2)
+    except Exception as error:
+        if wanted_traceback:
+            traceback.print_exc()
+        console.print(f"cones: {error}", markup=False)
+        sys.exit(1)
+
+
+class UsageError(ValueError):
+    """The command line does not say what to do."""
+
+
+def parse(arguments: list[str]) -> Command:
+    """The command that the arguments name, with defaults from --config or from a run to resume.
+
+    Raises:
+        UsageError: a command, loss or configuration is wrong.
+        SystemExit: with 2 on any other bad usage, with 0 after --help.
+    """
+    if arguments[:1] == ["--version"]:
+        print(f"cones {__version__}")
+        sys.exit(0)
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        raise UsageError(
+            f"{arguments[0]!r} is no command{did_you_mean(arguments[0], COMMANDS)}; there are {', '.join(COMMANDS)}"
+        )
+    # what --config and --resume name decides the defaults that the full parser then shows and overrides
+    files = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    files.add_argument("--config", type=Path)
+    files.add_argument("--resume", type=Path)
+    named, _ = files.parse_known_args(arguments)
+    try:
+        train = Train(run=_starting_point(Run(), named.config, named.resume))
+        compare = Compare(run=_starting_point(DEMO_RUN, named.config, None), losses=DEMO)
+        kinds: Any = (
+            Annotated[Train, tyro.conf.subcommand("train", default=train)]
+            | Annotated[Compare, tyro.conf.subcommand("compare", default=compare)]
+            | Annotated[Plot, tyro.conf.subcommand("plot")]
+            | Annotated[Losses, tyro.conf.subcommand("losses")]
+            | Annotated[Data, tyro.conf.subcommand("data")]
+        )
+        about = "Train embeddings that separate. Each command has its own --help."
+        return cast(Command, tyro.cli(kinds, prog="cones", description=about, args=arguments))
+    except (ValueError, FileNotFoundError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _starting_point(default: Run, config: Path | None, resume: Path | None) -> Run:
+    if resume is not None and config is not None:
+        raise UsageError("--resume and --config are both given: a resumed run has its own settings")
+    if resume is not None:
+        return read_run(resume / "config.toml")
+    return default if config is None else replace(default, **read_fields(config, Run))
+
+
+def _execute(command: Command) -> int:
+    match command:
+        case Train():
+            return _train(command)
+        case Compare():
+            return _compare(command)
+        case Plot():
+            return _plot(command)
+        case Losses():
+            return _losses()
+        case Data():
+            return _data(command)
+
+
+def _train(command: Train) -> int:
+    folder = command.resume or command.out
+    with TrainingDisplay(command.run.epochs) as display:
+        for metrics in fit(command.run, folder, resume=command.resume is not None, data_folder=command.data_folder):
+            display.show(folder.name, metrics)
+    summary = write_results(folder, data_folder=command.data_folder)
+    print(summary_line(summary))
+    if not summary["finished"]:
+        print(f"stopped at step {summary['step']}; go on with: cones train --resume {folder}")
+        return 130
+    print(_report(folder))
+    return 0
+
+
+def _compare(command: Compare) -> int:
+    with TrainingDisplay(command.run.epochs) as display:
+        for name, metrics in compare(
+            command.run, command.losses, command.out, title=command.title or None, data_folder=command.data_folder
+        ):
+            display.show(name, metrics)
+    if not (command.out / "comparison.json").exists():
+        print("stopped; the same command goes on where it stood")
+        return 130
+    for summary in read_summaries(command.out):
+        print(summary_line(summary))
+    print(_report(command.out))
+    return 0
+
+
+def _plot(command: Plot) -> int:
+    if command.folder is None and not command.margins:
+        raise UsageError("plot needs the folder of a run or of a comparison, or --margins")
+    if command.margins:
+        from .plots import curve_figure, save
+
+        for path in save(curve_figure([parse_margin(text) for text in command.margins]), command.out):
+            print(path)
+    if command.folder is not None:
+        if (command.folder / "config.toml").exists():
+            write_results(command.folder, data_folder=command.data_folder)
+        print(_report(command.folder))
+    return 0
+
+
+def _report(folder: Path) -> Path:
+    from .plots import write_comparison_report, write_run_report
+
+    if (folder / "comparison.json").exists():
+        for summary in read_summaries(folder):
+            write_run_report(folder / summary["name"])
+        return write_comparison_report(folder)
+    return write_run_report(folder)
+
+
+def _losses() -> int:
+    Console(soft_wrap=True, highlight=False).print(loss_table(), markup=False)
+    return 0
+
+
+def _data(command: Data) -> int:
+    from .data import load, named
+
+    console = Console(soft_wrap=True, highlight=False)
+    if not command.spec:
+        table = Table("name", "what", "samples", "classes", "shape", "on disk")
+        for known in named(command.data_folder):
+            shape = "x".join(map(str, known.shape))
+            table.add_row(known.name, known.about, str(known.count), str(known.num_classes), shape, str(known.on_disk))
+        console.print(table)
+        return 0
+    splits = load(command.spec, image_size=command.image_size or None, root=command.data_folder)
+    for side, dataset in (("train", splits.train), ("test", splits.test)):
+        shape = "x".join(map(str, dataset.inputs.shape[1:]))
+        print(f"{side}: {len(dataset)} samples of {shape}, {dataset.num_classes} classes (split: {splits.kind})")
+    return 0

@@ -1,0 +1,74 @@
+"""What a person sees while a run trains: a bar on a terminal, a line an epoch elsewhere."""
+
+import math
+import sys
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class TrainingDisplay:
+    """A progress bar a run, with loss, accuracy, target cosine, images/s and the time left.
+
+    Args:
+        epochs: of each run.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._console = Console(file=sys.stderr, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description:<22}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[epoch]}", markup=False),
+            TextColumn("{task.fields[numbers]}", markup=False),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._numbers = ""
+
+    def __enter__(self) -> "TrainingDisplay":
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._progress.stop()
+
+    def show(self, name: str, metrics: dict[str, Any]) -> None:
+        """Show a line of metrics of the run `name`."""
+        if metrics["kind"] == "train":
+            self._numbers = (
+                f"loss {metrics['loss']:.3f}  batch acc {metrics['accuracy']:.1%}  "
+                f"cos {metrics['target_cosine']:.3f}  {metrics['images_per_second']:.0f} images/s"
+            )
+        elif metrics.get("accuracy") is not None:
+            self._numbers = f"{self._numbers.partition('  test')[0]}  test acc {metrics['accuracy']:.1%}"
+        epoch = f"epoch {math.ceil(metrics['epoch'])}/{self._epochs}"
+        if not self._console.is_terminal:
+            if metrics["kind"] == "test":
+                self._console.print(f"{name}: {epoch}  {self._numbers}", markup=False, soft_wrap=True)
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=self._epochs, epoch="", numbers="")
+        task = self._tasks[name]
+        self._progress.update(task, completed=metrics["epoch"], epoch=epoch, numbers=self._numbers)
+
+
+def summary_line(summary: dict[str, Any]) -> str:
+    """One line on a run: accuracies, angles, time."""
+
+    def percent(value: float | None) -> str:
+        return "-" if value is None else f"{value:.2%}"
+
+    angle = math.degrees(summary["geometry"]["mean_intra_angle"])
+    return (
+        f"{summary['name']:<24} train {percent(summary['train_accuracy']):>7}  test "
+        f"{percent(summary['test_accuracy']):>7}  angle within a class {angle:5.1f} deg  {summary['seconds']:.0f} s"
+    )
