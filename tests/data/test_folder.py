@@ -28,11 +28,7 @@ def test_each_folder_is_a_class(draw: Draw, tmp_path: Path) -> None:
     assert (len(splits.train), len(splits.test)) == (6, 2)
     assert splits.train.inputs.shape[1:] == (1, 6, 6)
     first = np.asarray(Image.open(tmp_path / "cat" / "0.png"))
-    assert any(
-        np.array_equal(image[0].numpy(), first)
-        for part in (splits.train, splits.test)
-        for image in part.inputs
-    )
+    assert any(np.array_equal(image[0].numpy(), first) for part in (splits.train, splits.test) for image in part.inputs)
 
 
 def test_train_and_test_folders_are_the_given_split(draw: Draw, tmp_path: Path) -> None:
@@ -45,9 +41,7 @@ def test_train_and_test_folders_are_the_given_split(draw: Draw, tmp_path: Path) 
     assert load(f"folder:{tmp_path}", split="sample").kind == "sample"
 
 
-def test_train_and_test_folders_with_other_classes_are_a_split_by_identity(
-    draw: Draw, tmp_path: Path
-) -> None:
+def test_train_and_test_folders_with_other_classes_are_a_split_by_identity(draw: Draw, tmp_path: Path) -> None:
     classes(draw, "train/", "ann", "bob")
     classes(draw, "test/", "cid", "dan")
     splits = load(f"folder:{tmp_path}")

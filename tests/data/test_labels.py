@@ -18,9 +18,7 @@ from cones.data._labels import encode
     ],
     ids=["gaps", "numbers as text", "text", "mixed", "same number, two names"],
 )
-def test_names_are_sorted_and_gaps_closed(
-    labels: list[str], classes: tuple[str, ...], codes: list[int]
-) -> None:
+def test_names_are_sorted_and_gaps_closed(labels: list[str], classes: tuple[str, ...], codes: list[int]) -> None:
     names, encoded = encode(labels)
     assert names == classes
     assert encoded.tolist() == codes

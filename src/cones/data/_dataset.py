@@ -126,9 +126,7 @@ def _check_inputs(name: str, inputs: Tensor) -> None:
             "expected images (N, C, H, W) as uint8 or vectors (N, D) as float32"
         )
     if 0 in inputs.shape[1:]:
-        raise ValueError(
-            f"inputs of {name} is {tuple(inputs.shape)}; expected no empty dimension but the first"
-        )
+        raise ValueError(f"inputs of {name} is {tuple(inputs.shape)}; expected no empty dimension but the first")
     if vectors:
         bad = ~inputs.isfinite().all(dim=1)
         if bool(bad.any()):
@@ -141,13 +139,9 @@ def _check_inputs(name: str, inputs: Tensor) -> None:
 
 def _check_labels(name: str, labels: Tensor, samples: int, classes: int) -> None:
     if labels.dtype != torch.int64 or labels.ndim != 1:
-        raise ValueError(
-            f"labels of {name} is {tuple(labels.shape)} {labels.dtype}; expected (N,) torch.int64"
-        )
+        raise ValueError(f"labels of {name} is {tuple(labels.shape)} {labels.dtype}; expected (N,) torch.int64")
     if len(labels) != samples:
-        raise ValueError(
-            f"labels of {name} has {len(labels)} entries, but inputs has {samples}; expected one each"
-        )
+        raise ValueError(f"labels of {name} has {len(labels)} entries, but inputs has {samples}; expected one each")
     outside = (labels < 0) | (labels >= classes)
     if bool(outside.any()):
         where = int(outside.int().argmax())

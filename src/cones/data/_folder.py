@@ -44,9 +44,7 @@ def _labelled(path: Path) -> list[tuple[Path, str]]:
     folders = _folders(path)
     if not folders:
         loose = sum(is_picture(file) for file in path.iterdir())
-        raise DataError(
-            f"{path} holds no folders and {loose} images; expected one folder of images for each class"
-        )
+        raise DataError(f"{path} holds no folders and {loose} images; expected one folder of images for each class")
     found = []
     for folder in folders:
         images = sorted(file for file in folder.iterdir() if is_picture(file))

@@ -31,7 +31,5 @@ def parse_idx(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     shape = tuple(int(size) for size in np.frombuffer(data[4:start], dtype=">u4"))
     expected = start + int(np.prod(shape, dtype=object))
     if len(data) != expected:
-        raise DataError(
-            f"{name} holds {len(data)} bytes, but its header {shape} announces {expected}; fetch it again"
-        )
+        raise DataError(f"{name} holds {len(data)} bytes, but its header {shape} announces {expected}; fetch it again")
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape).copy()

@@ -60,9 +60,7 @@ def load(
     if split not in get_args(_Split):
         raise ValueError(f"split is {split!r}; expected one of {', '.join(get_args(_Split))}")
     if not 0 < test_fraction < 1:
-        raise ValueError(
-            f"test_fraction is {test_fraction}; expected a number between 0 and 1, both excluded"
-        )
+        raise ValueError(f"test_fraction is {test_fraction}; expected a number between 0 and 1, both excluded")
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size is {image_size}; expected at least 1 pixel, or None to keep the size")
     found = _read(spec, image_size, data_root(root))
@@ -75,11 +73,7 @@ def load(
     if split == "auto" and found.name == FACES_ORL.name:
         return by_identity(found, 0.5, seed)
     _check_classes(found)
-    return (
-        by_identity(found, test_fraction, seed)
-        if split == "identity"
-        else by_sample(found, test_fraction, seed)
-    )
+    return by_identity(found, test_fraction, seed) if split == "identity" else by_sample(found, test_fraction, seed)
 
 
 def _read(spec: str, image_size: int | None, root: Path) -> Dataset | Splits:
@@ -97,9 +91,7 @@ def _read(spec: str, image_size: int | None, root: Path) -> Dataset | Splits:
 
 def _resized(found: Dataset | Splits, image_size: int) -> Dataset | Splits:
     if isinstance(found, Splits):
-        return Splits(
-            _resized_side(found.train, image_size), _resized_side(found.test, image_size), found.kind
-        )
+        return Splits(_resized_side(found.train, image_size), _resized_side(found.test, image_size), found.kind)
     return _resized_side(found, image_size)
 
 

@@ -57,9 +57,7 @@ def read_npz(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
         labels.append(classes.astype(str))
     if inputs[0].shape[1:] != inputs[-1].shape[1:]:
         shapes = [tuple(part.shape[1:]) for part in inputs]
-        raise DataError(
-            f"train and test of {path} hold inputs {shapes[0]} and {shapes[1]}; expected one shape"
-        )
+        raise DataError(f"train and test of {path} hold inputs {shapes[0]} and {shapes[1]}; expected one shape")
     names, codes = encode(np.concatenate(labels))
     data = Dataset(name, torch.cat(inputs), codes, names)
     return as_given(data, torch.arange(len(data)) >= len(inputs[0])) if given else data
@@ -96,8 +94,7 @@ def _images(values: Array, what: str) -> Tensor:
         values = values.transpose(0, 3, 1, 2)
     elif values.ndim != 4 or values.shape[1] not in (1, 3) or values.shape[3] in (1, 3):
         raise DataError(
-            f"{what} is {values.shape}; expected (N, H, W), (N, H, W, C) or (N, C, H, W) with C of 1 or 3 "
-            "in one place"
+            f"{what} is {values.shape}; expected (N, H, W), (N, H, W, C) or (N, C, H, W) with C of 1 or 3 in one place"
         )
     if values.dtype.kind not in "fiu":
         raise DataError(f"{what} is {values.dtype}; expected integers in 0..255 or floats in [0, 1]")

@@ -80,9 +80,7 @@ def download(package: Package, folder: Path) -> Path:
             errors="replace",
         )
     if done.returncode != 0:
-        raise DataError(
-            f"{package.client} failed with exit status {done.returncode}: {_complaint(done.stdout)}"
-        )
+        raise DataError(f"{package.client} failed with exit status {done.returncode}: {_complaint(done.stdout)}")
     archives = [path for path in folder.iterdir() if path.suffix in (".whl", ".tgz", ".deb")]
     if len(archives) != 1:
         raise DataError(f"{package.client} left {len(archives)} archives, expected one")

@@ -54,9 +54,7 @@ def resized(images: Tensor, image_size: int) -> Tensor:
     if tuple(images.shape[2:]) == (image_size, image_size):
         return images
     size = (image_size, image_size)
-    parts = [
-        F.interpolate(part, size, mode="bilinear", antialias=True) for part in torch.split(images, _BATCH)
-    ]
+    parts = [F.interpolate(part, size, mode="bilinear", antialias=True) for part in torch.split(images, _BATCH)]
     return torch.cat(parts)
 
 
@@ -89,9 +87,7 @@ def _read(path: Path, image_size: int | None) -> npt.NDArray[np.uint8]:
             image = _eight_bits(ImageOps.exif_transpose(file), form)
     except Exception as error:  # every decoder has exceptions of its own for a damaged file
         reason = "it is no image or is damaged" if path.is_file() else "there is no such file"
-        raise DataError(
-            f"{path} cannot be read: {reason} ({error}); mend the file or take it away"
-        ) from error
+        raise DataError(f"{path} cannot be read: {reason} ({error}); mend the file or take it away") from error
     if image_size is not None:
         image = image.resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8)

@@ -67,8 +67,7 @@ def read_checked(recipe: Recipe, file: File, path: Path, root: Path) -> bytes:
     actual = hashlib.sha256(contents).hexdigest()
     if actual != file.sha256:
         raise DataError(
-            f"{path} is truncated or altered: its contents have sha256 {actual}, "
-            f"expected {file.sha256}; {mend}"
+            f"{path} is truncated or altered: its contents have sha256 {actual}, expected {file.sha256}; {mend}"
         )
     return contents
 

@@ -77,9 +77,7 @@ def as_given(data: Dataset, test: Tensor) -> Splits:
     """
     for side, size in (("train", int((~test).sum())), ("test", int(test.sum()))):
         if size == 0:
-            raise DataError(
-                f"the {side} side of {data.name} is empty; expected samples in both train and test"
-            )
+            raise DataError(f"the {side} side of {data.name} is empty; expected samples in both train and test")
     known, tested = _classes_of(data, ~test), _classes_of(data, test)
     strange = tested[~torch.isin(tested, known)]
     if len(strange) == len(tested):

@@ -25,6 +25,7 @@ class Run:
         margin: the margin in it.
         classes: K names.
         train, test: features and labels.
+        test_classes: names of the test set's own classes where it shares none with training, else None.
         weight: (K, D).
         bias: (K,) or None.
         summary: summary.json as it is.
@@ -39,11 +40,17 @@ class Run:
     classes: tuple[str, ...]
     train: Points
     test: Points
+    test_classes: tuple[str, ...] | None
     weight: Tensor
     bias: Tensor | None
     summary: Mapping[str, object]
     metrics: tuple[Mapping[str, object], ...]
     config: str
+
+    @property
+    def shown(self) -> Points:
+        """The set whose classes have directions: test, unless its classes are strangers to the head."""
+        return self.test if self.test_classes is None else self.train
 
 
 def read_run(folder: Path) -> Run:
@@ -62,7 +69,8 @@ def read_run(folder: Path) -> Run:
         classes = tuple(str(name) for name in json.loads(metadata["classes"]))
         train = Points("train", tensors["train_features"], tensors["train_labels"].long())
         test = Points("test", tensors["test_features"], tensors["test_labels"].long())
-        for points in (train, test):
+        strangers = json.loads(metadata.get("test_classes", "null"))
+        for points in (train, test) if strangers is None else (train,):
             check_weight(points, tensors["weight"], len(classes))
         margin = parse(metadata["margin"])
     except KeyError as error:
@@ -77,6 +85,7 @@ def read_run(folder: Path) -> Run:
         classes=classes,
         train=train,
         test=test,
+        test_classes=None if strangers is None else tuple(str(name) for name in strangers),
         weight=tensors["weight"],
         bias=tensors.get("bias"),
         summary=summary,
