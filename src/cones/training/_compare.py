@@ -1,0 +1,81 @@
+"""One net, one data set, one loss after another."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..files import write_text
+from ._loop import LAST, fit
+from ._metrics import Metrics
+from ._objective import parse_objective
+from ._results import write_results
+from ._run import Run
+
+DEMO = (
+    "Softmax",
+    "Softmax + 0.01 * CenterLoss",
+    "LSoftmax",
+    "ASoftmax",
+    "NormFace",
+    "CosFace",
+    "ArcFace",
+    "Softmax + 0.1 * FeatureIncay",
+)
+
+
+def compare(
+    run: Run, losses: Sequence[str], folder: Path, *, title: str | None = None, data_folder: Path | None = None
+) -> Iterator[tuple[str, Metrics]]:
+    """Train the run under each loss in turn, each in a folder of its own, and write what a report needs.
+
+    A comparison that was stopped goes on where it stood; runs that are finished are left as they are.
+
+    Args:
+        run: everything but the loss.
+        losses: objectives, as `Run.loss`.
+        folder: where to write.
+        title: of the report; None names data and net.
+        data_folder: where named data sets are kept; None for the usual place.
+
+    Yields:
+        the name of the run under way and its metrics.
+
+    Raises:
+        ValueError: two losses are the same, or one cannot be read.
+        TrainingError, CheckpointError: as `fit`.
+    """
+    runs = {name: replace(run, loss=loss) for name, loss in _named(losses).items()}
+    title = title or f"{run.data}: {run.backbone}, {run.feature_dim} features, {run.epochs} epochs"
+    for name, one in runs.items():
+        stopped = True
+        for metrics in fit(one, folder / name, resume=True, data_folder=data_folder):
+            yield name, metrics
+            stopped = not (metrics["kind"] == "test" and metrics["epoch"] == one.epochs)
+        if stopped and not _finished(folder / name, one):
+            return  # Ctrl-C: the rest waits for the next call
+        write_results(folder / name, name=name, data_folder=data_folder)
+    write_text(folder / "comparison.json", json.dumps({"title": title, "runs": list(runs)}, indent=2) + "\n")
+
+
+def slug(loss: str) -> str:
+    """A folder's name for an objective: "Softmax + 0.01 * CenterLoss()" gives softmax-centerloss."""
+    objective = parse_objective(loss)
+    return "-".join([type(objective.margin).__name__, *(term.name for term in objective.terms)]).lower()
+
+
+def _named(losses: Sequence[str]) -> dict[str, str]:
+    """A name for each loss; the same kind with other numbers is told apart by a count."""
+    named: dict[str, str] = {}
+    for loss in losses:
+        if loss in named.values():
+            raise ValueError(f"the loss {loss!r} is given twice")
+        name, count = slug(loss), 1
+        while name in named:
+            count += 1
+            name = f"{slug(loss)}-{count}"
+        named[name] = loss
+    if not named:
+        raise ValueError("there is no loss to compare: give at least one, such as Softmax")
+    return named
