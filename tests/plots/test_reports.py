@@ -115,6 +115,11 @@ def test_test_classes_that_the_head_never_saw_are_left_out_of_its_picture(write_
     assert "Angles on the train set" in compare(tmp_path, "arcface").read_text(encoding="utf-8")
 
 
+def test_test_classes_that_are_those_of_training_change_nothing(write_run: WriteRun, tmp_path: Path) -> None:
+    write_run(metadata={"test_classes": json.dumps(["0", "1", "2", "3"])})
+    assert "Angles on the test set" in compare(tmp_path, "arcface").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", ["config.toml", "metrics.jsonl", "features.safetensors", "summary.json"])
 def test_a_missing_file_is_named(name: str, write_run: WriteRun) -> None:
     run = write_run()

@@ -25,7 +25,7 @@ class Run:
         margin: the margin in it.
         classes: K names.
         train, test: features and labels.
-        test_classes: names of the test set's own classes where it shares none with training, else None.
+        test_classes: names of the test set's own classes where they are not those of training, else None.
         weight: (K, D).
         bias: (K,) or None.
         summary: summary.json as it is.
@@ -69,8 +69,8 @@ def read_run(folder: Path) -> Run:
         classes = tuple(str(name) for name in json.loads(metadata["classes"]))
         train = Points("train", tensors["train_features"], tensors["train_labels"].long())
         test = Points("test", tensors["test_features"], tensors["test_labels"].long())
-        strangers = json.loads(metadata.get("test_classes", "null"))
-        for points in (train, test) if strangers is None else (train,):
+        tested = tuple(str(name) for name in json.loads(metadata.get("test_classes", metadata["classes"])))
+        for points in (train, test) if tested == classes else (train,):
             check_weight(points, tensors["weight"], len(classes))
         margin = parse(metadata["margin"])
     except KeyError as error:
@@ -85,7 +85,7 @@ def read_run(folder: Path) -> Run:
         classes=classes,
         train=train,
         test=test,
-        test_classes=None if strangers is None else tuple(str(name) for name in strangers),
+        test_classes=None if tested == classes else tested,
         weight=tensors["weight"],
         bias=tensors.get("bias"),
         summary=summary,

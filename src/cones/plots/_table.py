@@ -60,8 +60,8 @@ COLUMNS = (
     Column("min angle between classes", in_geometry("min_inter_angle"), degrees, "high"),
     Column("Fisher ratio", in_geometry("fisher_ratio"), number, "high"),
     Column("angular Fisher score", in_geometry("angular_fisher_score"), number, "low"),
-    Column("share p > 0.99", in_geometry("confident_share"), lambda value: percent(value, 1)),
-    Column("their mean 1 − p", in_geometry("confident_gradient"), number),
+    Column("share p\u00a0>\u00a00.99", in_geometry("confident_share"), lambda value: percent(value, 1)),
+    Column("their mean 1\u00a0−\u00a0p", in_geometry("confident_gradient"), number),
     Column("mean norm", in_geometry("mean_norm"), number),
     Column("time", in_summary("seconds"), seconds),
 )
