@@ -25,6 +25,7 @@ class Run:
         margin: the margin in it.
         classes: K names.
         train, test: features and labels.
+        test_classes: names of the test set's own classes where they are not those of training, else None.
         weight: (K, D).
         bias: (K,) or None.
         summary: summary.json as it is.
@@ -39,11 +40,17 @@ class Run:
     classes: tuple[str, ...]
     train: Points
     test: Points
+    test_classes: tuple[str, ...] | None
     weight: Tensor
     bias: Tensor | None
     summary: Mapping[str, object]
     metrics: tuple[Mapping[str, object], ...]
     config: str
+
+    @property
+    def shown(self) -> Points:
+        """The set whose classes have directions: test, unless its classes are strangers to the head."""
+        return self.test if self.test_classes is None else self.train
 
 
 def read_run(folder: Path) -> Run:
@@ -62,7 +69,8 @@ def read_run(folder: Path) -> Run:
         classes = tuple(str(name) for name in json.loads(metadata["classes"]))
         train = Points("train", tensors["train_features"], tensors["train_labels"].long())
         test = Points("test", tensors["test_features"], tensors["test_labels"].long())
-        for points in (train, test):
+        tested = tuple(str(name) for name in json.loads(metadata.get("test_classes", metadata["classes"])))
+        for points in (train, test) if tested == classes else (train,):
             check_weight(points, tensors["weight"], len(classes))
         margin = parse(metadata["margin"])
     except KeyError as error:
@@ -77,6 +85,7 @@ def read_run(folder: Path) -> Run:
         classes=classes,
         train=train,
         test=test,
+        test_classes=None if tested == classes else tested,
         weight=tensors["weight"],
         bias=tensors.get("bias"),
         summary=summary,

@@ -8,6 +8,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from cones.plots._palette import FAINT, INK, MUTED
 
@@ -52,7 +53,12 @@ def style() -> Iterator[None]:
 
 def new_figure(width: float, height: float) -> Figure:
     """A white figure of `width` by `height` inches on its own canvas."""
-    figure = Figure(figsize=(width, height), dpi=RASTER_DPI, facecolor="white", layout="constrained")
+    figure = Figure(
+        figsize=(width, height),
+        dpi=RASTER_DPI,
+        facecolor="white",
+        layout=ConstrainedLayoutEngine(w_pad=0.07, h_pad=0.07),
+    )
     FigureCanvasAgg(figure)
     return figure
 

@@ -60,8 +60,8 @@ COLUMNS = (
     Column("min angle between classes", in_geometry("min_inter_angle"), degrees, "high"),
     Column("Fisher ratio", in_geometry("fisher_ratio"), number, "high"),
     Column("angular Fisher score", in_geometry("angular_fisher_score"), number, "low"),
-    Column("share p > 0.99", in_geometry("confident_share"), lambda value: percent(value, 1)),
-    Column("their mean 1 − p", in_geometry("confident_gradient"), number),
+    Column("share p\u00a0>\u00a00.99", in_geometry("confident_share"), lambda value: percent(value, 1)),
+    Column("their mean 1\u00a0−\u00a0p", in_geometry("confident_gradient"), number),
     Column("mean norm", in_geometry("mean_norm"), number),
     Column("time", in_summary("seconds"), seconds),
 )
@@ -101,8 +101,9 @@ def headline(run: Run) -> list[tuple[str, str]]:
 def what_one_sees(runs: Sequence[Run]) -> list[str]:
     """Sentences about a comparison, from its numbers; a sentence whose numbers are missing is left out."""
     said = [
-        "Every disc is the same network on the same data; only the loss differs. A dot is one test image, a line "
-        "a class direction from the origin to the rim, and the faint sectors behind are what the head would predict."
+        "Every disc is the same network on the same data; only the loss differs. "
+        f"A dot is one {runs[0].shown.name} image, a line a class direction from the origin to the rim"
+        + (", and the faint sectors behind are what the head would predict." if _planar(runs) else ".")
     ]
     within, apart, right = COLUMNS[2], COLUMNS[4], COLUMNS[1]
     wide, narrow = _extreme(runs, within, max), _extreme(runs, within, min)
@@ -119,6 +120,10 @@ def what_one_sees(runs: Sequence[Run]) -> list[str]:
     if best and len(runs) > 1:
         said.append(f"Most test images are recognised with {_called(best, runs)}: {_written(right, best)}.")
     return said
+
+
+def _planar(runs: Sequence[Run]) -> bool:
+    return all(run.weight.shape[1] == 2 for run in runs)
 
 
 def _extreme(runs: Sequence[Run], column: Column, pick: Callable[..., Run]) -> Run | None:

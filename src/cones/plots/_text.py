@@ -35,7 +35,8 @@ def _expression(node: ast.expr) -> str:
         sign = " + " if isinstance(node.op, ast.Add) else " · "
         return _expression(node.left) + sign + _expression(node.right)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        fields = [f"{k.arg}={k.value.value:g}" for k in node.keywords if _tells(k)]  # type: ignore[attr-defined]
+        numbers = {keyword.arg: _number_in(keyword.value) for keyword in node.keywords}
+        fields = [f"{name}={value:g}" for name, value in numbers.items() if value is not None and _tells(name, value)]
         return node.func.id + (f"({', '.join(fields)})" if fields else "")
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return f"{node.value:g}"
@@ -44,12 +45,17 @@ def _expression(node: ast.expr) -> str:
     raise ValueError(f"not a sum of losses: {ast.unparse(node)}")
 
 
-def _tells(keyword: ast.keyword) -> bool:
-    """Whether a field is a number that is not its neutral value; sizes of tables belong to the data."""
-    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or keyword.arg in ("num_classes", "dim"):
-        return False
-    return not (keyword.arg == "scale" and value == 1) and not (keyword.arg == "blend" and value == 0)
+def _number_in(node: ast.expr) -> float | None:
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
+    return None if isinstance(value, bool) or not isinstance(value, int | float) else value
+
+
+def _tells(name: str | None, value: float) -> bool:
+    """Whether a number tells losses apart: not a neutral value, nor a size that belongs to the data."""
+    return name not in ("num_classes", "dim") and (name, value) not in (("scale", 1), ("blend", 0))
 
 
 def number(value: object, digits: int = 3) -> str:

@@ -1,7 +1,7 @@
 """report.html: one file that holds the numbers and the figures of a run, or of several side by side."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from cones.files import write_text
 from cones.plots._run import Run, read_object, read_run
 from cones.plots._save import save
-from cones.plots._table import COLUMNS, headline, table, what_one_sees
+from cones.plots._table import COLUMNS, Row, headline, table, what_one_sees
 from cones.plots._text import finite, short_objective
 from cones.plots.angles import angle_figure, angle_grid
 from cones.plots.curves import curve_figure
@@ -35,6 +35,22 @@ class Section:
     narrow: str
 
 
+@dataclass(frozen=True)
+class Page:
+    """What the template shows; what is empty is left out."""
+
+    title: str
+    lead: Sequence[str]
+    sections: Sequence[Section]
+    subtitle: str = ""
+    numbers: Sequence[tuple[str, str]] = ()
+    grid: Section | None = None
+    grid_text: str = ""
+    headings: Sequence[str] = ()
+    rows: Sequence[Row] = ()
+    config: str = ""
+
+
 def write_run_report(run: Path) -> Path:
     """Write RUN/figures/*.svg, *.png and RUN/report.html for one run.
 
@@ -49,14 +65,15 @@ def write_run_report(run: Path) -> Path:
         ValueError: a file of the run is broken, or the folders of a comparison do not fit together.
     """
     read = read_run(run)
-    sets = [read.train, read.test]
+    sets = [read.train] if read.test_classes else [read.train, read.test]  # strangers have no direction to draw
     title = short_objective(read.objective)
     sections = [
         _section(
             run,
             "features",
             "Features",
-            "A dot is an image, a line a class direction, the sectors are what the head would predict.",
+            "A dot is an image, a line a class direction"
+            + (", the sectors are what the head would predict." if read.weight.shape[1] == 2 else "."),
             lambda n: feature_figure(sets, read.weight, read.classes, title=title, logits=_predictor(read), columns=n),
             columns=2,
         ),
@@ -96,14 +113,14 @@ def write_run_report(run: Path) -> Path:
                 columns=4,
             )
         )
-    page = {
-        "title": read.name,
-        "subtitle": read.objective,
-        "lead": [f"Data: {read.summary['data']}"] if read.summary.get("data") else [],
-        "numbers": headline(read),
-        "sections": sections,
-        "config": read.config,
-    }
+    page = Page(
+        title=read.name,
+        subtitle=read.objective,
+        lead=[f"Data: {read.summary['data']}"] if read.summary.get("data") else [],
+        numbers=headline(read),
+        sections=sections,
+        config=read.config,
+    )
     return _write(run / "report.html", page)
 
 
@@ -131,9 +148,10 @@ def write_comparison_report(folder: Path) -> Path:
                 f"{other.folder} has {len(other.classes)} classes that are not those of {runs[0].folder} "
                 f"({len(runs[0].classes)}): compare runs on the same data"
             )
+    shown = runs[0].shown.name
     panels = [_panel(run) for run in runs]
     titles = [panel.title for panel in panels]
-    angles = [(run.test, run.weight) for run in runs]
+    angles = [(run.shown, run.weight) for run in runs]
     grid = _section(
         folder,
         "grid",
@@ -154,26 +172,27 @@ def write_comparison_report(folder: Path) -> Path:
         _section(
             folder,
             "angles",
-            "Angles on the test set",
+            f"Angles on the {shown} set",
             "How far features lie from their own class direction, and from the nearest other one.",
             lambda n: angle_grid(angles, titles, columns=n),
             columns=4,
         ),
     ]
-    page = {
-        "title": str(listing.get("title") or "Comparison"),
-        "lead": what_one_sees(runs),
-        "grid": grid,
-        "headings": [column.heading for column in COLUMNS],
-        "rows": table(runs),
-        "sections": sections,
-    }
+    page = Page(
+        title=str(listing.get("title") or "Comparison"),
+        lead=what_one_sees(runs),
+        grid=grid,
+        grid_text=f"Features of the {shown} set under every loss, with class directions and decision regions",
+        headings=[column.heading for column in COLUMNS],
+        rows=table(runs),
+        sections=sections,
+    )
     return _write(folder / "report.html", page)
 
 
 def _panel(run: Run) -> Panel:
     accuracy = finite(run.summary.get("test_accuracy"))
-    return Panel(short_objective(run.objective), run.test, run.weight, accuracy, _predictor(run))
+    return Panel(short_objective(run.objective), run.shown, run.weight, accuracy, _predictor(run))
 
 
 def _predictor(run: Run) -> Callable[[Tensor], Tensor] | None:
@@ -194,13 +213,10 @@ def _data_uri(path: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
-def _write(path: Path, page: Mapping[str, object]) -> Path:
+def _write(path: Path, page: Page) -> Path:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    defaults: dict[str, object] = {
-        "subtitle": "", "lead": [], "numbers": [], "grid": None, "headings": [], "rows": [], "config": ""
-    }  # fmt: skip
-    write_text(path, template.render(defaults | dict(page)))
+    write_text(path, template.render(vars(page)))
     return path
