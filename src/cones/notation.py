@@ -65,9 +65,11 @@ def call(allowed: Mapping[str, Callable[..., Any]], kind: str, name: str, fields
     """
     if name not in allowed:
         raise ValueError(f"{name!r} is no {kind}{did_you_mean(name, allowed)}; there are {', '.join(sorted(allowed))}")
-    known = list(inspect.signature(allowed[name]).parameters)
+    parameters = inspect.signature(allowed[name]).parameters
+    known = list(parameters)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for field in fields:
-        if field not in known:
+        if field not in known and not takes_any:
             raise ValueError(
                 f"{name} has no field {field!r}{did_you_mean(field, known)}; it has {', '.join(known) or 'none'}"
             )

@@ -2,6 +2,9 @@
 
 from torch import nn
 
+SLOPE = 0.25
+"""Where the slopes of PReLU start (He et al. 2015)."""
+
 
 def scaled(channels: int, width: float) -> int:
     """channels times width, at least 1."""
@@ -22,10 +25,10 @@ def check_sizes(owner: str, *, channels: int, image_size: int, feature_dim: int,
 def convolution(
     in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, norm: bool = False
 ) -> nn.Sequential:
-    """Convolution (same size at stride 1), optional batch norm, PReLU."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=not norm)
-    ]
-    if norm:
-        layers.append(nn.BatchNorm2d(out_channels))
-    return nn.Sequential(*layers, nn.PReLU(out_channels))
+    """Convolution (same size at stride 1), optional batch norm, PReLU; starts so that variances stay as they are."""
+    first = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=not norm)
+    nn.init.kaiming_normal_(first.weight, a=SLOPE, nonlinearity="leaky_relu")
+    if first.bias is not None:
+        nn.init.zeros_(first.bias)
+    norms = [nn.BatchNorm2d(out_channels)] if norm else []
+    return nn.Sequential(first, *norms, nn.PReLU(out_channels, init=SLOPE))

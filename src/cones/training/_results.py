@@ -123,4 +123,4 @@ def _confident_gradient(
 
 def _with_plain_scale(margin: Margin) -> Margin:
     """The margin with a learnt scale as a number, so that its repr can be read back."""
-    return replace(margin, scale=float(margin.scale)) if isinstance(margin.scale, Tensor) else margin  # type: ignore[call-arg]
+    return replace(margin, scale=margin.scale.item()) if isinstance(margin.scale, Tensor) else margin  # type: ignore[call-arg]
