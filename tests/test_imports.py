@@ -1,0 +1,100 @@
+"""Arrows between the parts point one way, and heavy libraries are loaded only where they are used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cones
+
+ROOT = Path(cones.__file__).parent
+
+# what each part may import of the package; a part is a folder or a module
+ALLOWED = {
+    "arguments": set(),
+    "files": set(),
+    "geometry": set(),
+    "notation": set(),
+    "probability": set(),
+    "margins": {"notation", "margins"},
+    "streaming": {"geometry", "margins"},
+    "softmax": {"arguments", "geometry", "margins", "streaming"},
+    "head": {"arguments", "margins", "softmax"},
+    "layers": {"geometry"},
+    "feature_losses": {"arguments", "geometry"},
+    "backbones": {"notation"},
+    "data": {"files"},
+    "evaluation": set(),
+    "training": {
+        "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "margins",
+        "notation", "softmax",
+    },
+    "plots": {"evaluation", "files", "geometry", "margins", "softmax"},
+    "catalogue": {"feature_losses", "margins"},
+    "display": set(),
+    "cli": {"catalogue", "data", "display", "margins", "notation", "plots", "training"},
+    "__main__": {"cli"},
+    "__init__": {"feature_losses", "head", "layers", "margins", "probability", "softmax"},
+}  # fmt: skip
+
+ONLY_IN = {
+    "matplotlib": {"plots"},
+    "jinja2": {"plots"},
+    "PIL": {"data"},
+    "rich": {"cli", "data", "display"},
+    "tyro": {"cli"},
+    "tensorboard": {"training"},
+}
+
+
+def part(path):
+    inside = path.relative_to(ROOT)
+    return inside.parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Full names of what a file imports."""
+    package = ["cones", *path.relative_to(ROOT).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_point_one_way(path):
+    here = part(path)
+    assert here in ALLOWED, f"say in ALLOWED what the new part {here} may import"
+    for name in imports(path):
+        outer, *inner = name.split(".")
+        if outer == "cones" and inner and inner[0] in ALLOWED:
+            assert inner[0] == here or inner[0] in ALLOWED[here], f"{here} must not import {inner[0]}"
+        if outer in ONLY_IN:
+            assert here in ONLY_IN[outer], f"{outer} must not be imported in {here}"
+
+
+def test_import_cones_loads_nothing_heavy():
+    code = "import sys, cones; print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    heavy = {"matplotlib", "jinja2", "PIL", "rich", "tyro", "tensorboard", "pandas", "scipy", "safetensors", "tomli_w"}
+    assert loaded.isdisjoint(heavy)
+
+
+def test_every_public_name_says_what_it_is():
+    for name in cones.__all__:
+        assert (getattr(cones, name).__doc__ or "").strip(), name
+
+
+def test_no_module_is_long():
+    for path in FILES:
+        assert len(path.read_text().splitlines()) <= 300, path
