@@ -123,7 +123,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 0, 1 on failure, 2 on bad usage, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    warnings.showwarning = lambda message, *_, **__: console.print(f"cones: warning: {message}", markup=False)
+    shown: set[str] = set()
+
+    def show_once(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in shown:
+            shown.add(str(message))
+            console.print(f"cones: warning: {message}", markup=False)
+
+    warnings.showwarning = show_once
     wanted_traceback = "--traceback" in arguments
     try:
         command = parse(arguments)
