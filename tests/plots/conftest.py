@@ -60,9 +60,9 @@ def write_run(tmp_path: Path) -> WriteRun:
                 "fisher_ratio": 12.5,
                 "angular_fisher_score": 0.0123,
                 "mean_norm": 20.0,
-                "confident_share": 0.75,
-                "confident_gradient": 0.00042,
             },
+            "train_geometry": {"confident_share": 0.75},
+            "confident_gradient": 0.00042,
         }
         (run / "summary.json").write_text(json.dumps(numbers | (summary or {})))
         (run / "config.toml").write_text('loss = "ArcFace & <friends>"\n')

@@ -37,12 +37,16 @@ def in_summary(name: str) -> Callable[[Run], object]:
     return lambda run: run.summary.get(name)
 
 
-def in_geometry(name: str) -> Callable[[Run], object]:
+def in_geometry(name: str, side: str = "geometry") -> Callable[[Run], object]:
     def value(run: Run) -> object:
-        geometry = run.summary.get("geometry")
+        geometry = run.summary.get(side)
         return geometry.get(name) if isinstance(geometry, Mapping) else None
 
     return value
+
+
+def in_train_geometry(name: str) -> Callable[[Run], object]:
+    return in_geometry(name, "train_geometry")
 
 
 def seconds(value: object) -> str:
@@ -60,8 +64,10 @@ COLUMNS = (
     Column("min angle between classes", in_geometry("min_inter_angle"), degrees, "high"),
     Column("Fisher ratio", in_geometry("fisher_ratio"), number, "high"),
     Column("angular Fisher score", in_geometry("angular_fisher_score"), number, "low"),
-    Column("share p\u00a0>\u00a00.99", in_geometry("confident_share"), lambda value: percent(value, 1)),
-    Column("their mean 1\u00a0−\u00a0p", in_geometry("confident_gradient"), number),
+    Column(
+        "train images with p\u00a0>\u00a00.99", in_train_geometry("confident_share"), lambda value: percent(value, 1)
+    ),
+    Column("mean gradient they get", in_summary("confident_gradient"), number),
     Column("mean norm", in_geometry("mean_norm"), number),
     Column("time", in_summary("seconds"), seconds),
 )
