@@ -69,7 +69,8 @@ def test_run_report_holds_figures_numbers_and_configuration(write_run: WriteRun)
 
 
 def test_comparison_table_equals_the_summaries(write_run: WriteRun, tmp_path: Path) -> None:
-    write_run("softmax", margin=Softmax(), summary={"test_accuracy": 0.9512, "geometry": {"mean_intra_angle": 0.2}})
+    sparse = {"geometry": {"mean_intra_angle": 0.2}, "train_geometry": {}, "confident_gradient": None}
+    write_run("softmax", margin=Softmax(), summary={"test_accuracy": 0.9512} | sparse)
     write_run("cosface", margin=CosFace(margin=0.2, scale=16.0), summary={"test_accuracy": 0.9876})
     write_run_report(tmp_path / "cosface")
     page = Tables(compare(tmp_path, "softmax", "cosface").read_text(encoding="utf-8"))
