@@ -102,7 +102,7 @@ def test_help(command, capsys):
     if command in (["train"], ["compare"]):
         for option in ("--data", "--feature-dim", "--learning-rate", "--seed", "--config", "--out"):
             assert option in out
-        assert "(default: 128)" in out
+        assert "(default: 64)" in out
 
 
 def test_version(capsys):

@@ -16,15 +16,16 @@ from ._run import Run
 DEMO_RUN = Run(precision="bfloat16", save_every=100)
 """Five thousand handwritten digits, LeNets++ of half width, two features: the setting of the famous pictures."""
 
+# In the plane ten classes leave 36 degrees each: scales and margins are those that fit there, not the ones for faces.
 DEMO = (
     "Softmax",
-    "Softmax + 0.01 * CenterLoss",
-    "LSoftmax",
-    "ASoftmax",
-    "NormFace",
-    "CosFace",
-    "ArcFace",
-    "Softmax + 0.1 * FeatureIncay",
+    "Softmax + 0.1 * CenterLoss",
+    "LSoftmax(margin=4, blend=Annealing(base=1000.0, gamma=0.025, power=2.0, minimum=0.0))",
+    "ASoftmax(margin=4, blend=Annealing(base=1000.0, gamma=0.025, power=2.0, minimum=0.0))",
+    "NormFace(scale=16.0)",
+    "CosFace(margin=LinearWarmup(start=0.0, end=0.15, steps=600), scale=16.0)",
+    "ArcFace(margin=LinearWarmup(start=0.0, end=0.2, steps=600), scale=16.0)",
+    "Softmax + 1.0 * FeatureIncay",
 )
 
 

@@ -71,9 +71,9 @@ class Run:
     feature_dim: int = 2
     width: float = 0.5
     epochs: int = 20
-    batch_size: int = 128
+    batch_size: int = 64
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = 0.05
+    learning_rate: float = 0.02
     momentum: float = 0.9
     weight_decay: float = 5e-4
     head_weight_decay: float = -1.0
