@@ -1,6 +1,6 @@
 """`import cones` against `import torch`: medians of whole processes, taken in turn.
 
-    python benchmarks/import_time.py
+python benchmarks/import_time.py
 """
 
 import statistics

@@ -42,7 +42,12 @@ def write_run(tmp_path: Path) -> WriteRun:
         }
         if bias:
             tensors["bias"] = torch.tensor([0.5, 0.0, 0.0, -0.5])
-        words = {"objective": repr(margin), "margin": repr(margin), "classes": json.dumps(["0", "1", "2", "3"])}
+        words = {
+            "objective": repr(margin),
+            "in_force": repr(margin),
+            "margin": repr(margin),
+            "classes": json.dumps(["0", "1", "2", "3"]),
+        }
         save_file(tensors, run / "features.safetensors", words | (metadata or {}))
         numbers = {
             "name": name,

@@ -13,9 +13,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Circle
 from torch import Tensor
 
-from cones.plots._palette import FAINT, INK, MUTED, text_color
-from cones.plots._points import Points
-from cones.plots._style import bare
+from ._palette import FAINT, INK, MUTED, text_color
+from ._points import Points
+from ._style import bare
 
 Logits = Callable[[Tensor], Tensor]
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import safetensors
 from torch import Tensor
 
-from cones.margins import Margin, parse
-from cones.plots._points import Points, check_weight
+from ..margins import Margin, parse
+from ._points import Points, check_weight
+from ._text import short_objective
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Run:
     Attributes:
         folder: where it lies.
         name: what it is called; its folder's name where summary.json has none.
-        objective: the sum of losses it minimised, as text.
+        objective: the sum of losses it minimised, as text, with its schedules.
+        title: the same in short, with what was in force at the end.
         margin: the margin in it.
         classes: K names.
         train, test: features and labels.
@@ -36,6 +38,7 @@ class Run:
     folder: Path
     name: str
     objective: str
+    title: str
     margin: Margin
     classes: tuple[str, ...]
     train: Points
@@ -81,6 +84,7 @@ def read_run(folder: Path) -> Run:
         folder=folder,
         name=str(summary.get("name") or folder.resolve().name),
         objective=metadata.get("objective", metadata["margin"]),
+        title=short_objective(metadata.get("in_force", metadata["margin"])),
         margin=margin,
         classes=classes,
         train=train,

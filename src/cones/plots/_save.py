@@ -4,8 +4,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from cones.files import replacing
-from cones.plots._style import PIXEL_DPI, RASTER_DPI, style
+from ..files import replacing
+from ._style import PIXEL_DPI, RASTER_DPI, style
 
 
 def save(figure: Figure, path: Path) -> tuple[Path, Path]:

@@ -9,9 +9,9 @@ from matplotlib.colors import to_rgb
 from mpl_toolkits.mplot3d import Axes3D
 from torch import Tensor
 
-from cones.plots._palette import FAINT, INK, text_color
-from cones.plots._plane import MOST_LABELS
-from cones.plots._points import Points
+from ._palette import FAINT, INK, text_color
+from ._plane import MOST_LABELS
+from ._points import Points
 
 ELEVATION, AZIMUTH = 22.0, 35.0  # degrees, as matplotlib takes them
 

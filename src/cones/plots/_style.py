@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from cones.plots._palette import FAINT, INK, MUTED
+from ._palette import FAINT, INK, MUTED
 
 RASTER_DPI = 130  # of points inside an SVG: 60 000 of them stay under 500 kB
 PIXEL_DPI = 160

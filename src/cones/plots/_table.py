@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cones.plots._run import Run
-from cones.plots._text import DASH, degrees, finite, number, percent, short_objective
+from ._run import Run
+from ._text import DASH, degrees, finite, number, percent
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def table(runs: Sequence[Run], columns: Sequence[Column] = COLUMNS) -> list[Row]
     for run, row in zip(runs, texts, strict=True):
         cells = tuple(Cell(text, text in mark) for text, mark in zip(row, best, strict=True))
         link = f"{run.folder.name}/report.html" if (run.folder / "report.html").is_file() else None
-        rows.append(Row(run.name, short_objective(run.objective), link, cells))
+        rows.append(Row(run.name, run.title, link, cells))
     return rows
 
 
@@ -139,9 +139,9 @@ def _extreme(runs: Sequence[Run], column: Column, pick: Callable[..., Run]) -> R
 
 def _called(run: Run, runs: Sequence[Run]) -> str:
     """The loss without its numbers where that tells it apart from the other runs."""
-    bare = [re.sub(r"\([^()]*\)", "", short_objective(other.objective)) for other in runs]
+    bare = [re.sub(r"\([^()]*\)", "", other.title) for other in runs]
     name = bare[list(runs).index(run)]
-    return name if bare.count(name) == 1 else short_objective(run.objective)
+    return name if bare.count(name) == 1 else run.title
 
 
 def _written(column: Column, run: Run) -> str:

@@ -21,7 +21,7 @@ def short_objective(text: str) -> str:
     Example:
         >>> short_objective("ArcFace(margin=0.3, scale=16.0, tail='smooth', straight_through=False)")
         'ArcFace(margin=0.3, scale=16)'
-        >>> short_objective("Softmax(scale=1.0) + 0.01 * CenterLoss(num_classes=10, dim=2)")
+        >>> short_objective("Softmax(scale=1.0) + 0.01 * CenterLoss()")
         'Softmax + 0.01 · CenterLoss'
     """
     try:
@@ -36,7 +36,7 @@ def _expression(node: ast.expr) -> str:
         return _expression(node.left) + sign + _expression(node.right)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         numbers = {keyword.arg: _number_in(keyword.value) for keyword in node.keywords}
-        fields = [f"{name}={value:g}" for name, value in numbers.items() if value is not None and _tells(name, value)]
+        fields = [f"{name}={value:.3g}" for name, value in numbers.items() if value is not None and _tells(name, value)]
         return node.func.id + (f"({', '.join(fields)})" if fields else "")
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return f"{node.value:g}"
@@ -54,8 +54,8 @@ def _number_in(node: ast.expr) -> float | None:
 
 
 def _tells(name: str | None, value: float) -> bool:
-    """Whether a number tells losses apart: not a neutral value, nor a size that belongs to the data."""
-    return name not in ("num_classes", "dim") and (name, value) not in (("scale", 1), ("blend", 0))
+    """Whether a number tells losses apart: not a neutral value, nor a lambda annealed to next to nothing."""
+    return (name, value) != ("scale", 1) and not (name == "blend" and value < 0.1)
 
 
 def number(value: object, digits: int = 3) -> str:

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from cones.plots._palette import MUTED, TEN
-from cones.plots._points import Points, check_weight
-from cones.plots._style import new_figure, panel_width, style
-from cones.plots._text import percent, wrap
+from ._palette import MUTED, TEN
+from ._points import Points, check_weight
+from ._style import new_figure, panel_width, style
+from ._text import percent, wrap
 
 OWN, OTHER = TEN[9], TEN[1]
 BIN = 2  # degrees

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from cones.margins import Margin, Rows
-from cones.plots._palette import FAINT, INK, MUTED, TEN
-from cones.plots._style import new_figure, panel_width, style
-from cones.plots._text import short_objective, wrap
+from ..margins import Margin, Rows
+from ._palette import FAINT, INK, MUTED, TEN
+from ._style import new_figure, panel_width, style
+from ._text import short_objective, wrap
 
 ANGLES = 721
 REPEATS = 64

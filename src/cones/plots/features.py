@@ -9,13 +9,13 @@ from dataclasses import replace
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cones.plots._legend import class_legend
-from cones.plots._palette import class_colors
-from cones.plots._plane import ROOM, Logits, draw_plane, reach_of, rim_radius
-from cones.plots._points import Points, check_weight, principal_plane
-from cones.plots._sphere import draw_sphere
-from cones.plots._style import new_figure, style
-from cones.plots._text import wrap
+from ._legend import class_legend
+from ._palette import class_colors
+from ._plane import ROOM, Logits, draw_plane, reach_of, rim_radius
+from ._points import Points, check_weight, principal_plane
+from ._sphere import draw_sphere
+from ._style import new_figure, style
+from ._text import wrap
 
 
 def feature_figure(

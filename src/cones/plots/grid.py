@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cones.plots._legend import class_legend
-from cones.plots._palette import MUTED, class_colors
-from cones.plots._plane import Logits, draw_plane, rim_radius
-from cones.plots._points import Points, check_weight, principal_plane
-from cones.plots._sphere import draw_sphere
-from cones.plots._style import new_figure, panel_width, style
-from cones.plots._text import finite, percent, wrap
+from ._legend import class_legend
+from ._palette import MUTED, class_colors
+from ._plane import Logits, draw_plane, rim_radius
+from ._points import Points, check_weight, principal_plane
+from ._sphere import draw_sphere
+from ._style import new_figure, panel_width, style
+from ._text import finite, percent, wrap
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cones.plots._palette import TEN, TEST, TRAIN
-from cones.plots._style import new_figure, panel_width, style
-from cones.plots._text import finite
+from ._palette import TEN, TEST, TRAIN
+from ._style import new_figure, panel_width, style
+from ._text import finite
 
 Record = Mapping[str, object]
 COLORS = (TEN[3], TEN[2], TEN[0], TEN[6], TEN[5])

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cones.plots._palette import FAINT, INK, MUTED, class_colors
-from cones.plots._points import Points
-from cones.plots._style import new_figure, style
+from ._palette import FAINT, INK, MUTED, class_colors
+from ._points import Points
+from ._style import new_figure, style
 
 MOST_BOXES = 40
 

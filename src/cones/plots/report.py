@@ -9,18 +9,18 @@ import jinja2
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cones.files import write_text
-from cones.plots._run import Run, read_object, read_run
-from cones.plots._save import save
-from cones.plots._table import COLUMNS, Row, headline, table, what_one_sees
-from cones.plots._text import finite, short_objective
-from cones.plots.angles import angle_figure, angle_grid
-from cones.plots.curves import curve_figure
-from cones.plots.features import feature_figure
-from cones.plots.grid import Panel, grid_figure
-from cones.plots.learning import learning_figure
-from cones.plots.norms import norm_figure
-from cones.softmax import logits
+from ..files import write_text
+from ..softmax import logits
+from ._run import Run, read_object, read_run
+from ._save import save
+from ._table import COLUMNS, Row, headline, table, what_one_sees
+from ._text import finite
+from .angles import angle_figure, angle_grid
+from .curves import curve_figure
+from .features import feature_figure
+from .grid import Panel, grid_figure
+from .learning import learning_figure
+from .norms import norm_figure
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -66,7 +66,7 @@ def write_run_report(run: Path) -> Path:
     """
     read = read_run(run)
     sets = [read.train] if read.test_classes else [read.train, read.test]  # strangers have no direction to draw
-    title = short_objective(read.objective)
+    title = read.title
     sections = [
         _section(
             run,
@@ -192,7 +192,7 @@ def write_comparison_report(folder: Path) -> Path:
 
 def _panel(run: Run) -> Panel:
     accuracy = finite(run.summary.get("test_accuracy"))
-    return Panel(short_objective(run.objective), run.shown, run.weight, accuracy, _predictor(run))
+    return Panel(run.title, run.shown, run.weight, accuracy, _predictor(run))
 
 
 def _predictor(run: Run) -> Callable[[Tensor], Tensor] | None:

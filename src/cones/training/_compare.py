@@ -20,12 +20,12 @@ DEMO_RUN = Run(precision="bfloat16", save_every=100)
 DEMO = (
     "Softmax",
     "Softmax + 0.1 * CenterLoss",
-    "LSoftmax(margin=4, blend=Annealing(base=1000.0, gamma=0.025, power=2.0, minimum=0.0))",
-    "ASoftmax(margin=4, blend=Annealing(base=1000.0, gamma=0.025, power=2.0, minimum=0.0))",
+    "LSoftmax(margin=4, blend=Annealing(base=1000.0, gamma=0.1, power=2.0, minimum=0.0))",
+    "ASoftmax(margin=4, blend=Annealing(base=1000.0, gamma=0.1, power=2.0, minimum=0.0))",
     "NormFace(scale=16.0)",
     "CosFace(margin=LinearWarmup(start=0.0, end=0.15, steps=600), scale=16.0)",
     "ArcFace(margin=LinearWarmup(start=0.0, end=0.2, steps=600), scale=16.0)",
-    "Softmax + 1.0 * FeatureIncay",
+    "Softmax + 100.0 * FeatureIncay",
 )
 
 

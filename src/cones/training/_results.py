@@ -63,6 +63,7 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
         tensors[f"{side}_features"], tensors[f"{side}_labels"] = features[rows], dataset.labels[rows]
     metadata = {
         "objective": str(run.objective),
+        "in_force": " + ".join([repr(margin), *(str(term) for term in run.objective.terms)]),
         "margin": repr(margin),
         "classes": json.dumps(splits.train.classes),
         "test_classes": json.dumps(splits.test.classes),
