@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUNS ?= runs
 
-.PHONY: demo test test-slow bench format clean
+.PHONY: demo test test-slow bench docs format clean
 
 demo: $(READY)
 	$(BIN)/cones compare --out $(RUNS)/demo
@@ -18,6 +18,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
+
+docs: demo
+	$(BIN)/python docs/picture.py $(RUNS)/demo
 
 bench: $(READY)
 	$(BIN)/python benchmarks/import_time.py
