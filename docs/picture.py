@@ -1,6 +1,6 @@
 """Make docs/demo.png, the picture in README, from a finished demo.
 
-    python docs/picture.py runs/demo
+python docs/picture.py runs/demo
 """
 
 import sys
