@@ -36,13 +36,23 @@ def gradients(function, *tensors):
     return losses.detach(), [leaf.grad for leaf in leaves]
 
 
+def engine(x, w, y, margin, b=None, **settings):
+    return margin_softmax(x, w, y, margin, bias=b, **settings)
+
+
+def dense(x, w, y, margin, b=None):
+    return dense_margin_softmax(x, w, y, margin, bias=b)
+
+
 @each_margin_and_artificial
 @pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("k", [1, 2, 23])
-def test_engine_equals_dense_in_float64(margin, budget, k):
+@pytest.mark.parametrize("biased", [False, True])
+def test_engine_equals_dense_in_float64(margin, budget, k, biased):
     x, w, y, b = problem(k=k)
-    value, grads = gradients(lambda x, w, b: margin_softmax(x, w, y, margin, bias=b, memory_budget=budget), x, w, b)
-    expected, expected_grads = gradients(lambda x, w, b: dense_margin_softmax(x, w, y, margin, bias=b), x, w, b)
+    inputs = (x, w, b) if biased else (x, w)
+    value, grads = gradients(lambda x, w, *b: engine(x, w, y, margin, *b, memory_budget=budget), *inputs)
+    expected, expected_grads = gradients(lambda x, w, *b: dense(x, w, y, margin, *b), *inputs)
     torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)
     for grad, expected_grad in zip(grads, expected_grads, strict=True):
         torch.testing.assert_close(grad, expected_grad, rtol=1e-12, atol=1e-12)
@@ -56,11 +66,13 @@ def test_engine_equals_dense_in_float64(margin, budget, k):
     d=st.integers(2, 6),
     seed=st.integers(0, 10**6),
     budget=st.integers(1, 4000),
+    biased=st.booleans(),
 )
-def test_engine_equals_dense_for_any_size(margin, n, k, d, seed, budget):
+def test_engine_equals_dense_for_any_size(margin, n, k, d, seed, budget, biased):
     x, w, y, b = problem(n, k, d, seed)
-    value, grads = gradients(lambda x, w, b: margin_softmax(x, w, y, margin, bias=b, memory_budget=budget), x, w, b)
-    expected, expected_grads = gradients(lambda x, w, b: dense_margin_softmax(x, w, y, margin, bias=b), x, w, b)
+    inputs = (x, w, b) if biased else (x, w)
+    value, grads = gradients(lambda x, w, *b: engine(x, w, y, margin, *b, memory_budget=budget), *inputs)
+    expected, expected_grads = gradients(lambda x, w, *b: dense(x, w, y, margin, *b), *inputs)
     torch.testing.assert_close(value, expected, rtol=1e-11, atol=1e-11)
     for grad, expected_grad in zip(grads, expected_grads, strict=True):
         torch.testing.assert_close(grad, expected_grad, rtol=1e-10, atol=1e-10)
@@ -97,11 +109,12 @@ def test_gradient_equals_differences_of_the_reference(margin):
 
 @each_margin_and_artificial
 @pytest.mark.parametrize("budget", [1, 2**28])
-def test_gradcheck(margin, budget):
+@pytest.mark.parametrize("biased", [False, True])
+def test_gradcheck(margin, budget, biased):
     x, w, y, b = problem(n=4, k=6, d=3, seed=5)
-    leaves = [tensor.requires_grad_() for tensor in (x, w, b)]
+    leaves = [tensor.requires_grad_() for tensor in ((x, w, b) if biased else (x, w))]
     assert torch.autograd.gradcheck(
-        lambda x, w, b: margin_softmax(x, w, y, margin, bias=b, memory_budget=budget), leaves, fast_mode=False
+        lambda x, w, *b: engine(x, w, y, margin, *b, memory_budget=budget), leaves, fast_mode=False
     )
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from .arguments import reduce
 from .margins import Margin
-from .softmax import MEMORY_BUDGET, logits, margin_softmax
+from .planner import MEMORY_BUDGET
+from .softmax import logits, margin_softmax
 
 PATIENCE = 50
 """Backward passes without a change of W after which `Head` asks whether an optimiser knows it."""

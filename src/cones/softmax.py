@@ -8,6 +8,8 @@ t is worked out on (N,) vectors. rest streams over tiles of classes: N rows, D d
 `dense_margin_softmax` is the same loss in the obvious way; the engine must equal it.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,10 +18,8 @@ from torch.utils.checkpoint import checkpoint
 from .arguments import check_labels
 from .geometry import direction
 from .margins import Margin, Rows
-from .streaming import StreamedRest, classes_per_tile
-
-MEMORY_BUDGET = 2**28
-"""Bytes that the engine may hold beyond its inputs, its result and the gradients: 256 MiB."""
+from .planner import MEMORY_BUDGET, plan
+from .streaming import rest_and_own
 
 
 def margin_softmax(
@@ -76,8 +76,15 @@ def margin_softmax(
         if margin.features == "raw":
             x = features.to(work)
         if type(margin).others is Margin.others:
-            rest, own = StreamedRest.of(
-                x * margin.scale, weight, bias, labels, margin.weights, memory_budget, compute_dtype
+            rest, own = rest_and_own(
+                x * margin.scale,
+                weight,
+                bias,
+                labels,
+                geometry=margin.weights,
+                bound=_bound(margin, bias),
+                memory_budget=memory_budget,
+                low=compute_dtype if compute_dtype == torch.bfloat16 else None,
             )
             rows, target = _own_class(x, own, feature_norm, labels, margin)
         else:
@@ -165,6 +172,13 @@ def check_arguments(
         check_labels(labels, len(features), weight.shape[0])
 
 
+def _bound(margin: Margin, bias: Tensor | None) -> float:
+    """A number that no logit of another class exceeds in size, math.inf where none is known."""
+    known = margin.features == margin.weights == "unit" and isinstance(margin.scale, float | int) and bias is None
+    # a cosine may pass 1 by rounding
+    return 1.001 * abs(float(margin.scale)) if known else math.inf
+
+
 def _working_dtype(features: Tensor, weight: Tensor) -> torch.dtype:
     return torch.promote_types(torch.promote_types(features.dtype, weight.dtype), torch.float32)
 
@@ -208,7 +222,7 @@ def _bent_rest(
         return bent.masked_fill(own, torch.finfo(bent.dtype).min / 2).logsumexp(dim=1)
 
     # several (N, C) arrays live at once while a tile's backward runs
-    size = classes_per_tile(8 * len(x), x.shape[1], weight.shape[0], x.element_size(), memory_budget)
+    size = plan(8 * len(x), x.shape[1], weight.shape[0], itemsize=x.element_size(), memory_budget=memory_budget).tile
     tiles = weight.split(size)
     biases = [None] * len(tiles) if bias is None else bias.split(size)
     rest = None

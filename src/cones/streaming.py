@@ -1,77 +1,253 @@
 """logsumexp over all classes but a row's own, tile by tile, with the backward written out.
 
-N rows, D dims, K classes, C classes a tile. Nothing of size N x K outlives a tile unless it fits the budget.
+N rows, D dims, K classes, C classes a tile, T tiles. With u_j the weight of class j in its geometry and e_ij the
+exponential of its logit, the forward sums, while a tile of e is hot,
+
+    total_i = sum_{j != y_i} e_ij        rest_i = log total_i
+    pull_i  = sum_{j != y_i} e_ij u_j    d rest_i / d x_i = pull_i / total_i
+
+so that the gradient of x is done when the forward is, and the backward needs one product for that of the weight,
+
+    d u_j = sum_i (d_i / total_i) e_ij x_i,   d_i the gradient of rest_i,
+
+in which the factor of a row goes to x. Exponentials are kept for it where the plan says so, else computed again.
+
+Where |logit| <= bound, and exp(bound) and exp(-bound) are ordinary numbers even summed over all classes, exponentials
+are taken as they are: none can overflow or vanish. Elsewhere they are relative to a running maximum of the row, to
+which total and pull are scaled as it grows.
+
+Both directions are operators of PyTorch (`torch.ops.cones`), so that torch.compile sees one node and not the tiles.
 """
 
-from typing import Any, NamedTuple, cast
+import math
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .geometry import direction
 from .margins import Geometry
+from .planner import Plan, tile_bytes_of
+from .products import product
+from .tiles import Settings, Tiles, norms_of
 
-TILE_BYTES = 2**23
-"""What a tile of logits should not exceed, so that it stays near the processor: 8 MiB."""
+Update = Callable[[int, int, Tensor], None]
+"""What takes the gradient (C, D) of the rows start..stop of W, in the backward, tile by tile, and moves them."""
 
 
-def classes_per_tile(num_rows: int, dim: int, num_classes: int, itemsize: int, memory_budget: int) -> int:
-    """How many classes a tile holds: half the budget at most, at least 1.
+def rest_and_own(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    *,
+    geometry: Geometry,
+    bound: float,
+    memory_budget: int,
+    low: torch.dtype | None,
+    update: Update | None = None,
+) -> tuple[Tensor, Tensor]:
+    """rest_i = logsumexp_{j != y_i} (x_i . u_j + b_j) and W[labels], differentiable in x, weight and bias.
+
+    Both come out of one operator so that the gradient of W is gathered in one (K, D) array.
 
     Args:
-        num_rows: N, counted once for each (N, C) array that lives at the same time.
-        dim: D.
-        num_classes: K.
-        itemsize: bytes of one number.
+        x: (N, D) features in their geometry, scale folded in; float32 or float64.
+        weight: (K, D) in its own dtype.
+        bias: (K,) or None.
+        labels: (N,) int64.
+        geometry: of the weights: "unit" normalises them, a tile at a time.
+        bound: no |x_i . u_j + b_j| is above it; math.inf where nothing is known.
         memory_budget: bytes.
+        low: precision of the gradients' products, or None for x's.
+        update: takes the gradient of W tile by tile instead of its being returned.
 
     Returns:
-        C in 1..K.
-
-    Example:
-        >>> classes_per_tile(num_rows=512, dim=128, num_classes=100_000, itemsize=4, memory_budget=2**28)
-        2048
+        rest (N,), -inf where there is no other class, and (N, D), both in x's dtype.
     """
-    per_class = itemsize * (num_rows + 4 * dim)
-    return max(1, min(num_classes, min(memory_budget // 2, TILE_BYTES) // max(per_class, 1)))
+    bounded = _is_bounded(bound, len(weight), x.dtype)
+    grad = torch.is_grad_enabled()
+    needs = [grad and tensor is not None and tensor.requires_grad for tensor in (x, weight, bias)]
+    settings = Settings(geometry == "unit", bounded, low, memory_budget, tile_bytes_of(x.device), *needs)
+    if update is not None and settings.needs_weight:
+        outputs = _UpdatingRest.apply(x, weight, bias, labels, settings, update)  # type: ignore[no-untyped-call]
+    else:
+        outputs = torch.ops.cones.rest(x, weight, bias, labels, *settings)
+    return cast(tuple[Tensor, Tensor], outputs[:2])
 
 
-class _Kept(NamedTuple):
-    """A tile's exponentials (N, C), relative to shift (N,), kept for the backward."""
+def _is_bounded(bound: float, num_classes: int, dtype: torch.dtype) -> bool:
+    """Whether exp of every number in [-bound, bound], and the sum of K of them, is an ordinary number of the dtype."""
+    limits = torch.finfo(dtype)
+    return bound + math.log(num_classes) < math.log(limits.max) - 1 and -bound > math.log(limits.tiny)
 
-    exponentials: Tensor
-    shift: Tensor
 
+def _rest(
+    x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, *fixed: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The forward, and what the backward will want of it.
 
-class StreamedRest(torch.autograd.Function):
-    """rest_i = logsumexp_{j != y_i} (x_i . w_j + b_j), together with each row's own row of W.
-
-    Both come out of one function so that the gradient of W is gathered in one (K, D) array.
+    Returns:
+        rest (N,), own rows of W (N, D), norms of W (K,), total (N,), pull (N, D), the maxima (T, N) that the tiles'
+        exponentials are relative to, and kept exponentials, one tile after the other; what is not wanted is empty.
     """
+    settings = Settings(*fixed)
+    low = settings.low
+    norms = norms_of(weight, x.dtype) if settings.unit else x.new_empty(0)
+    tiles = Tiles(x, weight, bias, labels, norms, settings)
+    total, pull, maxima, kept = _empty_for_backward(x, tiles.plan, settings)
+    total.zero_()
+    pull.zero_()
+    shift = torch.full_like(total, -torch.inf)
+    for index in range(len(tiles.bounds)):
+        unit = tiles.unit(index)
+        logits = tiles.logits(index, unit)
+        if not settings.bounded:
+            larger = torch.maximum(shift, logits.amax(dim=1))
+            # a tile may hold nothing but the row's own class: its largest logit is then -inf
+            larger_or_0 = torch.where(larger == -torch.inf, 0, larger)
+            _shift(logits, larger_or_0)
+            shrink = (shift - larger_or_0).exp()
+            total *= shrink
+            if settings.needs_x:
+                pull *= shrink[:, None]
+            shift, maxima[index] = larger, larger_or_0
+        place = tiles.place(index, kept)
+        exponentials = torch.exp(logits, out=place if place is not None and low is None else logits)
+        total += exponentials.sum(dim=1)
+        if low is not None:
+            exponentials = exponentials.to(low) if place is None else place.copy_(exponentials)
+        if settings.needs_x:
+            pull += product(exponentials, unit if low is None else unit.to(low))
+    rest = total.log() if settings.bounded else total.log() + shift
+    return rest, weight[labels].to(x.dtype), norms, total, pull, maxima, kept
 
-    @staticmethod
-    def of(
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        labels: Tensor,
-        geometry: Geometry,
-        memory_budget: int,
-        compute_dtype: torch.dtype | None,
-    ) -> tuple[Tensor, Tensor]:
-        """rest (N,) and W[labels] (N, D), both in x's dtype.
 
-        Args:
-            x: (N, D) features in their geometry, scale folded in; float32 or float64.
-            weight: (K, D) in its own dtype; "unit" geometry normalises it a tile at a time.
-            bias: (K,) or None.
-            labels: (N,) int64.
-            geometry: of the weights.
-            memory_budget: bytes.
-            compute_dtype: precision of the products, or None for x's.
-        """
-        arguments = (x, weight, bias, labels, geometry, memory_budget, compute_dtype)
-        return cast(tuple[Tensor, Tensor], StreamedRest.apply(*arguments))  # type: ignore[no-untyped-call]
+def _rest_backward(
+    d_rest: Tensor,
+    d_own: Tensor | None,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    norms: Tensor,
+    total: Tensor,
+    maxima: Tensor,
+    kept: Tensor,
+    *fixed: Any,
+    update: Update | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The gradients of weight (K, D) and bias (K,); what is not needed, or taken by an update, is empty."""
+    settings = Settings(*fixed)
+    dtype = x.dtype if settings.low is None else settings.low
+    tiles = Tiles(x, weight, bias, labels, norms, settings)
+    d_weight, d_bias = _rest_backward_fake(d_rest, d_own, x, weight, *fixed, update=update)
+    if d_own is not None:
+        d_own = d_own.to(weight.dtype)
+    factor = _per_total(d_rest, total)
+    x_factor = (x * factor[:, None]).to(dtype)
+    for index, (start, stop) in enumerate(tiles.bounds):
+        tile_factor, tile_x = factor, x_factor
+        exponentials = tiles.place(index, kept)
+        if exponentials is None:
+            logits = tiles.logits(index, tiles.unit(index))
+            exponentials = (logits if settings.bounded else _shift(logits, maxima[-1])).exp_().to(dtype)
+        elif not settings.bounded:
+            tile_factor = factor * (maxima[index] - maxima[-1]).exp()
+            tile_x = (x * tile_factor[:, None]).to(dtype)
+        if settings.needs_bias:
+            d_bias[start:stop] = tile_factor @ exponentials.to(x.dtype)
+        if settings.needs_weight:
+            d_unit = product(exponentials.T, tile_x).to(x.dtype)
+            d_tile = d_weight[start:stop] if update is None else weight.new_empty(d_unit.shape)
+            tiles.through_norm(index, d_unit, d_tile)
+            if update is not None:
+                rows, columns = tiles.own(index)
+                update(start, stop, d_tile if d_own is None else d_tile.index_add_(0, columns, d_own[rows]))
+    if settings.needs_weight and update is None and d_own is not None:
+        d_weight.index_add_(0, labels, d_own)
+    return d_weight, d_bias
+
+
+def _shift(logits: Tensor, shift: Tensor) -> Tensor:
+    """logits (N, C) - shift (N,), in place, with -inf for what would vanish.
+
+    Beside the 1 of the row's largest such a term is nothing; as a subnormal number it would slow every product down.
+    """
+    smallest = math.log(torch.finfo(logits.dtype).tiny)
+    return F.threshold(logits.sub_(shift[:, None]), smallest, -torch.inf, inplace=True)
+
+
+def _per_total(d_rest: Tensor, total: Tensor) -> Tensor:
+    """The factor (N,) by which a row's exponentials become its gradient: 0 for a row without other classes."""
+    return torch.where(total == 0, 0, d_rest / total)
+
+
+def _empty_for_backward(x: Tensor, step: Plan, settings: Settings) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """total (N,), pull (N, D), maxima (T, N) and kept exponentials, each empty where it is not wanted."""
+    n = x.shape[0]
+    pull = x.new_empty((n, step.dim) if settings.needs_x else (0, 0))
+    maxima = x.new_empty((0 if settings.bounded else step.num_tiles, n))
+    kept = x.new_empty(n * step.kept if settings.keeps else 0, dtype=settings.low)
+    return x.new_empty(n), pull, maxima, kept
+
+
+def _rest_fake(x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, *fixed: Any) -> tuple[Tensor, ...]:
+    """Shapes and dtypes of what `_rest` returns."""
+    settings = Settings(*fixed)
+    rest, own = x.new_empty(x.shape[0]), x.new_empty(x.shape)
+    norms = x.new_empty(weight.shape[0] if settings.unit else 0)
+    return rest, own, norms, *_empty_for_backward(x, settings.plan(x, weight), settings)
+
+
+def _rest_backward_fake(
+    d_rest: Tensor, d_own: Tensor | None, x: Tensor, weight: Tensor, *others: Any, update: Update | None = None
+) -> tuple[Tensor, Tensor]:
+    """Shapes and dtypes of what `_rest_backward` returns."""
+    needs_weight, needs_bias = others[-2:]
+    d_weight = weight.new_empty(weight.shape if needs_weight and update is None else 0)
+    return d_weight, weight.new_empty(weight.shape[0] if needs_bias else 0)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, weight, bias, labels, *fixed = inputs
+    _, _, norms, total, pull, maxima, kept = output
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(norms, total, pull, maxima, kept)
+    ctx.save_for_backward(x, weight, bias, labels, norms, total, pull, maxima, kept)
+    ctx.settings = Settings(*fixed)
+
+
+def _differentiate(
+    ctx: Any,
+    d_rest: Tensor | None,
+    d_own: Tensor | None,
+    *_: None,
+    update: Update | None = None,
+) -> tuple[Tensor | None, ...]:
+    x, weight, bias, labels, norms, total, pull, maxima, kept = ctx.saved_tensors
+    needs_x, needs_weight, needs_bias = ctx.needs_input_grad[:3]
+    d_rest = torch.zeros_like(total) if d_rest is None else d_rest
+    d_x = _per_total(d_rest, total)[:, None] * pull if needs_x else None
+    d_weight = d_bias = None
+    if needs_weight or needs_bias:
+        settings = ctx.settings._replace(needs_x=False, needs_weight=needs_weight, needs_bias=needs_bias)
+        arguments = (d_rest, d_own, x, weight, bias, labels, norms, total, maxima, kept, *settings)
+        if update is None:
+            d_weight, d_bias = torch.ops.cones.rest_backward(*arguments)
+        else:
+            d_weight, d_bias = _rest_backward(*arguments, update=update)
+    return (
+        d_x,
+        d_weight if needs_weight and update is None else None,
+        d_bias if needs_bias else None,
+        *[None] * (1 + len(ctx.settings)),
+    )
+
+
+class _UpdatingRest(torch.autograd.Function):
+    """The same with an update, which no operator can take."""
 
     @staticmethod
     def forward(
@@ -80,91 +256,37 @@ class StreamedRest(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         labels: Tensor,
-        geometry: Geometry,
-        memory_budget: int,
-        compute_dtype: torch.dtype | None,
-    ) -> tuple[Tensor, Tensor]:
-        size = classes_per_tile(len(x), x.shape[1], len(weight), x.element_size(), memory_budget)
-        to_keep = memory_budget // 2 if any(ctx.needs_input_grad[:3]) else 0
-        shift = torch.full_like(labels, -torch.inf, dtype=x.dtype)
-        total = torch.zeros_like(shift)
-        kept: list[_Kept | None] = []
-        for start in range(0, len(weight), size):
-            w, _ = _tile_weight(weight, start, size, geometry, x.dtype)
-            tile = _tile_logits(x, w, bias, labels, start, compute_dtype)
-            larger = torch.maximum(shift, tile.amax(dim=1))
-            # a tile may hold nothing but the row's own class: its largest logit is then -inf
-            larger_or_0 = torch.where(larger == -torch.inf, 0, larger)
-            tile.sub_(larger_or_0[:, None]).exp_()
-            total = total * (shift - larger_or_0).exp() + tile.sum(dim=1)
-            shift = larger
-            to_keep -= tile.numel() * tile.element_size()
-            kept.append(_Kept(tile, larger_or_0) if to_keep >= 0 else None)
-        rest = shift + total.log()
-        ctx.save_for_backward(x, weight, bias, labels, rest)
-        ctx.geometry, ctx.compute_dtype, ctx.size, ctx.kept = geometry, compute_dtype, size, kept
-        return rest, weight[labels].to(x.dtype)
+        settings: Settings,
+        update: Update,
+    ) -> tuple[Tensor, ...]:
+        inputs = (x, weight, bias, labels, *settings)
+        output = _rest(*inputs)
+        _save(ctx, inputs, output)
+        ctx.update = update
+        return output
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, for_rest: Tensor, for_own: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, bias, labels, rest = ctx.saved_tensors
-        needs_x, needs_weight, needs_bias = ctx.needs_input_grad[:3]
-        d_x = torch.zeros_like(x) if needs_x else None
-        d_weight = torch.zeros_like(weight, dtype=x.dtype) if needs_weight else None
-        d_bias = torch.zeros_like(bias) if needs_bias else None
-        alone = rest == -torch.inf  # K = 1: no other class, no gradient
-        for index, start in enumerate(range(0, len(weight), ctx.size)):
-            w, norm = _tile_weight(weight, start, ctx.size, ctx.geometry, x.dtype)
-            kept = ctx.kept[index]
-            if kept is None:
-                logits = _tile_logits(x, w, bias, labels, start, ctx.compute_dtype)
-                exponentials, shift = logits.sub_(torch.where(alone, 0, rest)[:, None]).exp_(), rest
-            else:
-                exponentials, shift = kept
-            # softmax over the others is exponentials * exp(shift - rest); that and the upstream gradient are
-            # factors of rows, so they go to the (N, D) side
-            factor = torch.where(alone, 0, for_rest * (shift - rest).exp())
-            if d_x is not None:
-                d_x.addcmul_(_product(exponentials, w, ctx.compute_dtype), factor[:, None])
-            if d_weight is not None:
-                d_w = _product(exponentials.T, x * factor[:, None], ctx.compute_dtype)
-                if norm is not None:
-                    d_w -= (d_w * w).sum(dim=1, keepdim=True) * w
-                    d_w = torch.where(norm == 0, 0, d_w / torch.where(norm == 0, 1, norm))
-                d_weight[start : start + ctx.size] = d_w
-            if d_bias is not None:
-                d_bias[start : start + ctx.size] = factor.to(d_bias.dtype) @ exponentials.to(d_bias.dtype)
-        if d_weight is not None:
-            d_weight = d_weight.index_add_(0, labels, for_own).to(weight.dtype)
-        return d_x, d_weight, d_bias, None, None, None, None
+    def backward(ctx: Any, *d_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
+        d_rest, d_own, *_ = d_outputs
+        return *_differentiate(ctx, d_rest, d_own, update=ctx.update)[:4], None, None
 
 
-def _tile_weight(
-    weight: Tensor, start: int, size: int, geometry: Geometry, dtype: torch.dtype
-) -> tuple[Tensor, Tensor | None]:
-    """The tile's weight (C, D) in its geometry, and its norms (C, 1) where it was normalised."""
-    raw = weight[start : start + size].to(dtype)
-    if geometry == "raw":
-        return raw, None
-    unit, norm = direction(raw)
-    return unit, norm[:, None]
-
-
-def _tile_logits(
-    x: Tensor, w: Tensor, bias: Tensor | None, labels: Tensor, start: int, compute_dtype: torch.dtype | None
-) -> Tensor:
-    """Logits (N, C) of the tile that begins at class `start`, with -inf in a row's own column."""
-    tile = _product(x, w.T, compute_dtype)
-    if bias is not None:
-        tile += bias[start : start + len(w)]
-    inside = ((labels >= start) & (labels < start + len(w))).nonzero().squeeze(1)
-    tile[inside, labels[inside] - start] = -torch.inf
-    return tile
-
-
-def _product(a: Tensor, b: Tensor, compute_dtype: torch.dtype | None) -> Tensor:
-    """a @ b with both sides rounded to compute_dtype, summed and returned in a's dtype."""
-    if compute_dtype is None:
-        return a @ b
-    return a.to(compute_dtype).to(a.dtype) @ b.to(compute_dtype).to(b.dtype)
+_FIXED = "bool unit, bool bounded, ScalarType? low, int memory_budget, int tile_bytes" + "".join(
+    f", bool needs_{name}" for name in ("x", "weight", "bias")
+)
+torch.library.define(
+    "cones::rest",
+    f"(Tensor x, Tensor weight, Tensor? bias, Tensor labels, {_FIXED})"
+    " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+torch.library.define(
+    "cones::rest_backward",
+    "(Tensor d_rest, Tensor? d_own, Tensor x, Tensor weight, Tensor? bias, Tensor labels, Tensor norms, Tensor total, "
+    f"Tensor maxima, Tensor kept, {_FIXED}) -> (Tensor, Tensor)",
+)
+torch.library.impl("cones::rest", "default", _rest)
+torch.library.impl("cones::rest_backward", "default", _rest_backward)
+torch.library.register_fake("cones::rest", _rest_fake)
+torch.library.register_fake("cones::rest_backward", _rest_backward_fake)
+torch.library.register_autograd("cones::rest", _differentiate, setup_context=_save)

@@ -1,0 +1,141 @@
+"""How the engine cuts the classes into tiles, and what it keeps for the backward."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+MEMORY_BUDGET = 2**28
+"""Bytes that the engine may hold beyond its inputs, its result and the gradients: 256 MiB."""
+
+CACHE_BYTES = 2**20
+"""The second-level cache of a processor's core: 1 MiB, as most of today's have."""
+
+ACCELERATOR_TILE_BYTES = 2**26
+"""A tile on an accelerator is bounded by what keeps its cores busy rather than by a cache: 64 MiB."""
+
+ROUND = 64
+"""Tiles are cut at multiples of this many classes, where there are so many: what the product's kernels like."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A step of the engine over N rows and K classes in D dims, before it runs.
+
+    Attributes:
+        num_rows: N.
+        dim: D.
+        num_classes: K.
+        tile: classes a tile.
+        kept: classes whose exponentials are kept for the backward; those of the others are computed again.
+        itemsize: bytes of a number in the working precision.
+        low_itemsize: bytes of a number in the precision of the gradient's products.
+    """
+
+    num_rows: int
+    dim: int
+    num_classes: int
+    tile: int
+    kept: int
+    itemsize: int
+    low_itemsize: int
+
+    def tiles(self) -> Iterator[tuple[int, int]]:
+        """(start, stop) of each tile."""
+        for start in range(0, self.num_classes, self.tile):
+            yield start, min(start + self.tile, self.num_classes)
+
+    @property
+    def num_tiles(self) -> int:
+        """T."""
+        return -(-self.num_classes // self.tile)
+
+    @property
+    def products(self) -> float:
+        """Products of N x K x D that a forward and a backward need: 3 with everything kept, 4 with nothing."""
+        return 4 - self.kept / self.num_classes
+
+    @property
+    def tile_bytes(self) -> int:
+        """What lives while a tile is worked on."""
+        return self.tile * bytes_per_class(self.num_rows, self.dim, self.itemsize, self.low_itemsize)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Exponentials that wait for the backward."""
+        return self.kept * self.num_rows * self.low_itemsize
+
+    @property
+    def vector_bytes(self) -> int:
+        """Arrays of N x D and of K, which no budget bounds: scaled features, own rows, their gradients, norms."""
+        return self.itemsize * (6 * self.num_rows * self.dim + 2 * self.num_classes)
+
+    @property
+    def extra_bytes(self) -> int:
+        """What a step needs beyond features, weight and their gradients."""
+        return self.tile_bytes + self.kept_bytes + self.vector_bytes
+
+    @property
+    def weight_bytes(self) -> int:
+        """W, and as much again for each of its gradient and its momentum."""
+        return self.num_classes * self.dim * self.itemsize
+
+
+def bytes_per_class(num_rows: int, dim: int, itemsize: int, low_itemsize: int) -> int:
+    """Bytes of workspace for each class of a tile.
+
+    One column of logits, and four rows of D: the unit weight, its gradient, their product, and one to spare; with a
+    lower precision for the gradient's products one column and two rows more.
+    """
+    low = 0 if low_itemsize == itemsize else low_itemsize
+    return num_rows * (itemsize + low) + dim * (4 * itemsize + 2 * low)
+
+
+def plan(
+    num_rows: int,
+    dim: int,
+    num_classes: int,
+    *,
+    itemsize: int = 4,
+    low_itemsize: int | None = None,
+    memory_budget: int = MEMORY_BUDGET,
+    tile_bytes: int = 2**21,
+) -> Plan:
+    """Tile size and what to keep, from sizes alone.
+
+    A tile's logits, and its rows of W, take at most tile_bytes; the workspace of a tile takes at most half of the
+    budget; what is left of the budget keeps exponentials.
+
+    Args:
+        num_rows: N, may be 0.
+        dim: D.
+        num_classes: K.
+        itemsize: bytes of a number in the working precision.
+        low_itemsize: the same for the products of the gradients, None for the working precision.
+        memory_budget: bytes; below what one class needs, tiles hold one class.
+        tile_bytes: what stays near the processor, see `tile_bytes_of`.
+
+    Returns:
+        A Plan.
+
+    Example:
+        >>> a_plan = plan(512, 512, 100_000)
+        >>> a_plan.tile, a_plan.kept, a_plan.products
+        (1024, 100000, 3.0)
+        >>> round(plan(512, 512, 100_000, memory_budget=2**26).products, 2)
+        3.72
+    """
+    low_itemsize = itemsize if low_itemsize is None else low_itemsize
+    per_class = bytes_per_class(num_rows, dim, itemsize, low_itemsize)
+    widest = num_rows if num_rows > dim else dim
+    tile = min(tile_bytes // (itemsize * widest), memory_budget // 2 // per_class)
+    tile = max(1, tile - tile % ROUND if tile > ROUND else tile)
+    tile = min(tile, num_classes)
+    affordable = (memory_budget - tile * per_class) // (low_itemsize * max(num_rows, 1))
+    kept = num_classes if affordable >= num_classes else max(0, affordable - affordable % tile)
+    return Plan(num_rows, dim, num_classes, tile, kept, itemsize, low_itemsize)
+
+
+def tile_bytes_of(device: torch.device) -> int:
+    """What a tile of logits should take on a device: a second-level cache for each thread, or enough to be busy."""
+    return CACHE_BYTES * torch.get_num_threads() if device.type == "cpu" else ACCELERATOR_TILE_BYTES

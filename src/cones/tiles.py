@@ -1,0 +1,155 @@
+"""The classes of a step, cut into tiles: unit weights, logits and gradients of one tile at a time."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .geometry import direction
+from .planner import Plan, plan
+from .products import wide_product
+
+SAFE = 1e-15
+"""Norms in [SAFE, 1 / SAFE] have squares and inverse squares that keep full precision; others take a slow road."""
+
+
+class Settings(NamedTuple):
+    """What is fixed before a step: how products run, and what is asked for.
+
+    Attributes:
+        unit: whether the rows of W are normalised.
+        bounded: whether no exponential can overflow or vanish.
+        low: precision of the gradients' products, None for that of x.
+        memory_budget: bytes.
+        tile_bytes: what a tile of logits may take; fixed here, so that the backward cuts as the forward did.
+        needs_x, needs_weight, needs_bias: which gradients the backward will be asked for.
+    """
+
+    unit: bool
+    bounded: bool
+    low: torch.dtype | None
+    memory_budget: int
+    tile_bytes: int
+    needs_x: bool
+    needs_weight: bool
+    needs_bias: bool
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the backward will want what the forward made of a tile."""
+        return self.needs_weight or self.needs_bias
+
+    def plan(self, x: Tensor, weight: Tensor) -> Plan:
+        """The plan for features x (N, D) and weight (K, D)."""
+        return plan(
+            x.shape[0],
+            x.shape[1],
+            weight.shape[0],
+            itemsize=x.element_size(),
+            low_itemsize=None if self.low is None else self.low.itemsize,
+            memory_budget=self.memory_budget,
+            tile_bytes=self.tile_bytes,
+        )
+
+
+def norms_of(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Norms (K,) of the rows of weight (K, D), right at every magnitude."""
+    norms: Tensor = torch.linalg.vector_norm(weight, dim=1, dtype=dtype)
+    unusual = ((norms < SAFE) | (norms > 1 / SAFE)).nonzero().squeeze(1)
+    if len(unusual):
+        norms[unusual] = direction(weight[unusual].to(dtype))[1]
+    return norms
+
+
+class Tiles:
+    """The classes of a step, tile by tile, as its rows see them.
+
+    Args:
+        x: (N, D) features in their geometry, scale folded in.
+        weight: (K, D).
+        bias: (K,) or None.
+        labels: (N,) int64.
+        norms: (K,) of the rows of W, empty where they are not normalised.
+        settings: what is fixed before a step.
+
+    Attributes:
+        plan: tile size and what is kept.
+        bounds: (start, stop) of each tile.
+    """
+
+    def __init__(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, norms: Tensor, settings: Settings
+    ) -> None:
+        self.x, self.weight, self.bias, self.settings = x, weight, bias, settings
+        self.plan = settings.plan(x, weight)
+        self.bounds = list(self.plan.tiles())
+        # rows sorted by label, so that those whose own class is in a tile stand together
+        self._sorted_labels, self._rows = labels.sort()
+        starts = torch.tensor([start for start, _ in self.bounds] + [len(weight)], device=labels.device)
+        self._edges = torch.searchsorted(self._sorted_labels, starts).tolist()
+        if settings.unit:
+            # a zero row has no direction: its unit row and its gradient are 0
+            self._inverse = torch.where(norms == 0, 0, 1 / norms).clamp_(max=torch.finfo(norms.dtype).max)
+            self._unusual = ((norms < SAFE) | (norms > 1 / SAFE)).nonzero().squeeze(1).cpu()
+
+    def unit(self, index: int) -> Tensor:
+        """The tile's weight (C, D) in its geometry."""
+        start, stop = self.bounds[index]
+        tile = self.weight[start:stop].to(self.x.dtype)
+        if not self.settings.unit:
+            return tile
+        unit = tile * self._inverse[start:stop, None]
+        unusual = self._unusual_in(start, stop)
+        if len(unusual):
+            unit[unusual] = direction(tile[unusual])[0]
+        return unit
+
+    def products(self, unit: Tensor) -> Tensor:
+        """x @ unit.T, (N, C), in x's dtype."""
+        return wide_product(self.x, unit.T, self.settings.low)
+
+    def logits(self, index: int, unit: Tensor) -> Tensor:
+        """Products plus bias (N, C), with -inf in each row's own column."""
+        start, stop = self.bounds[index]
+        logits = self.products(unit)
+        if self.bias is not None:
+            logits += self.bias[start:stop]
+        logits[self.own(index)] = -torch.inf
+        return logits
+
+    def own(self, index: int) -> tuple[Tensor, Tensor]:
+        """The rows whose own class is in the tile, and its column there."""
+        inside = slice(self._edges[index], self._edges[index + 1])
+        return self._rows[inside], self._sorted_labels[inside] - self.bounds[index][0]
+
+    def place(self, index: int, kept: Tensor) -> Tensor | None:
+        """Where the tile's (N, C) numbers are kept in a flat tensor, or None if they are not."""
+        start, stop = self.bounds[index]
+        n = len(self.x)
+        return kept[n * start : n * stop].view(n, stop - start) if stop <= self.plan.kept and len(kept) else None
+
+    def through_norm(self, index: int, d_unit: Tensor, d_weight: Tensor) -> None:
+        """Write the gradient (C, D) of the weight, from that of its unit rows: what lies along a row falls away.
+
+        d w = (d u - (d u . u) u) / |w|. d_unit is used up.
+        """
+        start, stop = self.bounds[index]
+        if not self.settings.unit:
+            d_weight.copy_(d_unit)
+            return
+        tile, inverse = self.weight[start:stop].to(d_unit.dtype), self._inverse[start:stop, None]
+        along = (d_unit * tile).sum(dim=1, keepdim=True) * inverse
+        unusual = self._unusual_in(start, stop)
+        d_unusual = d_unit[unusual]
+        d_unit *= inverse
+        if d_weight.dtype == d_unit.dtype:
+            torch.addcmul(d_unit, tile, along * inverse * inverse, value=-1, out=d_weight)
+        else:
+            d_weight.copy_(d_unit.addcmul_(tile, along * inverse * inverse, value=-1))
+        if len(unusual):
+            unit, _ = direction(tile[unusual])
+            along = (d_unusual * unit).sum(dim=1, keepdim=True)
+            d_weight[unusual] = ((d_unusual - along * unit) * inverse[unusual]).to(d_weight.dtype)
+
+    def _unusual_in(self, start: int, stop: int) -> Tensor:
+        return self._unusual[(self._unusual >= start) & (self._unusual < stop)] - start
