@@ -30,6 +30,7 @@ class Plan:
         kept: classes whose exponentials are kept for the backward; those of the others are computed again.
         itemsize: bytes of a number in the working precision.
         low_itemsize: bytes of a number in the precision of the gradient's products.
+        columns: arrays of (N, C) that live at once while a tile is worked on.
     """
 
     num_rows: int
@@ -39,6 +40,7 @@ class Plan:
     kept: int
     itemsize: int
     low_itemsize: int
+    columns: int
 
     def tiles(self) -> Iterator[tuple[int, int]]:
         """(start, stop) of each tile."""
@@ -58,7 +60,7 @@ class Plan:
     @property
     def tile_bytes(self) -> int:
         """What lives while a tile is worked on."""
-        return self.tile * bytes_per_class(self.num_rows, self.dim, self.itemsize, self.low_itemsize)
+        return self.tile * bytes_per_class(self.num_rows, self.dim, self.itemsize, self.low_itemsize, self.columns)
 
     @property
     def kept_bytes(self) -> int:
@@ -81,14 +83,14 @@ class Plan:
         return self.num_classes * self.dim * self.itemsize
 
 
-def bytes_per_class(num_rows: int, dim: int, itemsize: int, low_itemsize: int) -> int:
+def bytes_per_class(num_rows: int, dim: int, itemsize: int, low_itemsize: int, columns: int = 1) -> int:
     """Bytes of workspace for each class of a tile.
 
-    One column of logits, and four rows of D: the unit weight, its gradient, their product, and one to spare; with a
-    lower precision for the gradient's products one column and two rows more.
+    Columns of logits, one or more, and four rows of D: the unit weight, its gradient, their product, and one to spare;
+    with a lower precision for the gradient's products one column and two rows more.
     """
     low = 0 if low_itemsize == itemsize else low_itemsize
-    return num_rows * (itemsize + low) + dim * (4 * itemsize + 2 * low)
+    return num_rows * (columns * itemsize + low) + dim * (4 * itemsize + 2 * low)
 
 
 def plan(
@@ -100,6 +102,7 @@ def plan(
     low_itemsize: int | None = None,
     memory_budget: int = MEMORY_BUDGET,
     tile_bytes: int = 2**21,
+    columns: int = 1,
 ) -> Plan:
     """Tile size and what to keep, from sizes alone.
 
@@ -114,6 +117,7 @@ def plan(
         low_itemsize: the same for the products of the gradients, None for the working precision.
         memory_budget: bytes; below what one class needs, tiles hold one class.
         tile_bytes: what stays near the processor, see `tile_bytes_of`.
+        columns: arrays of (N, C) that live at once.
 
     Returns:
         A Plan.
@@ -126,14 +130,14 @@ def plan(
         3.72
     """
     low_itemsize = itemsize if low_itemsize is None else low_itemsize
-    per_class = bytes_per_class(num_rows, dim, itemsize, low_itemsize)
+    per_class = bytes_per_class(num_rows, dim, itemsize, low_itemsize, columns)
     widest = num_rows if num_rows > dim else dim
     tile = min(tile_bytes // (itemsize * widest), memory_budget // 2 // per_class)
     tile = max(1, tile - tile % ROUND if tile > ROUND else tile)
     tile = min(tile, num_classes)
     affordable = (memory_budget - tile * per_class) // (low_itemsize * max(num_rows, 1))
     kept = num_classes if affordable >= num_classes else max(0, affordable - affordable % tile)
-    return Plan(num_rows, dim, num_classes, tile, kept, itemsize, low_itemsize)
+    return Plan(num_rows, dim, num_classes, tile, kept, itemsize, low_itemsize, columns)
 
 
 def tile_bytes_of(device: torch.device) -> int:

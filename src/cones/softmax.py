@@ -13,13 +13,14 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from .arguments import check_labels
+from .bending import bent_rest
 from .geometry import direction
 from .margins import Margin, Rows
-from .planner import MEMORY_BUDGET, plan
+from .planner import MEMORY_BUDGET
 from .streaming import rest_and_own
+from .tiles import settings_for
 
 
 def margin_softmax(
@@ -75,22 +76,19 @@ def margin_softmax(
         x, feature_norm = direction(features.to(work))
         if margin.features == "raw":
             x = features.to(work)
+        low = compute_dtype if compute_dtype == torch.bfloat16 else None
         if type(margin).others is Margin.others:
-            rest, own = rest_and_own(
-                x * margin.scale,
-                weight,
-                bias,
-                labels,
-                geometry=margin.weights,
-                bound=_bound(margin, bias),
-                memory_budget=memory_budget,
-                low=compute_dtype if compute_dtype == torch.bfloat16 else None,
-            )
+            bound = _bound(margin, bias)
+            scaled = x * margin.scale
+            settings = settings_for(scaled, weight, bias, margin.weights, bound, memory_budget, low)
+            rest, own = rest_and_own(scaled, weight, bias, labels, settings)
             rows, target = _own_class(x, own, feature_norm, labels, margin)
         else:
-            own = weight[labels].to(work)
+            settings = settings_for(x, weight, bias, margin.weights, math.inf, memory_budget, low)
+            # sparse, so that these few rows do not bring a (K, D) array of their own
+            own = F.embedding(labels, weight, sparse=True).to(work)
             rows, target = _own_class(x, own, feature_norm, labels, margin)
-            rest = _bent_rest(x, weight, bias, labels, margin, target, rows, memory_budget)
+            rest = bent_rest(x, weight, bias, labels, margin=margin, target=target, rows=rows, settings=settings)
         if bias is not None:
             target = target + bias[labels].to(work)
         return _with_penalty(-F.logsigmoid(target - rest), margin, rows)
@@ -199,38 +197,6 @@ def _own_class(x: Tensor, own: Tensor, feature_norm: Tensor, labels: Tensor, mar
     similarity = (x * (unit if margin.weights == "unit" else own)).sum(dim=1)
     rows = Rows(similarity, feature_norm, weight_norm, labels, {})
     return rows, margin.target(similarity, rows)
-
-
-def _bent_rest(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    labels: Tensor,
-    margin: Margin,
-    target: Tensor,
-    rows: Rows,
-    memory_budget: int,
-) -> Tensor:
-    """logsumexp (N,) over the other classes where the margin bends them: autograd on a tile, which is then dropped."""
-
-    def tile_rest(tile: Tensor, tile_bias: Tensor | None, start: int) -> Tensor:
-        w = direction(tile.to(x.dtype))[0] if margin.weights == "unit" else tile.to(x.dtype)
-        bent = margin.others(x @ w.T, target, rows)
-        bent = bent if tile_bias is None else bent + tile_bias
-        own = labels[:, None] == torch.arange(start, start + len(tile), device=labels.device)
-        # not -inf: a tile may hold nothing but a row's own class, and -inf - -inf has no gradient
-        return bent.masked_fill(own, torch.finfo(bent.dtype).min / 2).logsumexp(dim=1)
-
-    # several (N, C) arrays live at once while a tile's backward runs
-    size = plan(8 * len(x), x.shape[1], weight.shape[0], itemsize=x.element_size(), memory_budget=memory_budget).tile
-    tiles = weight.split(size)
-    biases = [None] * len(tiles) if bias is None else bias.split(size)
-    rest = None
-    for index, (tile, tile_bias) in enumerate(zip(tiles, biases, strict=True)):
-        part: Tensor = checkpoint(tile_rest, tile, tile_bias, index * size, use_reentrant=False)
-        rest = part if rest is None else torch.logaddexp(rest, part)
-    assert rest is not None  # there is at least one class
-    return rest
 
 
 def _with_class_bias(bias: Tensor | None, margin: Margin, num_classes: int, device: torch.device) -> Tensor | None:

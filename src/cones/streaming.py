@@ -27,8 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .margins import Geometry
-from .planner import Plan, tile_bytes_of
+from .planner import Plan
 from .products import product
 from .tiles import Settings, Tiles, norms_of
 
@@ -37,16 +36,7 @@ Update = Callable[[int, int, Tensor], None]
 
 
 def rest_and_own(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    labels: Tensor,
-    *,
-    geometry: Geometry,
-    bound: float,
-    memory_budget: int,
-    low: torch.dtype | None,
-    update: Update | None = None,
+    x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, settings: Settings, update: Update | None = None
 ) -> tuple[Tensor, Tensor]:
     """rest_i = logsumexp_{j != y_i} (x_i . u_j + b_j) and W[labels], differentiable in x, weight and bias.
 
@@ -57,30 +47,17 @@ def rest_and_own(
         weight: (K, D) in its own dtype.
         bias: (K,) or None.
         labels: (N,) int64.
-        geometry: of the weights: "unit" normalises them, a tile at a time.
-        bound: no |x_i . u_j + b_j| is above it; math.inf where nothing is known.
-        memory_budget: bytes.
-        low: precision of the gradients' products, or None for x's.
+        settings: what is fixed before the step.
         update: takes the gradient of W tile by tile instead of its being returned.
 
     Returns:
         rest (N,), -inf where there is no other class, and (N, D), both in x's dtype.
     """
-    bounded = _is_bounded(bound, len(weight), x.dtype)
-    grad = torch.is_grad_enabled()
-    needs = [grad and tensor is not None and tensor.requires_grad for tensor in (x, weight, bias)]
-    settings = Settings(geometry == "unit", bounded, low, memory_budget, tile_bytes_of(x.device), *needs)
     if update is not None and settings.needs_weight:
         outputs = _UpdatingRest.apply(x, weight, bias, labels, settings, update)  # type: ignore[no-untyped-call]
     else:
         outputs = torch.ops.cones.rest(x, weight, bias, labels, *settings)
     return cast(tuple[Tensor, Tensor], outputs[:2])
-
-
-def _is_bounded(bound: float, num_classes: int, dtype: torch.dtype) -> bool:
-    """Whether exp of every number in [-bound, bound], and the sum of K of them, is an ordinary number of the dtype."""
-    limits = torch.finfo(dtype)
-    return bound + math.log(num_classes) < math.log(limits.max) - 1 and -bound > math.log(limits.tiny)
 
 
 def _rest(

@@ -1,13 +1,18 @@
 """The classes of a step, cut into tiles: unit weights, logits and gradients of one tile at a time."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .geometry import direction
-from .planner import Plan, plan
+from .margins import Geometry
+from .planner import Plan, plan, tile_bytes_of
 from .products import wide_product
+
+BENT_COLUMNS = 8
+"""Arrays of (N, C) that live at once while autograd works on a tile."""
 
 SAFE = 1e-15
 """Norms in [SAFE, 1 / SAFE] have squares and inverse squares that keep full precision; others take a slow road."""
@@ -39,17 +44,46 @@ class Settings(NamedTuple):
         """Whether the backward will want what the forward made of a tile."""
         return self.needs_weight or self.needs_bias
 
-    def plan(self, x: Tensor, weight: Tensor) -> Plan:
-        """The plan for features x (N, D) and weight (K, D)."""
+    def plan(self, x: Tensor, weight: Tensor, *, bent: bool = False) -> Plan:
+        """The plan for features x (N, D) and weight (K, D); `bent` for autograd on each tile."""
         return plan(
             x.shape[0],
             x.shape[1],
             weight.shape[0],
             itemsize=x.element_size(),
-            low_itemsize=None if self.low is None else self.low.itemsize,
+            low_itemsize=None if self.low is None or bent else self.low.itemsize,
             memory_budget=self.memory_budget,
             tile_bytes=self.tile_bytes,
+            columns=BENT_COLUMNS if bent else 1,
         )
+
+
+def settings_for(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    geometry: Geometry,
+    bound: float,
+    memory_budget: int,
+    low: torch.dtype | None,
+) -> Settings:
+    """Settings of a step over features x (N, D).
+
+    Args:
+        x, weight, bias: tell sizes and which gradients will be asked for.
+        geometry: of the weights: "unit" normalises them, a tile at a time.
+        bound: no logit of another class exceeds it in size; math.inf where nothing is known.
+        memory_budget: bytes.
+        low: precision of the gradients' products, or None for x's.
+
+    Returns:
+        Settings, bounded if exp of every number in [-bound, bound], and the sum of K of them, is an ordinary number.
+    """
+    limits = torch.finfo(x.dtype)
+    fits = bound + math.log(len(weight)) < math.log(limits.max) - 1 and -bound > math.log(limits.tiny)
+    grad = torch.is_grad_enabled()
+    needs = [grad and tensor is not None and tensor.requires_grad for tensor in (x, weight, bias)]
+    return Settings(geometry == "unit", fits, low, memory_budget, tile_bytes_of(x.device), *needs)
 
 
 def norms_of(weight: Tensor, dtype: torch.dtype) -> Tensor:
@@ -71,6 +105,7 @@ class Tiles:
         labels: (N,) int64.
         norms: (K,) of the rows of W, empty where they are not normalised.
         settings: what is fixed before a step.
+        bent: whether autograd works on each tile.
 
     Attributes:
         plan: tile size and what is kept.
@@ -78,10 +113,18 @@ class Tiles:
     """
 
     def __init__(
-        self, x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, norms: Tensor, settings: Settings
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        labels: Tensor,
+        norms: Tensor,
+        settings: Settings,
+        *,
+        bent: bool = False,
     ) -> None:
         self.x, self.weight, self.bias, self.settings = x, weight, bias, settings
-        self.plan = settings.plan(x, weight)
+        self.plan = settings.plan(x, weight, bent=bent)
         self.bounds = list(self.plan.tiles())
         # rows sorted by label, so that those whose own class is in a tile stand together
         self._sorted_labels, self._rows = labels.sort()
