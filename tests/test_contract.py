@@ -59,7 +59,7 @@ def test_engine_equals_dense_in_float64(margin, budget, k, biased):
 
 
 @each_margin
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     n=st.integers(0, 9),
     k=st.integers(1, 12),

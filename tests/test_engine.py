@@ -204,7 +204,7 @@ WRONG = [
     (lambda: Head(0, 10, ArcFace()), ValueError, r"in_features is 0, expected at least 1"),
     (lambda: Head(5, 10, "ArcFace"), TypeError, r"margin is 'ArcFace', expected a cones.Margin"),
     (lambda: Head(5, 10, ArcFace(), subcenters=3), ValueError, r"subcenters is 3"),
-    (lambda: Head(5, 10, ArcFace(), sample_rate=0.1), ValueError, r"sample_rate is 0.1"),
+    (lambda: Head(5, 10, ArcFace(), sample_rate=0.0), ValueError, r"sample_rate is 0.0, expected a share"),
     (
         lambda: Head(5, 23, ArcFace())(X, Y, reduction="avg"),
         ValueError,

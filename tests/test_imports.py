@@ -22,10 +22,11 @@ ALLOWED = {
     "planner": set(),
     "products": set(),
     "tiles": {"geometry", "margins", "planner", "products"},
-    "streaming": {"planner", "products", "tiles"},
+    "streaming": {"arguments", "planner", "products", "tiles"},
     "bending": {"margins", "products", "tiles"},
     "softmax": {"arguments", "bending", "geometry", "margins", "planner", "streaming", "tiles"},
-    "head": {"arguments", "margins", "planner", "softmax"},
+    "head": {"arguments", "margins", "planner", "softmax", "streaming"},
+    "class_sgd": {"head"},
     "layers": {"geometry"},
     "feature_losses": {"arguments", "geometry"},
     "backbones": {"notation"},
@@ -40,7 +41,7 @@ ALLOWED = {
     "display": set(),
     "cli": {"catalogue", "data", "display", "margins", "notation", "plots", "training"},
     "__main__": {"cli"},
-    "__init__": {"feature_losses", "head", "layers", "margins", "probability", "softmax"},
+    "__init__": {"class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax"},
 }  # fmt: skip
 
 ONLY_IN = {

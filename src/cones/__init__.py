@@ -4,6 +4,7 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 `head(features, labels)` is the loss, `head.logits(features)` predicts.
 """
 
+from .class_sgd import ClassSGD as ClassSGD
 from .feature_losses import CenterLoss as CenterLoss
 from .feature_losses import FeatureIncay as FeatureIncay
 from .feature_losses import RingLoss as RingLoss
@@ -33,6 +34,7 @@ __all__ = [
     "ASoftmax",
     "ArcFace",
     "CenterLoss",
+    "ClassSGD",
     "CombinedMargin",
     "CosFace",
     "CosineConv2d",

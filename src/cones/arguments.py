@@ -11,7 +11,13 @@ def check_labels(labels: Tensor, num_rows: int, num_classes: int) -> None:
     if labels.shape != (num_rows,):
         fix = ": call labels.squeeze(1)" if labels.shape == (num_rows, 1) else ""
         raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({num_rows},), one a row of features{fix}")
-    if num_rows == 0:
+    if not torch.compiler.is_compiling():  # a graph cannot branch on numbers; the engine's operator looks again
+        check_range(labels, num_classes)
+
+
+def check_range(labels: Tensor, num_classes: int) -> None:
+    """Raise ValueError unless labels (N,) are in 0..num_classes-1."""
+    if len(labels) == 0:
         return
     low, high = (int(bound) for bound in labels.aminmax())
     if low < 0 or high >= num_classes:

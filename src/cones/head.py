@@ -6,12 +6,14 @@ from dataclasses import fields, replace
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .arguments import reduce
 from .margins import Margin
 from .planner import MEMORY_BUDGET
-from .softmax import logits, margin_softmax
+from .softmax import added_to_logits, check_arguments, check_settings, logits, losses_over
+from .streaming import Move, Update
 
 PATIENCE = 50
 """Backward passes without a change of W after which `Head` asks whether an optimiser knows it."""
@@ -31,7 +33,8 @@ class Head(nn.Module):
         bias: whether classes have a bias, added after the margin; starts at 0.
         learn_scale: whether the scale is learnt, starting from the margin's; it is then `head.scale`.
         subcenters: centers a class; only 1 so far.
-        sample_rate: share of classes taken in a step; only 1.0 so far.
+        sample_rate: share of classes taken in a training step: those of the labels, and random others. Below 1 the
+            gradient of W is sparse (its rows alone), for `ClassSGD` or another optimiser that takes such.
         group: process group over which the classes are sharded; only None so far.
         compute_dtype: precision of the products of features and weights, None for that of the inputs.
         memory_budget: bytes of temporaries.
@@ -42,6 +45,7 @@ class Head(nn.Module):
         bias: (K,) or None.
         scale: 0-dim, or None.
         margin: may be replaced at any time, as a margin schedule does.
+        update: what moves W in the backward; None, unless a ClassSGD put itself there.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the error names it.
@@ -80,17 +84,20 @@ class Head(nn.Module):
                 raise ValueError(f"{name} is {count}, expected at least 1")
         if subcenters != 1:
             raise ValueError(f"subcenters is {subcenters}: only one center a class so far, pass subcenters=1")
-        if sample_rate != 1.0:
-            raise ValueError(f"sample_rate is {sample_rate}: only all classes so far, pass sample_rate=1.0")
+        if not 0 < sample_rate <= 1:
+            raise ValueError(f"sample_rate is {sample_rate}, expected a share of the classes in (0, 1]")
         if group is not None:
             raise ValueError(f"group is {group!r}: classes cannot be sharded over processes yet, pass group=None")
         if learn_scale and "scale" not in (field.name for field in fields(margin)):
             raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
+        check_settings(memory_budget, compute_dtype)
         _warn_of_degrees(margin)
         self.in_features = in_features
         self.num_classes = num_classes
         self.margin = margin
         self.compute_dtype = compute_dtype
+        self.sample_rate = sample_rate
+        self.update: Update | None = None
         self.memory_budget = memory_budget
         self.weight = nn.Parameter(torch.empty(num_classes, in_features, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.empty(num_classes, device=device, dtype=dtype)) if bias else None
@@ -122,16 +129,40 @@ class Head(nn.Module):
         Raises:
             TypeError, ValueError: as `margin_softmax`; or reduction is none of the three.
         """
-        losses = margin_softmax(
+        margin = self.margin_in_force()
+        check_arguments(features, self.weight, labels, margin, self.bias, None)
+        labels = labels.long()
+        weight: Tensor = self.weight
+        bias = added_to_logits(margin, self.bias, self.num_classes)
+        places, update = labels, self.update
+        if self.training and self.sample_rate < 1:
+            classes = self._sample(labels)
+            places = torch.searchsorted(classes, labels)
+            bias = None if bias is None else bias[classes]
+            if update is None:
+                weight = F.embedding(classes, weight, sparse=True)
+            else:
+                weight = weight.detach()[classes].requires_grad_(weight.requires_grad)
+                update = _renumbered(update, classes)
+        losses = losses_over(
             features,
-            self.weight,
+            weight,
+            places,
             labels,
-            self.margin_in_force(),
-            bias=self.bias,
+            margin,
+            bias=bias,
             memory_budget=self.memory_budget,
-            compute_dtype=self.compute_dtype,
+            low=self.compute_dtype,
+            update=update,
         )
         return reduce(losses, reduction)
+
+    def _sample(self, labels: Tensor) -> Tensor:
+        """The classes of a step, ascending: those of the labels and random others, sample_rate * K of them in all."""
+        chance = torch.rand(self.num_classes, device=labels.device)
+        chance[labels] = 2.0
+        size = max(int((chance == 2.0).sum()), int(self.sample_rate * self.num_classes))
+        return chance.topk(size, sorted=False).indices.sort().values
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, K) = scale * similarity + bias of features (N, D): no label, no margin; argmax predicts."""
@@ -159,6 +190,16 @@ class Head(nn.Module):
                 f"Pass [*backbone.parameters(), *head.parameters()]",
                 stacklevel=2,
             )
+
+
+def _renumbered(update: Update, classes: Tensor) -> Update:
+    """An update of all of W for what numbers only the rows of some classes."""
+
+    def begin() -> Move:
+        move = update()
+        return lambda rows, gradient: move(classes[rows], gradient)
+
+    return begin
 
 
 def _warn_of_degrees(margin: Margin) -> None:

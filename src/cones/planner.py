@@ -8,8 +8,8 @@ import torch
 MEMORY_BUDGET = 2**28
 """Bytes that the engine may hold beyond its inputs, its result and the gradients: 256 MiB."""
 
-CACHE_BYTES = 2**20
-"""The second-level cache of a processor's core: 1 MiB, as most of today's have."""
+PROCESSOR_TILE_BYTES = 2**20 * torch.get_num_threads()
+"""A tile on a processor: a second-level cache, 1 MiB on most, for each thread that there was at the start."""
 
 ACCELERATOR_TILE_BYTES = 2**26
 """A tile on an accelerator is bounded by what keeps its cores busy rather than by a cache: 64 MiB."""
@@ -141,5 +141,5 @@ def plan(
 
 
 def tile_bytes_of(device: torch.device) -> int:
-    """What a tile of logits should take on a device: a second-level cache for each thread, or enough to be busy."""
-    return CACHE_BYTES * torch.get_num_threads() if device.type == "cpu" else ACCELERATOR_TILE_BYTES
+    """What a tile of logits should take on a device: what its caches hold, or enough to keep it busy."""
+    return PROCESSOR_TILE_BYTES if device.type == "cpu" else ACCELERATOR_TILE_BYTES

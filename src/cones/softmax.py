@@ -19,7 +19,7 @@ from .bending import bent_rest
 from .geometry import direction
 from .margins import Margin, Rows
 from .planner import MEMORY_BUDGET
-from .streaming import rest_and_own
+from .streaming import Update, rest_and_own
 from .tiles import settings_for
 
 
@@ -48,15 +48,15 @@ def margin_softmax(
         bias: (K,), added to the logits after the margin; the scale does not multiply it.
         group: process group over which the classes are sharded; only None so far.
         memory_budget: bytes of temporaries, at least one class at a time.
-        compute_dtype: dtype whose precision the products of features and weights run in, sums in float32;
-            None for that of the inputs, at least float32.
+        compute_dtype: torch.bfloat16 to run products in it where that keeps sums and logits in float32 (on a CPU,
+            the products of the gradients); None for the precision of the inputs, at least float32.
 
     Returns:
         (N,) losses, float32 or float64.
 
     Raises:
         TypeError: an argument is not what it should be, or labels are not integers.
-        ValueError: shapes do not fit, or a label is outside 0..K-1.
+        ValueError: shapes do not fit, a label is outside 0..K-1, or a setting is not possible.
 
     Source: the identity above; each margin's own reference for t and o.
 
@@ -67,31 +67,79 @@ def margin_softmax(
         tensor([0.6931])
     """
     check_arguments(features, weight, labels, margin, bias, group)
-    if memory_budget < 1:
-        raise ValueError(f"memory_budget is {memory_budget}, expected a number of bytes above 0")
+    check_settings(memory_budget, compute_dtype)
+    return losses_over(
+        features,
+        weight,
+        labels.long(),
+        labels.long(),
+        margin,
+        bias=added_to_logits(margin, bias, len(weight)),
+        memory_budget=memory_budget,
+        low=compute_dtype,
+    )
+
+
+def losses_over(
+    features: Tensor,
+    weight: Tensor,
+    places: Tensor,
+    labels: Tensor,
+    margin: Margin,
+    *,
+    bias: Tensor | None,
+    memory_budget: int,
+    low: torch.dtype | None,
+    update: Update | None = None,
+) -> Tensor:
+    """The losses of `margin_softmax` over some of the classes, unchecked.
+
+    Args:
+        features: (N, D).
+        weight: (S, D), the rows of W of these classes.
+        places: (N,) int64, where each row's own class stands among them.
+        labels: (N,) int64, its number among all.
+        margin: the loss.
+        bias: (S,) all that is added to the logits after the margin, or None.
+        memory_budget: bytes.
+        low: precision of the gradients' products, or None for that of the inputs.
+        update: takes the gradient of weight tile by tile, in the backward, instead of its being returned.
+
+    Returns:
+        (N,) losses, float32 or float64.
+
+    Raises:
+        ValueError: an update together with a margin that bends the other classes.
+    """
     with torch.autocast(features.device.type, enabled=False):
-        labels = labels.long()
-        bias = _with_class_bias(bias, margin, weight.shape[0], weight.device)
         work = _working_dtype(features, weight)
         x, feature_norm = direction(features.to(work))
         if margin.features == "raw":
             x = features.to(work)
-        low = compute_dtype if compute_dtype == torch.bfloat16 else None
-        if type(margin).others is Margin.others:
-            bound = _bound(margin, bias)
-            scaled = x * margin.scale
-            settings = settings_for(scaled, weight, bias, margin.weights, bound, memory_budget, low)
-            rest, own = rest_and_own(scaled, weight, bias, labels, settings)
-            rows, target = _own_class(x, own, feature_norm, labels, margin)
-        else:
+        if bends(margin):
+            if update is not None:
+                raise ValueError(
+                    f"{type(margin).__name__} bends the other classes' logits, so W cannot move in the backward: "
+                    f"use torch.optim.SGD instead of ClassSGD"
+                )
             settings = settings_for(x, weight, bias, margin.weights, math.inf, memory_budget, low)
             # sparse, so that these few rows do not bring a (K, D) array of their own
-            own = F.embedding(labels, weight, sparse=True).to(work)
+            own = F.embedding(places, weight, sparse=True).to(work)
             rows, target = _own_class(x, own, feature_norm, labels, margin)
-            rest = bent_rest(x, weight, bias, labels, margin=margin, target=target, rows=rows, settings=settings)
+            rest = bent_rest(x, weight, bias, places, margin=margin, target=target, rows=rows, settings=settings)
+        else:
+            scaled = x * margin.scale
+            settings = settings_for(scaled, weight, bias, margin.weights, _bound(margin, bias), memory_budget, low)
+            rest, own = rest_and_own(scaled, weight, bias, places, settings, update)
+            rows, target = _own_class(x, own, feature_norm, labels, margin)
         if bias is not None:
-            target = target + bias[labels].to(work)
+            target = target + bias[places].to(work)
         return _with_penalty(-F.logsigmoid(target - rest), margin, rows)
+
+
+def bends(margin: Margin) -> bool:
+    """Whether a margin changes the logits of other classes by more than its scale."""
+    return type(margin).others is not Margin.others
 
 
 def dense_margin_softmax(
@@ -103,7 +151,7 @@ def dense_margin_softmax(
     """
     check_arguments(features, weight, labels, margin, bias, None)
     labels = labels.long()
-    bias = _with_class_bias(bias, margin, weight.shape[0], weight.device)
+    bias = added_to_logits(margin, bias, len(weight))
     x, w, feature_norm, weight_norm = _geometry(features, weight, margin)
     similarity = x @ w.T
     own = similarity.gather(1, labels[:, None]).squeeze(1)
@@ -177,6 +225,16 @@ def _bound(margin: Margin, bias: Tensor | None) -> float:
     return 1.001 * abs(float(margin.scale)) if known else math.inf
 
 
+def check_settings(memory_budget: int, compute_dtype: torch.dtype | None) -> None:
+    """Raise a ValueError for a budget or a precision that cannot be."""
+    if memory_budget < 1:
+        raise ValueError(f"memory_budget is {memory_budget}, expected a number of bytes above 0")
+    if compute_dtype not in (None, torch.bfloat16):
+        raise ValueError(
+            f"compute_dtype is {compute_dtype}, expected torch.bfloat16, or None for the inputs' precision"
+        )
+
+
 def _working_dtype(features: Tensor, weight: Tensor) -> torch.dtype:
     return torch.promote_types(torch.promote_types(features.dtype, weight.dtype), torch.float32)
 
@@ -199,12 +257,12 @@ def _own_class(x: Tensor, own: Tensor, feature_norm: Tensor, labels: Tensor, mar
     return rows, margin.target(similarity, rows)
 
 
-def _with_class_bias(bias: Tensor | None, margin: Margin, num_classes: int, device: torch.device) -> Tensor | None:
+def added_to_logits(margin: Margin, bias: Tensor | None, num_classes: int) -> Tensor | None:
+    """All that is added to the logits after the margin, (K,) or None: the layer's bias and the margin's class bias."""
     class_bias = margin.class_bias(num_classes)
-    if class_bias is None:
-        return bias
-    class_bias = class_bias.to(device)
-    return class_bias if bias is None else bias + class_bias
+    if class_bias is None or bias is None:
+        return bias if class_bias is None else class_bias
+    return bias + class_bias.to(bias.device)
 
 
 def _with_penalty(losses: Tensor, margin: Margin, rows: Rows) -> Tensor:

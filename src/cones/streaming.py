@@ -27,12 +27,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .arguments import check_range
 from .planner import Plan
 from .products import product
 from .tiles import Settings, Tiles, norms_of
 
-Update = Callable[[int, int, Tensor], None]
-"""What takes the gradient (C, D) of the rows start..stop of W, in the backward, tile by tile, and moves them."""
+Move = Callable[[slice | Tensor, Tensor], None]
+"""Takes some rows of W, by slice or by number (C,), and their gradient (C, D), and moves them."""
+
+Update = Callable[[], Move]
+"""Called once as a backward begins; what it returns is called tile by tile."""
 
 
 def rest_and_own(
@@ -56,7 +60,15 @@ def rest_and_own(
     if update is not None and settings.needs_weight:
         outputs = _UpdatingRest.apply(x, weight, bias, labels, settings, update)  # type: ignore[no-untyped-call]
     else:
-        outputs = torch.ops.cones.rest(x, weight, bias, labels, *settings)
+        try:
+            outputs = torch.ops.cones.rest(x, weight, bias, labels, *settings)
+        except RuntimeError as error:
+            if "functorch" in str(error):
+                raise RuntimeError(
+                    "torch.func cannot see through the engine's operator: use dense_margin_softmax there, "
+                    "or torch.autograd.grad"
+                ) from error
+            raise
     return cast(tuple[Tensor, Tensor], outputs[:2])
 
 
@@ -71,6 +83,7 @@ def _rest(
     """
     settings = Settings(*fixed)
     low = settings.low
+    check_range(labels, len(weight))
     norms = norms_of(weight, x.dtype) if settings.unit else x.new_empty(0)
     tiles = Tiles(x, weight, bias, labels, norms, settings)
     total, pull, maxima, kept = _empty_for_backward(x, tiles.plan, settings)
@@ -113,13 +126,13 @@ def _rest_backward(
     maxima: Tensor,
     kept: Tensor,
     *fixed: Any,
-    update: Update | None = None,
+    move: Move | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of weight (K, D) and bias (K,); what is not needed, or taken by an update, is empty."""
+    """The gradients of weight (K, D) and bias (K,); what is not needed, or moved by, is empty."""
     settings = Settings(*fixed)
     dtype = x.dtype if settings.low is None else settings.low
     tiles = Tiles(x, weight, bias, labels, norms, settings)
-    d_weight, d_bias = _rest_backward_fake(d_rest, d_own, x, weight, *fixed, update=update)
+    d_weight, d_bias = _rest_backward_fake(d_rest, d_own, x, weight, *fixed, move=move)
     if d_own is not None:
         d_own = d_own.to(weight.dtype)
     factor = _per_total(d_rest, total)
@@ -137,12 +150,12 @@ def _rest_backward(
             d_bias[start:stop] = tile_factor @ exponentials.to(x.dtype)
         if settings.needs_weight:
             d_unit = product(exponentials.T, tile_x).to(x.dtype)
-            d_tile = d_weight[start:stop] if update is None else weight.new_empty(d_unit.shape)
+            d_tile = d_weight[start:stop] if move is None else weight.new_empty(d_unit.shape)
             tiles.through_norm(index, d_unit, d_tile)
-            if update is not None:
+            if move is not None:
                 rows, columns = tiles.own(index)
-                update(start, stop, d_tile if d_own is None else d_tile.index_add_(0, columns, d_own[rows]))
-    if settings.needs_weight and update is None and d_own is not None:
+                move(slice(start, stop), d_tile if d_own is None else d_tile.index_add_(0, columns, d_own[rows]))
+    if settings.needs_weight and move is None and d_own is not None:
         d_weight.index_add_(0, labels, d_own)
     return d_weight, d_bias
 
@@ -179,11 +192,11 @@ def _rest_fake(x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, *
 
 
 def _rest_backward_fake(
-    d_rest: Tensor, d_own: Tensor | None, x: Tensor, weight: Tensor, *others: Any, update: Update | None = None
+    d_rest: Tensor, d_own: Tensor | None, x: Tensor, weight: Tensor, *others: Any, move: Move | None = None
 ) -> tuple[Tensor, Tensor]:
     """Shapes and dtypes of what `_rest_backward` returns."""
     needs_weight, needs_bias = others[-2:]
-    d_weight = weight.new_empty(weight.shape if needs_weight and update is None else 0)
+    d_weight = weight.new_empty(weight.shape if needs_weight and move is None else 0)
     return d_weight, weight.new_empty(weight.shape[0] if needs_bias else 0)
 
 
@@ -214,12 +227,18 @@ def _differentiate(
         if update is None:
             d_weight, d_bias = torch.ops.cones.rest_backward(*arguments)
         else:
-            d_weight, d_bias = _rest_backward(*arguments, update=update)
+            d_weight, d_bias = _rest_backward(*arguments, move=update())
     return (
         d_x,
         d_weight if needs_weight and update is None else None,
         d_bias if needs_bias else None,
         *[None] * (1 + len(ctx.settings)),
+    )
+
+
+def _refuse(*_: Any) -> None:
+    raise RuntimeError(
+        "the engine has no second derivative; dense_margin_softmax has: it is made of PyTorch's own parts"
     )
 
 
@@ -267,3 +286,4 @@ torch.library.impl("cones::rest_backward", "default", _rest_backward)
 torch.library.register_fake("cones::rest", _rest_fake)
 torch.library.register_fake("cones::rest_backward", _rest_backward_fake)
 torch.library.register_autograd("cones::rest", _differentiate, setup_context=_save)
+torch.library.register_autograd("cones::rest_backward", _refuse)

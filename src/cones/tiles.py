@@ -195,4 +195,6 @@ class Tiles:
             d_weight[unusual] = ((d_unusual - along * unit) * inverse[unusual]).to(d_weight.dtype)
 
     def _unusual_in(self, start: int, stop: int) -> Tensor:
+        if not len(self._unusual):
+            return self._unusual
         return self._unusual[(self._unusual >= start) & (self._unusual < stop)] - start

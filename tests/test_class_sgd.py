@@ -1,0 +1,172 @@
+"""W moved inside the backward equals W moved by torch's SGD; classes that are not sampled do not move."""
+
+import io
+
+import pytest
+import torch
+from losses import Bending, Biased, problem
+
+from cones import ArcFace, ClassSGD, Head, NormFace, Softmax
+
+SETTINGS = [
+    {},
+    {"momentum": 0.9},
+    {"weight_decay": 0.1},
+    {"momentum": 0.9, "weight_decay": 0.1},
+    {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True},
+]
+
+
+def heads(margin, **options):
+    """Two heads that begin alike."""
+    pair = [Head(5, 23, margin, dtype=torch.float64, **options) for _ in range(2)]
+    pair[1].load_state_dict(pair[0].state_dict())
+    return pair
+
+
+@pytest.mark.parametrize("margin", [ArcFace(scale=16.0), Softmax(), Biased()], ids=repr)
+@pytest.mark.parametrize("settings", SETTINGS, ids=repr)
+@pytest.mark.parametrize("budget", [1, 3000, 2**28])
+def test_equals_the_optimiser_that_waits_for_the_gradient(margin, settings, budget):
+    inside, outside = heads(margin, bias=True, memory_budget=budget)
+    moving, waiting = ClassSGD(inside, lr=0.3, **settings), torch.optim.SGD([outside.weight], lr=0.3, **settings)
+    for step in range(4):
+        x, _, y, _ = problem(seed=step)
+        grads = []
+        for head, optimizer in ((inside, moving), (outside, waiting)):
+            leaf = x.clone().requires_grad_()
+            optimizer.zero_grad()
+            head(leaf, y).backward()
+            optimizer.step()
+            grads.append((leaf.grad, head.bias.grad))
+        torch.testing.assert_close(grads[0], grads[1], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(inside.weight.detach(), outside.weight.detach(), rtol=1e-12, atol=1e-12)
+    assert inside.weight.grad is None
+
+
+def test_momentum_is_saved_and_resumed():
+    whole, broken = heads(ArcFace(scale=16.0))
+    first, second = ClassSGD(whole, lr=0.1, momentum=0.9), ClassSGD(broken, lr=0.1, momentum=0.9)
+    for step in range(4):
+        x, _, y, _ = problem(seed=step)
+        if step == 2:
+            file = io.BytesIO()
+            torch.save({"head": broken.state_dict(), "optimizer": second.state_dict()}, file)
+            file.seek(0)
+            state = torch.load(file, weights_only=True)
+            broken = Head(5, 23, ArcFace(scale=16.0), dtype=torch.float64)
+            broken.load_state_dict(state["head"])
+            second = ClassSGD(broken, lr=0.7)
+            second.load_state_dict(state["optimizer"])
+        for head, optimizer in ((whole, first), (broken, second)):
+            head(x, y).backward()
+            optimizer.step()
+    assert torch.equal(whole.weight, broken.weight)
+
+
+def test_a_scheduler_changes_its_rate():
+    head = Head(5, 23, ArcFace())
+    optimizer = ClassSGD(head, lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.0)
+    x, _, y, _ = problem(dtype=torch.float32)
+    for _ in range(2):
+        before = head.weight.detach().clone()
+        head(x, y).backward()
+        optimizer.step()
+        scheduler.step()
+    assert torch.equal(head.weight.detach(), before)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_rows_not_sampled_stay_as_they_are(fused):
+    """A peer moves every row by momentum and decay, sampled or not: 1000 of 1000 where 100 were."""
+    torch.manual_seed(0)
+    head = Head(5, 1000, ArcFace(scale=16.0), sample_rate=0.1)
+    y = torch.arange(7)
+    if fused:
+        optimizer = ClassSGD(head, lr=0.1, momentum=0.9, weight_decay=0.1)
+    else:
+        optimizer = torch.optim.SGD([head.weight], lr=0.1)
+    ever = torch.zeros(1000, dtype=torch.bool)
+    for step in range(3):
+        x, *_ = problem(seed=step, dtype=torch.float32)
+        before = head.weight.detach().clone()
+        optimizer.zero_grad()
+        head(x, y).backward()
+        optimizer.step()
+        moved = (head.weight.detach() != before).any(dim=1)
+        assert moved.sum() == 100
+        assert moved[:7].all()
+        ever |= moved
+    assert 100 < ever.sum() <= 300
+
+
+def test_sampled_loss_is_that_of_the_sampled_classes():
+    torch.manual_seed(0)
+    head = Head(5, 23, Biased(), bias=True, sample_rate=0.5, dtype=torch.float64)
+    torch.nn.init.normal_(head.bias)
+    x, _, y, _ = problem()
+    head(x, y).backward()
+    assert head.weight.grad.is_sparse
+    classes = head.weight.grad.coalesce().indices()[0]
+    assert set(y.tolist()) <= set(classes.tolist())
+    assert len(classes) == 11
+    loss = head(x, y)
+    head.eval()
+    assert head(x, y) > loss  # evaluation takes every class
+
+
+def test_sampled_and_moved_equals_sampled_and_waited_for():
+    inside, outside = heads(NormFace(), sample_rate=0.4)
+    moving, waiting = ClassSGD(inside, lr=0.3), torch.optim.SGD([outside.weight], lr=0.3)
+    x, _, y, _ = problem()
+    for head, optimizer in ((inside, moving), (outside, waiting)):
+        torch.manual_seed(1)
+        head(x, y).backward()
+        optimizer.step()
+    torch.testing.assert_close(inside.weight.detach(), outside.weight.detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_more_labels_than_the_share_are_all_taken():
+    head = Head(5, 23, ArcFace(), sample_rate=0.01)
+    x, _, y, _ = problem(dtype=torch.float32)
+    head(x, y).backward()
+    assert head.weight.grad.coalesce().indices()[0].tolist() == y.unique().tolist()
+
+
+def test_a_second_backward_before_the_step_is_refused():
+    head = Head(5, 23, ArcFace())
+    optimizer = ClassSGD(head, lr=0.1)
+    x, _, y, _ = problem(dtype=torch.float32)
+    head(x, y).backward()
+    with pytest.raises(RuntimeError, match=r"a second backward before ClassSGD.step\(\): W moves in the backward"):
+        head(x, y).backward()
+    optimizer.step()
+    head(x, y).backward()
+
+
+HEAD = Head(5, 23, ArcFace())
+WRONG = [
+    (lambda: ClassSGD(torch.nn.Linear(3, 3), lr=0.1), TypeError, r"head is Linear, expected a cones.Head"),
+    (lambda: ClassSGD(HEAD, lr=-1.0), ValueError, r"lr is -1.0, expected at least 0"),
+    (lambda: ClassSGD(HEAD, lr=0.1, nesterov=True), ValueError, r"nesterov is True but momentum is 0"),
+    (lambda: ClassSGD(HEAD, lr=0.1).step(lambda: 0), ValueError, r"closure is given"),
+    (lambda: ClassSGD(HEAD, lr=0.1), ValueError, r"head has an update already"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), WRONG, ids=[text for _, _, text in WRONG])
+def test_errors_say_what_is_wrong(call, kind, text):
+    HEAD.update = None if "closure" in text else HEAD.update
+    if "already" in text:
+        HEAD.update = object()
+    with pytest.raises(kind, match=text):
+        call()
+
+
+def test_a_margin_that_bends_the_others_is_refused():
+    head = Head(5, 23, Bending(), dtype=torch.float64)
+    ClassSGD(head, lr=0.1)
+    x, _, y, _ = problem()
+    with pytest.raises(ValueError, match=r"Bending bends the other classes' logits.*torch.optim.SGD"):
+        head(x, y)
