@@ -80,6 +80,21 @@ def test_losses_lists_every_loss(capsys):
     assert out.count("arXiv") >= len(cones.margins.__all__)
 
 
+def test_plan_tells_memory_before_a_run(capsys):
+    size = ["--classes", 1_000_000, "--dim", 512, "--batch", 512]
+    assert run("plan", *size) == 0
+    alone = capsys.readouterr().out
+    assert "1,000,000 classes" in alone
+    assert alone.count("1,953.1") == 4  # W, its gradient, its momentum; as many logits, for N is D
+    assert run("plan", *size, "--ranks", 4, "--fused") == 0
+    shared = capsys.readouterr().out
+    assert "2,048 rows" in shared
+    assert "250,000 classes" in shared
+    assert "gradient of W" not in shared
+    assert run("plan", "--classes", 0, "--dim", 8, "--batch", 8) == 2
+    assert "--classes is 0, expected at least 1" in capsys.readouterr().err
+
+
 def test_data_lists_and_describes(pictures, capsys):
     assert run("data") == 0
     assert run("data", f"folder:{pictures}") == 0

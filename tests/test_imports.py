@@ -39,7 +39,8 @@ ALLOWED = {
     "plots": {"evaluation", "files", "geometry", "margins", "softmax"},
     "catalogue": {"feature_losses", "margins"},
     "display": set(),
-    "cli": {"catalogue", "data", "display", "margins", "notation", "plots", "training"},
+    "commands": {"training"},
+    "cli": {"catalogue", "commands", "data", "display", "margins", "notation", "planner", "plots", "training"},
     "__main__": {"cli"},
     "__init__": {"class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax"},
 }  # fmt: skip
@@ -49,7 +50,7 @@ ONLY_IN = {
     "jinja2": {"plots"},
     "PIL": {"data"},
     "rich": {"cli", "data", "display"},
-    "tyro": {"cli"},
+    "tyro": {"cli", "commands"},
     "tensorboard": {"training"},
 }
 

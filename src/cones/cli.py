@@ -1,122 +1,26 @@
-"""The command line: `cones train | compare | plot | losses | data`. Thin: it parses, calls and prints."""
+"""The command line: `cones train | compare | plot | losses | data | plan`. Thin: it parses, calls and prints."""
 
 import argparse
 import sys
 import traceback
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import tyro
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from . import __version__
 from .catalogue import loss_table
+from .commands import Command, Compare, Data, Losses, Plan, Plot, Train
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
 from .notation import did_you_mean
 from .training import DEMO, DEMO_RUN, Run, compare, fit, read_fields, read_run, read_summaries, write_results
 
-COMMANDS = ("train", "compare", "plot", "losses", "data")
-Shared = Annotated[Run, tyro.conf.arg(name="")]
-
-
-@dataclass(frozen=True)
-class Train:
-    """Train one run: a backbone under one loss, with pictures and a report at the end.
-
-    Args:
-        run: what decides the result
-        out: folder to write to
-        resume: go on with the run in this folder, with its own settings; --out is not used
-        config: TOML file with settings, such as the config.toml of a run; options given here come before it
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
-    """
-
-    run: Shared = field(default_factory=Run)
-    out: Path = Path("runs/train")
-    resume: Path | None = None
-    config: Path | None = None
-    data_folder: Path | None = None
-    traceback: bool = False
-
-
-@dataclass(frozen=True)
-class Compare:
-    """Train the same net under one loss after another and put the pictures side by side.
-
-    A comparison that was stopped goes on where it stood when the command is given again.
-
-    Args:
-        losses: objectives, each as --loss of train
-        run: what all runs share; --loss is not used
-        out: folder to write to
-        title: of the report; by default data, net and epochs
-        config: TOML file with the shared settings; options given here come before it
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
-    """
-
-    losses: tuple[str, ...] = ()
-    run: Shared = field(default_factory=Run)
-    out: Path = Path("runs/compare")
-    title: str = ""
-    config: Path | None = None
-    data_folder: Path | None = None
-    traceback: bool = False
-
-
-@dataclass(frozen=True)
-class Plot:
-    """Draw the figures and write the report of a run or a comparison again, or the curves of margins.
-
-    Args:
-        folder: of a run or of a comparison
-        margins: instead of a folder, margins whose target logits to draw, such as "ArcFace(margin=0.3)"
-        out: for margins, file to write, without ending; both SVG and PNG are written
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
-    """
-
-    folder: Annotated[Path | None, tyro.conf.Positional] = None
-    margins: tuple[str, ...] = ()
-    out: Path = Path("runs/curves")
-    data_folder: Path | None = None
-    traceback: bool = False
-
-
-@dataclass(frozen=True)
-class Losses:
-    """List every loss with its formula, its defaults and its reference.
-
-    Args:
-        traceback: show where an error came from
-    """
-
-    traceback: bool = False
-
-
-@dataclass(frozen=True)
-class Data:
-    """List the data sets known by name, or fetch and describe one.
-
-    Args:
-        spec: data set to fetch and describe: a name, folder:PATH, npz:PATH or csv:PATH
-        image_size: side in pixels to which images of a folder or csv are resized; 0 keeps their size
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
-    """
-
-    spec: Annotated[str, tyro.conf.Positional] = ""
-    image_size: int = 0
-    data_folder: Path | None = None
-    traceback: bool = False
-
-
-Command = Train | Compare | Plot | Losses | Data
+COMMANDS = ("train", "compare", "plot", "losses", "data", "plan")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -180,6 +84,7 @@ def parse(arguments: list[str]) -> Command:
             | Annotated[Plot, tyro.conf.subcommand("plot")]
             | Annotated[Losses, tyro.conf.subcommand("losses")]
             | Annotated[Data, tyro.conf.subcommand("data")]
+            | Annotated[Plan, tyro.conf.subcommand("plan")]
         )
         about = "Train embeddings that separate. Each command has its own --help."
         return cast(Command, tyro.cli(kinds, prog="cones", description=about, args=arguments))
@@ -207,6 +112,8 @@ def _execute(command: Command) -> int:
             return _losses()
         case Data():
             return _data(command)
+        case Plan():
+            return _plan(command)
 
 
 def _train(command: Train) -> int:
@@ -283,4 +190,28 @@ def _data(command: Data) -> int:
     for side, dataset in (("train", splits.train), ("test", splits.test)):
         shape = "x".join(map(str, dataset.inputs.shape[1:]))
         print(f"{side}: {len(dataset)} samples of {shape}, {dataset.num_classes} classes (split: {splits.kind})")
+    return 0
+
+
+def _plan(command: Plan) -> int:
+    for name in ("classes", "dim", "batch", "ranks", "memory_budget"):
+        if getattr(command, name) < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is {getattr(command, name)}, expected at least 1")
+    from .planner import per_rank
+
+    step = per_rank(
+        command.batch,
+        command.dim,
+        command.classes,
+        ranks=command.ranks,
+        low_itemsize=2 if command.precision == "bfloat16" else 4,
+        memory_budget=command.memory_budget * 2**20,
+    )
+    table = Table("on each rank", Column("MiB", justify="right"), title=str(step), title_justify="left")
+    parts = step.memory(gradient=not command.fused, momentum=command.momentum)
+    for name, size in parts.items():
+        table.add_row(name, f"{size / 2**20:,.1f}")
+    table.add_row("together", f"{sum(parts.values()) / 2**20:,.1f}", style="bold")
+    table.add_row("the logits of all classes, which are never made", f"{step.logits_bytes / 2**20:,.1f}", style="dim")
+    Console(soft_wrap=True, highlight=False).print(table)
     return 0

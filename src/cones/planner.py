@@ -70,7 +70,7 @@ class Plan:
     @property
     def vector_bytes(self) -> int:
         """Arrays of N x D and of K, which no budget bounds: scaled features, own rows, their gradients, norms."""
-        return self.itemsize * (6 * self.num_rows * self.dim + 2 * self.num_classes)
+        return self.itemsize * (6 * self.num_rows * self.dim + 4 * self.num_classes)
 
     @property
     def extra_bytes(self) -> int:
@@ -81,6 +81,36 @@ class Plan:
     def weight_bytes(self) -> int:
         """W, and as much again for each of its gradient and its momentum."""
         return self.num_classes * self.dim * self.itemsize
+
+    @property
+    def logits_bytes(self) -> int:
+        """What the (N, K) logits would take, which are never made."""
+        return self.num_rows * self.num_classes * self.itemsize
+
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions of the products of a forward and a backward."""
+        return self.products * 2 * self.num_rows * self.dim * self.num_classes
+
+    def memory(self, *, gradient: bool = True, momentum: bool = False) -> dict[str, int]:
+        """Bytes by what they are for, W and its companions included."""
+        parts = {"W": self.weight_bytes}
+        if gradient:
+            parts["gradient of W"] = self.weight_bytes
+        if momentum:
+            parts["momentum of W"] = self.weight_bytes
+        return parts | {
+            "tile at work": self.tile_bytes,
+            "exponentials kept for the backward": self.kept_bytes,
+            "arrays of N x D and of K": self.vector_bytes,
+        }
+
+    def __str__(self) -> str:
+        return (
+            f"{self.num_rows:,} rows, {self.dim:,} dims, {self.num_classes:,} classes in {self.num_tiles:,} tiles of "
+            f"{self.tile:,}; exponentials of {self.kept:,} classes kept: {self.products:.2f} products, "
+            f"{self.operations / 1e12:.2f} T operations a step"
+        )
 
 
 def bytes_per_class(num_rows: int, dim: int, itemsize: int, low_itemsize: int, columns: int = 1) -> int:
@@ -143,3 +173,40 @@ def plan(
 def tile_bytes_of(device: torch.device) -> int:
     """What a tile of logits should take on a device: what its caches hold, or enough to keep it busy."""
     return PROCESSOR_TILE_BYTES if device.type == "cpu" else ACCELERATOR_TILE_BYTES
+
+
+def per_rank(
+    batch: int,
+    dim: int,
+    num_classes: int,
+    *,
+    ranks: int = 1,
+    low_itemsize: int = 4,
+    memory_budget: int = MEMORY_BUDGET,
+) -> Plan:
+    """The plan of a rank that holds its share of the classes and sees the rows of all ranks.
+
+    Args:
+        batch: rows on each rank.
+        dim: D.
+        num_classes: K, in all.
+        ranks: how many share the classes.
+        low_itemsize: bytes of a number in the products of the gradients; all else is float32.
+        memory_budget: bytes.
+
+    Returns:
+        A Plan over batch * ranks rows and the largest share of classes.
+
+    Example:
+        >>> per_rank(512, 512, 1_000_000, ranks=8).num_classes
+        125000
+    """
+    share = -(-num_classes // ranks)
+    return plan(
+        batch * ranks,
+        dim,
+        share,
+        low_itemsize=low_itemsize,
+        memory_budget=memory_budget,
+        tile_bytes=PROCESSOR_TILE_BYTES,
+    )

@@ -154,7 +154,9 @@ def _rest_backward(
             tiles.through_norm(index, d_unit, d_tile)
             if move is not None:
                 rows, columns = tiles.own(index)
-                move(slice(start, stop), d_tile if d_own is None else d_tile.index_add_(0, columns, d_own[rows]))
+                if d_own is not None and len(rows):
+                    d_tile.index_add_(0, columns, d_own[rows])
+                move(slice(start, stop), d_tile)
     if settings.needs_weight and move is None and d_own is not None:
         d_weight.index_add_(0, labels, d_own)
     return d_weight, d_bias
