@@ -303,3 +303,32 @@ def test_target_logit_falls_with_the_angle(margin):
     if getattr(margin, "tail", "smooth") == "smooth":
         slope = logit.diff() / theta.diff()  # continuous: no jump of the slope either
         assert slope.diff().abs().max() < 0.1 * float(margin.scale)
+
+
+def dense_in_bfloat16(x, w, y, margin):
+    """The dense loss with its product in bfloat16, as autocast would run it."""
+    unit_x, unit_w = (torch.nn.functional.normalize(rows) for rows in (x, w))
+    x_norm, w_norm = x.norm(dim=1), w.norm(dim=1)
+    x, w = (unit_x if margin.features == "unit" else x), (unit_w if margin.weights == "unit" else w)
+    similarity = (x.bfloat16() @ w.bfloat16().T).float()
+    rows = cones.Rows(similarity.gather(1, y[:, None]).squeeze(1), x_norm, w_norm[y], y, {})
+    target = margin.target(rows.similarity, rows)
+    logits = margin.others(similarity, target, rows).scatter(1, y[:, None], target[:, None])
+    return torch.nn.functional.cross_entropy(logits, y, reduction="none")
+
+
+@each_margin
+@pytest.mark.parametrize("budget", [2**18, 2**28])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_error_against_the_truth_is_no_larger_than_the_dense_way(margin, budget, precision):
+    """|ours - float64 truth| against |dense - float64 truth|: value, gradient of the features, of the weight."""
+    x, w, y, _ = problem(128, 2000, 64, seed=2, dtype=torch.float32)
+    w = w if margin.weights == "unit" else w / 10  # keeps raw logits where a network's are
+    truth, truth_grads = gradients(lambda x, w: dense(x, w, y, margin), x.double(), w.double())
+    plainly = dense if precision == torch.float32 else dense_in_bfloat16
+    plain, plain_grads = gradients(lambda x, w: plainly(x, w, y, margin), x, w)
+    low = None if precision == torch.float32 else precision
+    ours, our_grads = gradients(lambda x, w: engine(x, w, y, margin, memory_budget=budget, compute_dtype=low), x, w)
+    for one, other, true in zip((ours, *our_grads), (plain, *plain_grads), (truth, *truth_grads), strict=True):
+        # two roundings of the same size differ by luck
+        assert (one - true).norm() <= 1.25 * (other - true).norm()

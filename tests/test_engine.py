@@ -70,7 +70,9 @@ def test_autocast_changes_nothing(margin):
     outside = margin_softmax(x, w, y, margin, bias=b)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = margin_softmax(x, w, y, margin, bias=b)
+        dense = dense_margin_softmax(x, w, y, margin, bias=b)
     assert torch.equal(outside, inside)
+    torch.testing.assert_close(dense, inside)
 
 
 def test_gradient_accumulation_is_the_sum():

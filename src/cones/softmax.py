@@ -134,7 +134,7 @@ def losses_over(
             rows, target = _own_class(x, own, feature_norm, labels, margin)
         if bias is not None:
             target = target + bias[places].to(work)
-        return _with_penalty(-F.logsigmoid(target - rest), margin, rows)
+        return _with_penalty(-F.logsigmoid(target - rest).to(work), margin, rows)
 
 
 def bends(margin: Margin) -> bool:
@@ -150,16 +150,17 @@ def dense_margin_softmax(
     Arguments, returns and errors are those of `margin_softmax`.
     """
     check_arguments(features, weight, labels, margin, bias, None)
-    labels = labels.long()
-    bias = added_to_logits(margin, bias, len(weight))
-    x, w, feature_norm, weight_norm = _geometry(features, weight, margin)
-    similarity = x @ w.T
-    own = similarity.gather(1, labels[:, None]).squeeze(1)
-    rows = Rows(own, feature_norm, weight_norm[labels], labels, {})
-    target = margin.target(own, rows)
-    logits = margin.others(similarity, target, rows).scatter(1, labels[:, None], target[:, None])
-    losses = F.cross_entropy(logits if bias is None else logits + bias, labels, reduction="none")
-    return _with_penalty(losses, margin, rows)
+    with torch.autocast(features.device.type, enabled=False):
+        labels = labels.long()
+        bias = added_to_logits(margin, bias, len(weight))
+        x, w, feature_norm, weight_norm = _geometry(features, weight, margin)
+        similarity = x @ w.T
+        own = similarity.gather(1, labels[:, None]).squeeze(1)
+        rows = Rows(own, feature_norm, weight_norm[labels], labels, {})
+        target = margin.target(own, rows)
+        logits = margin.others(similarity, target, rows).scatter(1, labels[:, None], target[:, None])
+        losses = F.cross_entropy(logits if bias is None else logits + bias, labels, reduction="none")
+        return _with_penalty(losses, margin, rows)
 
 
 def logits(features: Tensor, weight: Tensor, margin: Margin, *, bias: Tensor | None = None) -> Tensor:

@@ -55,7 +55,8 @@ def rest_and_own(
         update: takes the gradient of W tile by tile instead of its being returned.
 
     Returns:
-        rest (N,), -inf where there is no other class, and (N, D), both in x's dtype.
+        rest (N,), -inf where there is no other class, in float64 where the device has it, for a difference is taken of
+        it; and (N, D) in x's dtype.
     """
     if update is not None and settings.needs_weight:
         outputs = _UpdatingRest.apply(x, weight, bias, labels, settings, update)  # type: ignore[no-untyped-call]
@@ -89,7 +90,7 @@ def _rest(
     total, pull, maxima, kept = _empty_for_backward(x, tiles.plan, settings)
     total.zero_()
     pull.zero_()
-    shift = torch.full_like(total, -torch.inf)
+    shift = x.new_full((len(x),), -torch.inf)
     for index in range(len(tiles.bounds)):
         unit = tiles.unit(index)
         logits = tiles.logits(index, unit)
@@ -135,7 +136,7 @@ def _rest_backward(
     d_weight, d_bias = _rest_backward_fake(d_rest, d_own, x, weight, *fixed, move=move)
     if d_own is not None:
         d_own = d_own.to(weight.dtype)
-    factor = _per_total(d_rest, total)
+    factor = _per_total(d_rest, total, x.dtype)
     x_factor = (x * factor[:, None]).to(dtype)
     for index, (start, stop) in enumerate(tiles.bounds):
         tile_factor, tile_x = factor, x_factor
@@ -162,6 +163,11 @@ def _rest_backward(
     return d_weight, d_bias
 
 
+def vector_dtype(x: Tensor) -> torch.dtype:
+    """What sums over all classes are gathered in: these (N,) numbers cost nothing, and float32 would round them."""
+    return x.dtype if x.device.type == "mps" else torch.float64
+
+
 def _shift(logits: Tensor, shift: Tensor) -> Tensor:
     """logits (N, C) - shift (N,), in place, with -inf for what would vanish.
 
@@ -171,9 +177,9 @@ def _shift(logits: Tensor, shift: Tensor) -> Tensor:
     return F.threshold(logits.sub_(shift[:, None]), smallest, -torch.inf, inplace=True)
 
 
-def _per_total(d_rest: Tensor, total: Tensor) -> Tensor:
+def _per_total(d_rest: Tensor, total: Tensor, dtype: torch.dtype) -> Tensor:
     """The factor (N,) by which a row's exponentials become its gradient: 0 for a row without other classes."""
-    return torch.where(total == 0, 0, d_rest / total)
+    return torch.where(total == 0, 0, d_rest / total).to(dtype)
 
 
 def _empty_for_backward(x: Tensor, step: Plan, settings: Settings) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -182,13 +188,13 @@ def _empty_for_backward(x: Tensor, step: Plan, settings: Settings) -> tuple[Tens
     pull = x.new_empty((n, step.dim) if settings.needs_x else (0, 0))
     maxima = x.new_empty((0 if settings.bounded else step.num_tiles, n))
     kept = x.new_empty(n * step.kept if settings.keeps else 0, dtype=settings.low)
-    return x.new_empty(n), pull, maxima, kept
+    return x.new_empty(n, dtype=vector_dtype(x)), pull, maxima, kept
 
 
 def _rest_fake(x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, *fixed: Any) -> tuple[Tensor, ...]:
     """Shapes and dtypes of what `_rest` returns."""
     settings = Settings(*fixed)
-    rest, own = x.new_empty(x.shape[0]), x.new_empty(x.shape)
+    rest, own = x.new_empty(x.shape[0], dtype=vector_dtype(x)), x.new_empty(x.shape)
     norms = x.new_empty(weight.shape[0] if settings.unit else 0)
     return rest, own, norms, *_empty_for_backward(x, settings.plan(x, weight), settings)
 
@@ -221,7 +227,7 @@ def _differentiate(
     x, weight, bias, labels, norms, total, pull, maxima, kept = ctx.saved_tensors
     needs_x, needs_weight, needs_bias = ctx.needs_input_grad[:3]
     d_rest = torch.zeros_like(total) if d_rest is None else d_rest
-    d_x = _per_total(d_rest, total)[:, None] * pull if needs_x else None
+    d_x = _per_total(d_rest, total, x.dtype)[:, None] * pull if needs_x else None
     d_weight = d_bias = None
     if needs_weight or needs_bias:
         settings = ctx.settings._replace(needs_x=False, needs_weight=needs_weight, needs_bias=needs_bias)

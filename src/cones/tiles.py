@@ -132,6 +132,7 @@ class Tiles:
         self._edges = torch.searchsorted(self._sorted_labels, starts).tolist()
         if settings.unit:
             # a zero row has no direction: its unit row and its gradient are 0
+            self._divisor = torch.where(norms == 0, 1, norms)
             self._inverse = torch.where(norms == 0, 0, 1 / norms).clamp_(max=torch.finfo(norms.dtype).max)
             self._unusual = ((norms < SAFE) | (norms > 1 / SAFE)).nonzero().squeeze(1).cpu()
 
@@ -141,7 +142,7 @@ class Tiles:
         tile = self.weight[start:stop].to(self.x.dtype)
         if not self.settings.unit:
             return tile
-        unit = tile * self._inverse[start:stop, None]
+        unit = tile / self._divisor[start:stop, None]
         unusual = self._unusual_in(start, stop)
         if len(unusual):
             unit[unusual] = direction(tile[unusual])[0]
