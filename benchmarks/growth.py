@@ -33,6 +33,7 @@ def growth_figure(results: dict[str, Any]) -> Figure | None:
         panels = figure.subplots(1, len(axes_that_grow), sharey=True, squeeze=False)[0]
         for panel, axis in zip(panels, axes_that_grow, strict=True):
             _draw(panel, results, axis)
+        panels[0].set_ylim(bottom=0)  # shared; after all lines are in, else the first panel would set the top
         panels[0].set_ylabel("time / time of the three products")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3))
@@ -51,8 +52,15 @@ def _draw(panel: Axes, results: dict[str, Any], axis: str) -> None:
     panel.set_xscale("log")
     panel.set_xticks([size[axis] for size in sizes])
     panel.xaxis.set_minor_locator(NullLocator())
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-    panel.set_ylim(bottom=0)
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _short(x)))
     panel.set_title(TITLES[axis])
     fixed = {name: values for name in LETTERS if len(values := {size[name] for size in sizes}) == 1}
     panel.set_xlabel(", ".join(f"{LETTERS[name]} = {values.pop():,}" for name, values in fixed.items()))
+
+
+def _short(number: float) -> str:
+    """1000 as "1k", 1000000 as "1M"; others in full."""
+    for unit, letter in ((1_000_000, "M"), (1000, "k")):
+        if number >= unit and number % unit == 0:
+            return f"{number / unit:.0f}{letter}"
+    return f"{number:.0f}"

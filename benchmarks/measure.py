@@ -82,7 +82,7 @@ def plain_products(given: Problem) -> Step:
 def tiled_products(given: Problem) -> Step:
     """The same three, by the kernels and in the tiles that cones takes, with nothing in between."""
     x, w = given.features.detach(), given.weight
-    d_x, d_w = torch.empty_like(x), torch.empty_like(w)
+    d_x, d_w = torch.empty_like(x), torch.ones_like(w)  # ones: an array takes memory once it is written to
     size = plan(len(x), x.shape[1], len(w), tile_bytes=tile_bytes_of(x.device)).tile
 
     def step() -> None:
