@@ -38,6 +38,8 @@ float32. The autocast rival rounds the logits too.""",
 tile at a time.""",
     "`F.linear_cross_entropy` makes the whole (N, K) matrix unless its `options` ask for chunks.",
     "pytorch-metric-learning keeps W as (D, K), and is given it so.",
+    """Taking turns does not undo a busy machine: where another process holds a core, threads wait for each other at
+every tile, and whoever works in many small tiles loses most. Wide ranges in min..max mean: measure again.""",
     "Not measured: `torch.compile` around the rivals, and Triton kernels of other packages.",
 )
 
