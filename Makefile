@@ -22,8 +22,9 @@ test-slow: $(READY)
 docs: demo
 	$(BIN)/python docs/picture.py $(RUNS)/demo
 
-bench: $(READY)
+bench: $(READY)-bench
 	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/class_layer.py
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -33,6 +34,10 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	touch $@
+
+$(READY)-bench: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
 clean:

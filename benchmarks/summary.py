@@ -1,0 +1,31 @@
+"""From the times of a case to the numbers that are shown."""
+
+import statistics
+from typing import Any
+
+Case = dict[str, Any]
+
+
+def ratio(case: Case) -> float | None:
+    """Median time over the median time of the plain products taken in turn with it; None where it was left out."""
+    if "seconds" not in case:
+        return None
+    return statistics.median(case["seconds"]) / statistics.median(case["products_seconds"])
+
+
+def spread(case: Case) -> tuple[float, float]:
+    """Smallest and largest ratio of a round."""
+    ratios = [a / b for a, b in zip(case["seconds"], case["products_seconds"], strict=True)]
+    return min(ratios), max(ratios)
+
+
+def find(results: dict[str, Any], contender: str, size: dict[str, int]) -> Case | None:
+    """The case of a contender at a size."""
+    return next(
+        (
+            case
+            for case in results["cases"]
+            if case["contender"] == contender and all(case[name] == value for name, value in size.items())
+        ),
+        None,
+    )

@@ -1,0 +1,75 @@
+"""The benchmarks run and write what they say; what they measure is nobody's business here."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from class_layer import PRESETS, Size, cases, measured
+from contenders import CONTENDERS, INDEXED
+from measure import errors, extra_bytes, seconds
+from memory import growth_of
+
+SCRIPT = Path(__file__).parent.parent / "benchmarks" / "class_layer.py"
+
+
+def test_smoke_preset_writes_numbers_page_and_plot(tmp_path):
+    out = tmp_path / "benchmarks"
+    subprocess.run([sys.executable, str(SCRIPT), "--preset", "smoke", "--out", str(out)], check=True)
+    assert {path.name for path in out.iterdir()} == {"class_layer.json", "growth.svg", "growth.png"}
+    results = json.loads((out / "class_layer.json").read_text())
+    preset = PRESETS["smoke"]
+    assert [case["contender"] for case in results["cases"]] == [name for name, _, _ in cases(preset)]
+    for case in results["cases"]:
+        assert ("skipped" in case) != (len(case.get("products_seconds", ())) == preset.rounds)
+    assert {"processor", "threads", "torch", "date"} <= results["machine"].keys()
+    page = (tmp_path / "benchmarks.md").read_text()
+    for column in ("ratio to products", "min..max", "to tiled", "ms", "extra MiB", "error, x dense", "K = 500"):
+        assert f" {column} |" in page
+    assert "(benchmarks/growth.svg)" in page
+    assert str(tmp_path) not in page + json.dumps(results)
+
+    (tmp_path / "benchmarks.md").unlink()
+    subprocess.run([sys.executable, str(SCRIPT), "--redraw", "--out", str(out)], check=True)
+    assert (tmp_path / "benchmarks.md").read_text() == page
+
+
+@pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.name)
+def test_every_contender_runs(contender):
+    if contender.missing():
+        pytest.skip(contender.missing())
+    times = seconds(contender, 4, 20, 8, rounds=2)
+    assert [len(values) for values in times.values()] == [2, 2]
+    extra = extra_bytes(contender, 4, 20, 8)
+    assert extra is None or extra >= 0
+
+
+def test_those_who_compute_arcface_compute_the_same():
+    found = errors(16, 200, 16)
+    low = {contender.name: contender.low for contender in CONTENDERS}
+    assert INDEXED in found
+    for name, error in found.items():
+        assert error.keys() == {"loss", "features", "weight"}
+        assert max(error.values()) < (0.05 if low[name] else 1e-4), name
+
+
+def test_the_peak_of_a_step_is_seen():
+    held = []
+
+    def step():
+        held.append(torch.ones(2**24))  # 64 MiB that stay, and as many that go
+        torch.ones(2**24).sum()
+
+    grown = growth_of(step, torch.device("cpu"))
+    if grown is None:
+        pytest.skip("this system does not tell")
+    assert 120 * 2**20 < grown < 160 * 2**20
+
+
+def test_what_does_not_fit_is_left_out_with_a_reason():
+    case = measured(INDEXED, Size(2**20, 2**30, 512), 1, with_memory=True)
+    assert "seconds" not in case
+    assert "GiB" in case["skipped"] or not os.path.exists("/proc/meminfo")
