@@ -116,11 +116,12 @@ class Plan:
 def bytes_per_class(num_rows: int, dim: int, itemsize: int, low_itemsize: int, columns: int = 1) -> int:
     """Bytes of workspace for each class of a tile.
 
-    Columns of logits, one or more, and four rows of D: the unit weight, its gradient, their product, and one to spare;
-    with a lower precision for the gradient's products one column and two rows more.
+    Columns of logits, one or more, and two that the products' kernels copy; five rows of D: the unit weight, its
+    gradient, their product, and two copies; with a lower precision for the gradient's products one column and two rows
+    more.
     """
     low = 0 if low_itemsize == itemsize else low_itemsize
-    return num_rows * (columns * itemsize + low) + dim * (4 * itemsize + 2 * low)
+    return num_rows * ((columns + 2) * itemsize + low) + dim * (5 * itemsize + 2 * low)
 
 
 def plan(
@@ -157,7 +158,7 @@ def plan(
         >>> a_plan.tile, a_plan.kept, a_plan.products
         (1024, 100000, 3.0)
         >>> round(plan(512, 512, 100_000, memory_budget=2**26).products, 2)
-        3.72
+        3.75
     """
     low_itemsize = itemsize if low_itemsize is None else low_itemsize
     per_class = bytes_per_class(num_rows, dim, itemsize, low_itemsize, columns)
