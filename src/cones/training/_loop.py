@@ -172,6 +172,8 @@ def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
     backbone = build(run.backbone, train.inputs.shape[1:], run.feature_dim, run.width)
     if run.precision == "float64":
         backbone = backbone.double()
+    if _channels_last(run):
+        backbone = backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = torch.get_rng_state()
     with torch.no_grad():
         try:
@@ -283,7 +285,13 @@ def _check_finite(backbone: nn.Module, loss: nn.Module, step: int, folder: Path)
 
 
 def _cast(x: Tensor, run: Run) -> Tensor:
-    return x.double() if run.precision == "float64" else x
+    """Inputs in the precision and the memory layout of the run's backbone."""
+    x = x.double() if run.precision == "float64" else x
+    return x.contiguous(memory_format=torch.channels_last) if _channels_last(run) and x.dim() == 4 else x
+
+
+def _channels_last(run: Run) -> bool:
+    return run.channels_last and ":" not in run.backbone  # a net of one's own may .view() what it takes to be NCHW
 
 
 def _numbers(margin: object) -> dict[str, float]:
