@@ -37,8 +37,8 @@ def ours(run: Run, folder: Path, data_folder: Path | None) -> Generator[tuple[in
         taken = time.perf_counter() - start
         if metrics["kind"] == "train":
             yield metrics["step"] - before, taken
-            before = metrics["step"]
-        start = time.perf_counter()  # what ended in a line of the test side is not a step
+        # what ended in a line of the test side, the last steps of an epoch with it, does not count
+        before, start = metrics["step"], time.perf_counter()
 
 
 def plain(run: Run, train: Dataset, workers: int) -> Generator[tuple[int, float]]:
