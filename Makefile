@@ -24,6 +24,7 @@ docs: demo
 
 bench: $(READY)
 	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/trainer.py
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -2,10 +2,10 @@
 
 The trainer takes its whole step as users get it: batches, margin head, clipping, a line of metrics every ten steps.
 The plain loop is what one writes by hand: DataLoader over a TensorDataset, nn.Linear and F.cross_entropy, no metrics.
-Net, batch size, optimiser settings, clipping, precision and memory layout are the same. Tests and checkpoints at the
-end of an epoch are not in the times.
+Both have the same layers, batch size, optimiser settings, clipping, precision and memory layout. Tests and checkpoints
+at the end of an epoch are not in the times.
 
-python benchmarks/trainer.py [--data mnist5k] [--steps 20] [--rounds 9] [--width 0.5] [--smoke]
+python benchmarks/trainer.py [--data mnist5k] [--steps 20] [--rounds 9] [--width 0.5] [--threads 0] [--smoke]
 """
 
 import argparse
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,11 +24,16 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from cones.backbones import build
+from cones.backbones._prelu import PReLU
 from cones.data import Dataset, load
 from cones.training import Run, fit
 
-WORKERS = (0, 2)
-"""Of the rivals' DataLoader."""
+RIVALS = {
+    "plain": (0, False),
+    "plain, 2 workers": (2, False),
+    "plain, our PReLU": (0, True),
+}
+"""Workers of the DataLoader, and whether the net has our PReLU."""
 
 
 def ours(run: Run, folder: Path, data_folder: Path | None) -> Generator[tuple[int, float]]:
@@ -41,14 +47,17 @@ def ours(run: Run, folder: Path, data_folder: Path | None) -> Generator[tuple[in
         before, start = metrics["step"], time.perf_counter()
 
 
-def plain(run: Run, train: Dataset, workers: int) -> Generator[tuple[int, float]]:
-    """Train by a loop written by hand; yield as `ours`."""
+def plain(run: Run, train: Dataset, workers: int, own_prelu: bool) -> Generator[tuple[int, float]]:
+    """Train by a loop written by hand, the net with PyTorch's PReLU or our own; yield as `ours`."""
     layout = torch.channels_last if run.channels_last else torch.contiguous_format
     torch.manual_seed(run.seed)
     net = nn.Sequential(
         build(run.backbone, train.inputs.shape[1:], run.feature_dim, run.width),
         nn.Linear(run.feature_dim, train.num_classes),
     ).to(memory_format=layout)
+    if not own_prelu:
+        for module in [module for module in net.modules() if isinstance(module, PReLU)]:
+            module.forward = partial(nn.PReLU.forward, module)  # type: ignore[method-assign]
     optimizer = torch.optim.SGD(
         net.parameters(), lr=run.learning_rate, momentum=run.momentum, weight_decay=run.weight_decay
     )
@@ -71,6 +80,7 @@ def plain(run: Run, train: Dataset, workers: int) -> Generator[tuple[int, float]
         optimizer.step()
         if step % run.log_every == 0:
             yield run.log_every, time.perf_counter() - start
+            assert loss.isfinite(), "the plain loop diverges: its speed says nothing"
             start = time.perf_counter()
 
 
@@ -88,7 +98,7 @@ def race(run: Run, steps: int, rounds: int, data_folder: Path | None) -> dict[st
     train = load(run.data, root=data_folder).train
     with tempfile.TemporaryDirectory() as folder:
         sides = {"cones": ours(run, Path(folder), data_folder)}
-        sides |= {f"plain, {workers} workers": plain(run, train, workers) for workers in WORKERS}
+        sides |= {name: plain(run, train, *rival) for name, rival in RIVALS.items()}
         for side in sides.values():
             rate(side, run.log_every, run.batch_size)  # allocations, kernels to choose, workers to start
         rates: dict[str, list[float]] = {name: [] for name in sides}
@@ -109,10 +119,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--width", type=float, default=0.5, help="of LeNets++; 1 is the paper's")
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=0, help="of PyTorch; 0 leaves its own number")
     parser.add_argument("--loss", default="ArcFace(margin=0.2, scale=16)")
     parser.add_argument("--clip-norm", type=float, default=5.0, help="0 clips nothing, on either side")
     parser.add_argument("--smoke", action="store_true", help="two steps of everything: does it run?")
     given = parser.parse_args()
+    if given.threads:
+        torch.set_num_threads(given.threads)
     base = Run(
         data=given.data, loss=given.loss, width=given.width, batch_size=given.batch_size, clip_norm=given.clip_norm,
         epochs=10_000, schedule="constant", device="cpu",
