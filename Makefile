@@ -24,6 +24,7 @@ docs: demo
 
 bench: $(READY)-bench
 	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/trainer.py
 	$(BIN)/python benchmarks/class_layer.py
 
 format: $(READY)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from class_layer import PRESETS, Size, cases, measured
@@ -73,3 +74,23 @@ def test_what_does_not_fit_is_left_out_with_a_reason():
     case = measured(INDEXED, Size(2**20, 2**30, 512), 1, with_memory=True)
     assert "seconds" not in case
     assert "GiB" in case["skipped"] or not os.path.exists("/proc/meminfo")
+
+
+def test_trainer_takes_a_few_steps(tmp_path):
+    random = np.random.default_rng(0)
+    path = tmp_path / "digits.npz"
+    np.savez(path, images=random.integers(0, 256, (40, 12, 12), dtype=np.uint8), labels=np.arange(40) % 2)
+    done = subprocess.run(
+        [
+            sys.executable,
+            SCRIPT.with_name("trainer.py"),
+            "--smoke",
+            "--threads=1",
+            "--batch-size=4",
+            f"--data=npz:{path}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.count("ours / theirs") == 12

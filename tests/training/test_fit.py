@@ -8,6 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from cones.training import Run, TrainingError, fit, parse_objective, read_run, write_results
+from cones.training._batches import to_input
+from cones.training._checkpoint import load_checkpoint
+from cones.training._loop import build_model, read_data
+from cones.training._optimizer import build_optimizer
 
 JOINT = (
     "ASoftmax(margin=3, blend=Annealing(base=10.0, gamma=0.1, power=2.0, minimum=0.0)) "
@@ -86,6 +90,36 @@ def test_resume_is_bit_exact(small, tmp_path, optimizer, stop_after):
 
     written = [json.loads(line) for line in (tmp_path / "parts" / "metrics.jsonl").read_text().splitlines()]
     assert comparable(written) == comparable(whole)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_optimizer_goes_on_in_the_layout_of_its_parameters(small, tmp_path, optimizer, channels_last):
+    run = replace(small, optimizer=optimizer, width=0.25, channels_last=channels_last)
+    list(fit(run, tmp_path))
+    backbone, loss = build_model(run, read_data(run).train)
+    kernel = backbone.stages[1][0].weight
+    assert kernel.is_contiguous(memory_format=torch.channels_last) is channels_last
+    state = build_optimizer(run, backbone, loss)
+    load_checkpoint(tmp_path / "last.safetensors", backbone, loss, state)
+    assert kernel.is_contiguous(memory_format=torch.channels_last) is channels_last
+    moments = [tensor for tensor in state.state[kernel].values() if tensor.shape == kernel.shape]
+    assert moments
+    assert all(moment.stride() == kernel.stride() for moment in moments)
+
+
+def test_the_memory_layout_changes_rounding_alone(small, tmp_path):
+    lines = {}
+    for name, channels_last in (("last", True), ("first", False)):
+        run = replace(small, precision="float64", width=0.25, log_every=1, epochs=1, channels_last=channels_last)
+        lines[name] = [line["loss"] for line in fit(run, tmp_path / name) if line["kind"] == "train"]
+    assert lines["last"] == pytest.approx(lines["first"], rel=1e-9)
+
+
+def test_a_net_of_ones_own_keeps_its_layout(small):
+    images = torch.zeros(2, 3, 4, 4)
+    assert to_input(images, replace(small, backbone="torch.nn:Flatten")).is_contiguous()
+    assert to_input(images, small).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_resume_of_a_finished_run_does_nothing(small, tmp_path):

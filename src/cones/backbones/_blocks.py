@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from ._prelu import PReLU
+
 SLOPE = 0.25
 """Where the slopes of PReLU start (He et al. 2015)."""
 
@@ -31,4 +33,4 @@ def convolution(
     if first.bias is not None:
         nn.init.zeros_(first.bias)
     norms = [nn.BatchNorm2d(out_channels)] if norm else []
-    return nn.Sequential(first, *norms, nn.PReLU(out_channels, init=SLOPE))
+    return nn.Sequential(first, *norms, PReLU(out_channels, init=SLOPE))

@@ -2,6 +2,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from ._prelu import PReLU
+
 
 class MLP(nn.Module):
     """Two linear layers with a PReLU between, for data that are vectors already.
@@ -25,7 +27,7 @@ class MLP(nn.Module):
         for name, value in (("in_features", in_features), ("feature_dim", feature_dim), ("hidden", hidden)):
             if value < 1:
                 raise ValueError(f"MLP: {name} is {value}, expected at least 1")
-        self.layers = nn.Sequential(nn.Linear(in_features, hidden), nn.PReLU(hidden), nn.Linear(hidden, feature_dim))
+        self.layers = nn.Sequential(nn.Linear(in_features, hidden), PReLU(hidden), nn.Linear(hidden, feature_dim))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Features (N, D) of inputs (N, ...)."""

@@ -3,6 +3,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from ._blocks import check_sizes, convolution, scaled
+from ._prelu import PReLU
 
 
 class ResNet(nn.Module):
@@ -51,7 +52,7 @@ class ResNet(nn.Module):
             for block in range(blocks):
                 layers.append(_Block(before, count, stride=2 if stage and not block else 1))
                 before = count
-        self.stages = nn.Sequential(*layers, nn.BatchNorm2d(before), nn.PReLU(before), nn.AdaptiveAvgPool2d(1))
+        self.stages = nn.Sequential(*layers, nn.BatchNorm2d(before), PReLU(before), nn.AdaptiveAvgPool2d(1))
         self.features = nn.Sequential(nn.Linear(before, feature_dim), nn.BatchNorm1d(feature_dim))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -66,7 +67,7 @@ class _Block(nn.Module):
             nn.BatchNorm2d(before),
             nn.Conv2d(before, after, 3, padding=1, bias=False),
             nn.BatchNorm2d(after),
-            nn.PReLU(after),
+            PReLU(after),
             nn.Conv2d(after, after, 3, stride=stride, padding=1, bias=False),
             nn.BatchNorm2d(after),
         )

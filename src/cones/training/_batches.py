@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ._run import Run
+
 
 def order(num_samples: int, batch_size: int, seed: int, epoch: int) -> tuple[Tensor, ...]:
     """The batches of an epoch: a random order cut into pieces whose sizes differ by one at most.
@@ -25,6 +27,18 @@ def order(num_samples: int, batch_size: int, seed: int, epoch: int) -> tuple[Ten
 def to_float(inputs: Tensor) -> Tensor:
     """uint8 pixels to [-1, 1): (p - 127.5) / 128, as SphereFace has it; floating inputs as they are."""
     return (inputs.float() - 127.5) / 128 if inputs.dtype == torch.uint8 else inputs
+
+
+def to_input(inputs: Tensor, run: Run) -> Tensor:
+    """Pixels or vectors in the range, the precision and the memory layout that the run's backbone takes."""
+    x = to_float(inputs)
+    x = x.double() if run.precision == "float64" else x
+    return x.contiguous(memory_format=torch.channels_last) if lies_channels_last(run) and x.dim() == 4 else x
+
+
+def lies_channels_last(run: Run) -> bool:
+    """Whether images and kernels lie channels last: not in a net of one's own, which may .view() them as NCHW."""
+    return run.channels_last and ":" not in run.backbone
 
 
 def augment(images: Tensor, *, shift: int, flip: bool, seed: int, step: int) -> Tensor:

@@ -101,6 +101,7 @@ def load_checkpoint(path: Path, backbone: nn.Module, loss: nn.Module, optimizer:
                 _, index, name = key.split(".", 2)
                 state.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict({"state": state, "param_groups": header["optimizer_groups"]})
+        _lay_out_as_parameters(optimizer)
         torch.set_rng_state(tensors["random.cpu"])
         if torch.cuda.is_available():
             states = [tensors[key] for key in sorted(tensors) if key.startswith("random.cuda.")]
@@ -138,12 +139,27 @@ def _load_weights(path: Path, tensors: dict[str, Tensor], backbone: nn.Module, l
             raise CheckpointError(f"{path} holds another model than the configuration names: {reason}") from error
 
 
+def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Give the optimiser's tensors the memory layout of their parameters, as they had when they were made."""
+    for parameter, entries in optimizer.state.items():
+        for name, value in entries.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                entries[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
 def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     metadata = {"format": FORMAT, "header": json.dumps(header)}
     try:
         with replacing(path) as aside:
-            # cloned: tied weights share memory, which the format refuses
-            save_file({name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, aside, metadata)
+            # tied weights that share memory, and channels that lie last, are what the format refuses
+            save_file(
+                {
+                    name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+                    for name, tensor in tensors.items()
+                },
+                aside,
+                metadata,
+            )
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot write {path}: {error}; what stood there before still does") from error
 

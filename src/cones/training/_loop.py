@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..backbones import build
 from ..data import Dataset, Splits, load
-from ._batches import augment, order, to_float
+from ._batches import augment, lies_channels_last, order, to_input
 from ._checkpoint import Position, load_checkpoint, save_checkpoint, save_weights
 from ._joint import JointLoss, build_loss
 from ._metrics import Metrics, MetricsLog
@@ -86,19 +86,19 @@ def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | Non
             window = time.perf_counter()
             for epoch in range(position.epoch, run.epochs):
                 batches = order(len(train), run.batch_size, run.seed, epoch)
+                backbone.train()
+                loss.train()
                 for index in range(position.batch, len(batches)):
                     step = position.step + 1
                     rows = batches[index].to(device)
-                    x = to_float(augment(images[rows], shift=run.shift, flip=run.flip, seed=run.seed, step=step))
+                    x = augment(images.index_select(0, rows), shift=run.shift, flip=run.flip, seed=run.seed, step=step)
                     y = labels[rows]
                     loss.head.margin = objective.margin_at(step)
                     for group in optimizer.param_groups:
                         group["lr"] = learning_rate(run, step, total_steps) * group["factor"]
 
-                    backbone.train()
-                    loss.train()
                     with precision(run, device):
-                        features = backbone(_cast(x, run))
+                        features = backbone(to_input(x, run))
                     parts = loss(features, y)
                     optimizer.zero_grad()
                     parts.total.backward()
@@ -172,10 +172,12 @@ def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
     backbone = build(run.backbone, train.inputs.shape[1:], run.feature_dim, run.width)
     if run.precision == "float64":
         backbone = backbone.double()
+    if lies_channels_last(run):
+        backbone = backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = torch.get_rng_state()
     with torch.no_grad():
         try:
-            features = backbone.eval()(_cast(to_float(train.inputs[:2]), run))
+            features = backbone.eval()(to_input(train.inputs[:2], run))
         except RuntimeError as error:
             raise TrainingError(
                 f"backbone {run.backbone} cannot take inputs of shape {tuple(train.inputs.shape[1:])}: {error}"
@@ -196,7 +198,7 @@ def extract(
     backbone.eval()
     for rows, labels in zip(dataset.inputs.split(block), dataset.labels.split(block), strict=True):
         with precision(run, device):
-            yield backbone(_cast(to_float(rows.to(device)), run)), labels.to(device)
+            yield backbone(to_input(rows.to(device), run)), labels.to(device)
 
 
 def accuracy(backbone: nn.Module, loss: JointLoss, dataset: Dataset, run: Run, device: torch.device) -> float:
@@ -280,10 +282,6 @@ def _check_finite(backbone: nn.Module, loss: nn.Module, step: int, folder: Path)
                     f"{name} is not finite after step {step}: lower the learning rate or warm the margin up; "
                     f"{folder / LAST} holds the last good state"
                 )
-
-
-def _cast(x: Tensor, run: Run) -> Tensor:
-    return x.double() if run.precision == "float64" else x
 
 
 def _numbers(margin: object) -> dict[str, float]:

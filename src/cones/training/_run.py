@@ -49,6 +49,8 @@ class Run:
         shift: random shifts of training images by up to this many pixels.
         flip: whether training images are flipped left-right at random.
         precision: float32, bfloat16 (autocast in the backbone), or float64.
+        channels_last: whether images and kernels of the named backbones lie channels last in memory, which is faster;
+            a net of your own keeps the layout that it has.
         seed: of weights, data order, augmentation and split.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
         threads: CPU threads; 0 leaves PyTorch's own number.
@@ -86,6 +88,7 @@ class Run:
     shift: int = 0
     flip: bool = False
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    channels_last: bool = True
     seed: int = 0
     device: str = "auto"
     threads: int = 0
@@ -127,7 +130,7 @@ CHOICES = {
     "precision": ("float32", "bfloat16", "float64"),
 }
 
-WITHOUT_EFFECT = frozenset({"log_every", "save_every", "tensorboard", "threads", "device"})
+WITHOUT_EFFECT = frozenset({"log_every", "save_every", "tensorboard", "threads", "device", "channels_last"})
 """Fields that may change between a run and its continuation: none decides what is computed, up to rounding."""
 
 
