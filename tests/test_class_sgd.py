@@ -1,12 +1,13 @@
 """W moved inside the backward equals W moved by torch's SGD; classes that are not sampled do not move."""
 
+import copy
 import io
 
 import pytest
 import torch
 from losses import Bending, Biased, problem
 
-from cones import ArcFace, ClassSGD, Head, NormFace, Softmax
+from cones import ArcFace, ClassSGD, Head, NormFace, Softmax, dense_margin_softmax
 
 SETTINGS = [
     {},
@@ -143,6 +144,29 @@ def test_a_second_backward_before_the_step_is_refused():
         head(x, y).backward()
     optimizer.step()
     head(x, y).backward()
+
+
+def test_a_copy_of_the_head_is_not_moved_by_its_optimiser():
+    head = Head(5, 23, ArcFace())
+    ClassSGD(head, lr=0.1)
+    twin = copy.deepcopy(head)
+    x, _, y, _ = problem(dtype=torch.float32)
+    twin(x, y).backward()
+    assert torch.equal(twin.weight, head.weight)
+    assert twin.weight.grad is not None
+
+
+def test_sampled_classes_of_a_margin_that_bends_them():
+    torch.manual_seed(0)
+    head = Head(5, 23, Bending(), sample_rate=0.5, dtype=torch.float64)
+    x, _, y, _ = problem()
+    head(x, y, reduction="sum").backward()
+    grad = head.weight.grad.coalesce()
+    classes = grad.indices()[0]
+    sub = head.weight.detach()[classes].requires_grad_()
+    places = torch.searchsorted(classes, y)
+    dense_margin_softmax(x, sub, places, Bending()).sum().backward()
+    torch.testing.assert_close(grad.values(), sub.grad, rtol=1e-12, atol=1e-12)
 
 
 HEAD = Head(5, 23, ArcFace())

@@ -155,6 +155,22 @@ def test_nothing_of_size_n_by_k_is_held():
     assert torch.allclose(losses, dense_margin_softmax(x, w, y, ArcFace()), atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.backends.mkldnn")  # flags() tells of its own old settings
+@pytest.mark.parametrize("onednn", [True, False])
+def test_any_layout_in_memory_and_either_library(onednn):
+    x, w, y, _ = problem(dtype=torch.float32)
+    expected = dense_margin_softmax(x, w, y, NormFace())
+    wide = torch.zeros(23, 9)
+    wide[:, 2:7] = w
+    with torch.backends.mkldnn.flags(enabled=onednn):
+        for weight in (w.T.contiguous().T, wide[:, 2:7]):
+            leaf = weight.detach().requires_grad_()
+            losses = margin_softmax(x, leaf, y, NormFace())
+            losses.sum().backward()
+            torch.testing.assert_close(losses, expected)
+            assert torch.isfinite(leaf.grad).all()
+
+
 def test_not_a_number_is_not_hidden():
     x, w, y, _ = problem()
     x[2, 1] = float("nan")

@@ -27,7 +27,7 @@ class ClassSGD(torch.optim.Optimizer):
     Args:
         head: whose weight it moves; it finds its way into `head.update`. A bias or a learnt scale are ordinary
             parameters, for an ordinary optimiser.
-        lr: learning rate, above 0; schedulers of torch may change it, `param_groups` has it.
+        lr: learning rate, at least 0; schedulers of torch may change it, `param_groups` has it.
         momentum: 0 keeps no second (K, D) array.
         weight_decay: L2, at least 0.
         nesterov: whether the momentum looks ahead.

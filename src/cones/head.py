@@ -3,7 +3,7 @@
 import math
 import warnings
 from dataclasses import fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -133,7 +133,7 @@ class Head(nn.Module):
         check_arguments(features, self.weight, labels, margin, self.bias, None)
         labels = labels.long()
         weight: Tensor = self.weight
-        bias = added_to_logits(margin, self.bias, self.num_classes)
+        bias = added_to_logits(margin, self.bias, self.weight)
         places, update = labels, self.update
         if self.training and self.sample_rate < 1:
             classes = self._sample(labels)
@@ -176,6 +176,10 @@ class Head(nn.Module):
         """What print(head) shows: sizes, margin, and what is learnt beside W."""
         learnt = f"bias={self.bias is not None}, learn_scale={self.scale is not None}"
         return f"in_features={self.in_features}, num_classes={self.num_classes}, margin={self.margin}, {learnt}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: all but the update, which moves this head's W and no copy's."""
+        return {**self.__dict__, "update": None}
 
     def _watch(self, weight: Tensor) -> None:
         """Warn once if no optimiser changes W: the most common way to train nothing."""

@@ -73,13 +73,8 @@ class Plan:
         return self.itemsize * (6 * self.num_rows * self.dim + 4 * self.num_classes)
 
     @property
-    def extra_bytes(self) -> int:
-        """What a step needs beyond features, weight and their gradients."""
-        return self.tile_bytes + self.kept_bytes + self.vector_bytes
-
-    @property
     def weight_bytes(self) -> int:
-        """W, and as much again for each of its gradient and its momentum."""
+        """W, and as much again for its gradient, and for its momentum."""
         return self.num_classes * self.dim * self.itemsize
 
     @property

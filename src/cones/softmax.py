@@ -74,7 +74,7 @@ def margin_softmax(
         labels.long(),
         labels.long(),
         margin,
-        bias=added_to_logits(margin, bias, len(weight)),
+        bias=added_to_logits(margin, bias, weight),
         memory_budget=memory_budget,
         low=compute_dtype,
     )
@@ -152,7 +152,7 @@ def dense_margin_softmax(
     check_arguments(features, weight, labels, margin, bias, None)
     with torch.autocast(features.device.type, enabled=False):
         labels = labels.long()
-        bias = added_to_logits(margin, bias, len(weight))
+        bias = added_to_logits(margin, bias, weight)
         x, w, feature_norm, weight_norm = _geometry(features, weight, margin)
         similarity = x @ w.T
         own = similarity.gather(1, labels[:, None]).squeeze(1)
@@ -258,12 +258,13 @@ def _own_class(x: Tensor, own: Tensor, feature_norm: Tensor, labels: Tensor, mar
     return rows, margin.target(similarity, rows)
 
 
-def added_to_logits(margin: Margin, bias: Tensor | None, num_classes: int) -> Tensor | None:
+def added_to_logits(margin: Margin, bias: Tensor | None, weight: Tensor) -> Tensor | None:
     """All that is added to the logits after the margin, (K,) or None: the layer's bias and the margin's class bias."""
-    class_bias = margin.class_bias(num_classes)
-    if class_bias is None or bias is None:
-        return bias if class_bias is None else class_bias
-    return bias + class_bias.to(bias.device)
+    class_bias = margin.class_bias(len(weight))
+    if class_bias is None:
+        return bias
+    class_bias = class_bias.to(weight.device)
+    return class_bias if bias is None else bias + class_bias
 
 
 def _with_penalty(losses: Tensor, margin: Margin, rows: Rows) -> Tensor:
