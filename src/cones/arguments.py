@@ -1,18 +1,88 @@
-"""What every loss asks of its labels and its reduction."""
+"""What every loss asks of its arguments."""
+
+import math
+import warnings
 
 import torch
 from torch import Tensor
 
+from .margins import Margin
+
+
+def check_arguments(
+    features: Tensor,
+    weight: Tensor,
+    labels: Tensor | None,
+    margin: Margin,
+    bias: Tensor | None,
+    *,
+    subcenters: int = 1,
+    num_classes: int | None = None,
+) -> None:
+    """Raise an error that names the argument, what it got, what was expected and the fix.
+
+    Args:
+        features: (N, D).
+        weight: (C * S, D), the classes that are here.
+        labels: (N,) or None.
+        margin: the loss.
+        bias: (C,) or None.
+        subcenters: S.
+        num_classes: K in all, where not all are here; None for C.
+    """
+    if not isinstance(margin, Margin):
+        raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
+    for name, tensor in (("features", features), ("weight", weight)):
+        if not tensor.is_floating_point():
+            raise TypeError(f"{name} has dtype {tensor.dtype}, expected a floating dtype: call {name}.float()")
+        if tensor.dim() != 2:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected 2 dimensions, one vector a row")
+    if weight.shape[0] == 0 and num_classes is None:
+        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected at least one class")
+    if subcenters < 1 or weight.shape[0] % subcenters:
+        raise ValueError(
+            f"subcenters is {subcenters}, but weight has {weight.shape[0]} rows: expected a whole number of classes "
+            f"of {subcenters} centers each"
+        )
+    if features.shape[1] != weight.shape[1]:
+        raise ValueError(
+            f"features has {features.shape[1]} dims and weight {weight.shape[1]}: both must have the same D "
+            f"(features {tuple(features.shape)}, weight {tuple(weight.shape)})"
+        )
+    here = weight.shape[0] // subcenters
+    if bias is not None and bias.shape != (here,):
+        raise ValueError(f"bias has shape {tuple(bias.shape)}, expected ({here},), one a class")
+    for name, other in (("weight", weight), ("labels", labels), ("bias", bias)):
+        if other is not None and other.device != features.device:
+            raise ValueError(f"{name} is on {other.device} but features on {features.device}: move one of them")
+    if labels is not None:
+        check_labels(labels, len(features), here if num_classes is None else num_classes)
+
+
+def check_settings(memory_budget: int, compute_dtype: torch.dtype | None) -> None:
+    """Raise a ValueError for a budget or a precision that cannot be."""
+    if memory_budget < 1:
+        raise ValueError(f"memory_budget is {memory_budget}, expected a number of bytes above 0")
+    if compute_dtype not in (None, torch.bfloat16):
+        raise ValueError(
+            f"compute_dtype is {compute_dtype}, expected torch.bfloat16, or None for the inputs' precision"
+        )
+
 
 def check_labels(labels: Tensor, num_rows: int, num_classes: int) -> None:
     """Raise TypeError or ValueError unless `labels` is (num_rows,) of integers in 0..num_classes-1."""
+    check_label_kind(labels, num_rows)
+    if not torch.compiler.is_compiling():  # a graph cannot branch on numbers; the engine's operator looks again
+        check_range(labels, num_classes)
+
+
+def check_label_kind(labels: Tensor, num_rows: int) -> None:
+    """Raise TypeError or ValueError unless `labels` is (num_rows,) of integers."""
     if labels.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
         raise TypeError(f"labels has dtype {labels.dtype}, expected integers: call labels.long()")
     if labels.shape != (num_rows,):
         fix = ": call labels.squeeze(1)" if labels.shape == (num_rows, 1) else ""
         raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({num_rows},), one a row of features{fix}")
-    if not torch.compiler.is_compiling():  # a graph cannot branch on numbers; the engine's operator looks again
-        check_range(labels, num_classes)
 
 
 def check_range(labels: Tensor, num_classes: int) -> None:
@@ -28,6 +98,30 @@ def check_range(labels: Tensor, num_classes: int) -> None:
         )
 
 
+def check_fraction(name: str, value: float) -> None:
+    """Raise ValueError unless `value` is in [0, 1)."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} is {value}, expected a number in [0, 1)")
+
+
+def focused(losses: Tensor, focal: float) -> Tensor:
+    """losses (N,) times (1 - p)^focal with p = exp(-loss); as they are for focal = 0."""
+    if focal == 0:
+        return losses
+    # the smallest number keeps the slope of the power finite where the loss is 0
+    return losses * (-torch.expm1(-losses)).clamp(min=torch.finfo(losses.dtype).tiny) ** focal
+
+
+def reduce_weighted(losses: Tensor, weights: Tensor | None, reduction: str) -> Tensor:
+    """As `reduce`, each row counted by its weight (N,); the mean is over the sum of weights."""
+    if weights is None:
+        return reduce(losses, reduction)
+    weighted = losses * weights.to(losses.dtype)
+    if reduction == "mean":
+        return weighted.sum() / weights.to(losses.dtype).sum().clamp(min=torch.finfo(losses.dtype).tiny)
+    return reduce(weighted, reduction)
+
+
 def reduce(losses: Tensor, reduction: str) -> Tensor:
     """losses (N,) as they are ("none"), their "sum", or their "mean", which is 0 for no rows."""
     if reduction == "none":
@@ -37,3 +131,15 @@ def reduce(losses: Tensor, reduction: str) -> Tensor:
     if reduction == "mean":
         return losses.sum() / max(len(losses), 1)
     raise ValueError(f"reduction is {reduction!r}, expected 'none', 'mean' or 'sum'")
+
+
+def warn_of_degrees(margin: Margin) -> None:
+    """Warn of an angle past pi / 2, which looks like degrees."""
+    for name in margin.angles:
+        angle = getattr(margin, name)
+        if isinstance(angle, float | int) and angle > math.pi / 2:
+            warnings.warn(
+                f"{type(margin).__name__}: {name} is {angle} radians, past pi / 2: angles are radians; "
+                f"{angle} degrees would be {math.radians(angle):.4f}",
+                stacklevel=3,
+            )

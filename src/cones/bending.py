@@ -1,10 +1,11 @@
-"""logsumexp over the other classes where a margin bends them: the engine's tiles, with autograd on the tile alone.
+"""The other classes where a margin bends them, or sums a loss of each: the engine's tiles, with autograd on the tile.
 
-The products and their gradients are written out as in `streaming`; only the margin's own `others`, which is
-elementwise, is differentiated by autograd, one tile at a time. A margin's author writes no backward.
+The products and their gradients are written out as in `streaming`; only the margin's own functions, which are
+elementwise, and the choice of a class's nearest center are differentiated by autograd, one tile at a time. A margin's
+author writes no backward.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, NamedTuple, cast
 
@@ -25,27 +26,32 @@ def bent_rest(
     margin: Margin,
     target: Tensor,
     rows: Rows,
+    subcenters: int,
     settings: Settings,
-) -> Tensor:
-    """rest_i = logsumexp_{j != y_i} (others_ij + b_j), differentiable in whatever it depends on.
+) -> tuple[Tensor, Tensor]:
+    """What the other classes come to, differentiable in whatever it depends on.
+
+        rest_i = logsumexp_{j != y_i} z_ij, or sum_{j != y_i} class_loss(z_ij);   z_ij = others_ij + b_j
 
     Args:
         x: (N, D) features in their geometry, without the scale, which is the margin's business here.
-        weight: (K, D) in its own dtype.
+        weight: (K * S, D) in its own dtype.
         bias: (K,) or None.
-        labels: (N,) int64.
+        labels: (N,) int64; where not all classes are here, one of another has no own class among these.
         margin: whose `others` bends the similarities; tensors among its fields get their gradients.
         target: (N,) what the margin's `target` returned.
         rows: what the margin may know of the rows.
-        settings: what is fixed before the step.
+        subcenters: S; the similarity to a class is the largest of those to its centers.
+        settings: what is fixed before the step; `centered` asks for the second result.
 
     Returns:
-        (N,) in x's dtype, -inf where there is no other class.
+        rest (N,) in x's dtype, -inf (for a sum 0) where there is no other class; and sum_{j != y_i} z_ij (N,), empty if
+        not asked for.
     """
-    fixed = _Fixed(margin, rows.label, rows.statistics, settings)
+    fixed = _Fixed(margin, rows.label, rows.statistics, subcenters, settings)
     of_rows = (target, rows.similarity, rows.feature_norm, rows.weight_norm)
-    rest = _BentRest.apply(x, weight, bias, labels, fixed, *of_rows, *_tensors(margin))  # type: ignore[no-untyped-call]
-    return cast(Tensor, rest)
+    found = _BentRest.apply(x, weight, bias, labels, fixed, *of_rows, *_tensors(margin))  # type: ignore[no-untyped-call]
+    return cast(tuple[Tensor, Tensor], found)
 
 
 class _Fixed(NamedTuple):
@@ -54,13 +60,27 @@ class _Fixed(NamedTuple):
     margin: Margin
     label: Tensor
     statistics: Any
+    subcenters: int
     settings: Settings
 
-    def others(self, similarity: Tensor, variables: tuple[Tensor, ...]) -> Tensor:
-        """The margin's logits (N, C), with `variables` for the numbers of the rows and the margin's own tensors."""
+    @property
+    def sums(self) -> bool:
+        return self.margin.combine == "one-vs-all"
+
+    def others(self, similarity: Tensor, bias: Tensor | None, variables: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """The margin's logits (N, C), and what is combined of them, from similarities (N, C * S).
+
+        `variables` stand for the numbers of the rows and the margin's own tensors.
+        """
         target, own_similarity, feature_norm, weight_norm, *margin_tensors = variables
         rows = Rows(own_similarity, feature_norm, weight_norm, self.label, self.statistics)
-        return _with_tensors(self.margin, iter(margin_tensors)).others(similarity, target, rows)
+        tensors = iter(margin_tensors)
+        margin = map_tensors(self.margin, lambda _: next(tensors))
+        if self.subcenters > 1:
+            similarity = similarity.unflatten(1, (-1, self.subcenters)).max(dim=2).values
+        logits = margin.others(similarity, target, rows)
+        logits = logits if bias is None else logits + bias
+        return logits, margin.class_loss(logits) if self.sums else logits
 
 
 class _BentRest(torch.autograd.Function):
@@ -73,36 +93,42 @@ class _BentRest(torch.autograd.Function):
         labels: Tensor,
         fixed: _Fixed,
         *variables: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         settings = fixed.settings
         norms = norms_of(weight, x.dtype) if settings.unit else x.new_empty(0)
-        tiles = Tiles(x, weight, bias, labels, norms, settings, bent=True)
-        kept = x.new_empty(len(x) * tiles.plan.kept if settings.keeps else 0)
-        rest = x.new_full((len(x),), -torch.inf)
-        for index in range(len(tiles.bounds)):
+        tiles = Tiles(x, weight, bias, labels, norms, settings, bent=True, subcenters=fixed.subcenters)
+        kept = x.new_empty(len(x) * tiles.plan.kept * fixed.subcenters if settings.keeps else 0)
+        rest = x.new_full((len(x),), 0.0 if fixed.sums else -torch.inf)
+        whole_sum = x.new_zeros(len(x) if settings.centered else 0)
+        for index, (start, stop) in enumerate(tiles.bounds):
             similarity = tiles.products(tiles.unit(index))
             place = tiles.place(index, kept)
             if place is not None:
                 similarity = place.copy_(similarity)
-            bent = _logits(tiles, index, fixed.others(similarity, variables))
-            rest = torch.logaddexp(rest, bent.logsumexp(dim=1))
+            logits, terms = fixed.others(similarity, None if bias is None else bias[start:stop], variables)
+            if fixed.sums:
+                rest += _without_own(tiles, index, terms, 0.0).sum(dim=1)
+            else:
+                rest = torch.logaddexp(rest, _without_own(tiles, index, terms, -torch.inf).logsumexp(dim=1))
+            if settings.centered:
+                whole_sum += _without_own(tiles, index, logits, 0.0).sum(dim=1)
         ctx.save_for_backward(x, weight, bias, labels, norms, rest, kept, *variables)
         ctx.fixed = fixed
-        return rest
+        return rest, whole_sum
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, d_rest: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_rest: Tensor, d_sum: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, labels, norms, rest, kept, *variables = ctx.saved_tensors
         fixed: _Fixed = ctx.fixed
-        tiles = Tiles(x, weight, bias, labels, norms, fixed.settings, bent=True)
+        tiles = Tiles(x, weight, bias, labels, norms, fixed.settings, bent=True, subcenters=fixed.subcenters)
         needs_x, needs_weight, needs_bias, _, _, *needs = ctx.needs_input_grad
         dtype = fixed.settings.low or x.dtype
         x_low = x.to(dtype)
         d_x = torch.zeros_like(x) if needs_x else None
         d_weight = torch.empty_like(weight) if needs_weight else None
         d_bias = torch.empty_like(bias) if needs_bias else None
-        leaves = [variable.detach().requires_grad_(need) for variable, need in zip(variables, needs, strict=True)]
+        leaves = tuple(variable.detach().requires_grad_(need) for variable, need in zip(variables, needs, strict=True))
         wanted = [leaf for leaf in leaves if leaf.requires_grad]
         d_wanted = [torch.zeros_like(leaf) for leaf in wanted]
         alone = rest == -torch.inf  # K = 1: no other class, no gradient
@@ -112,51 +138,59 @@ class _BentRest(torch.autograd.Function):
             place, unit = tiles.place(index, kept), tiles.unit(index)
             similarity = tiles.products(unit) if place is None else place
             similarity = similarity.detach().requires_grad_()
+            tile_bias = None if bias is None else bias[start:stop].detach().requires_grad_(needs_bias)
             with torch.enable_grad():
-                others = fixed.others(similarity, tuple(leaves))
-            upstream = _logits(tiles, index, others.detach()).sub_(finite_rest).exp_().mul_(factor)
-            if d_bias is not None:
-                d_bias[start:stop] = upstream.sum(dim=0)
-            d_similarity, *d_leaves = torch.autograd.grad(
-                others, [similarity, *wanted], upstream, allow_unused=True, materialize_grads=True
+                _, terms = fixed.others(similarity, tile_bias, leaves)
+            if fixed.sums:
+                upstream = _without_own(tiles, index, factor.expand_as(terms), 0.0)
+            else:
+                upstream = _without_own(tiles, index, terms.detach(), -torch.inf).sub_(finite_rest).exp_().mul_(factor)
+                if fixed.settings.centered:
+                    upstream += _without_own(tiles, index, d_sum[:, None].expand_as(terms), 0.0)
+            sources = [similarity, *wanted] + ([tile_bias] if tile_bias is not None and needs_bias else [])
+            d_similarity, *d_others = torch.autograd.grad(
+                terms, sources, upstream, allow_unused=True, materialize_grads=True
             )
-            for total, part in zip(d_wanted, d_leaves, strict=True):
-                total += part
+            if d_bias is not None:
+                d_bias[start:stop] = d_others.pop()
+            for whole, part in zip(d_wanted, d_others, strict=True):
+                whole += part
             d_similarity = d_similarity.to(dtype)
             if d_x is not None:
                 d_x += product(d_similarity, unit.to(dtype))
             if d_weight is not None:
                 d_unit = product(d_similarity.T, x_low).to(x.dtype)
-                tiles.through_norm(index, d_unit, d_weight[start:stop])
+                tiles.through_norm(index, d_unit, d_weight[tiles.rows(index)])
         found = iter(d_wanted)
         return d_x, d_weight, d_bias, None, None, *(next(found) if leaf.requires_grad else None for leaf in leaves)
 
 
-def _logits(tiles: Tiles, index: int, bent: Tensor) -> Tensor:
-    """bent (N, C) plus bias, with -inf in each row's own column; a copy, for `bent` may be the caller's."""
-    start, stop = tiles.bounds[index]
-    logits = bent.clone() if tiles.bias is None else bent + tiles.bias[start:stop]
-    logits[tiles.own(index)] = -torch.inf
-    return logits
+def _without_own(tiles: Tiles, index: int, values: Tensor, instead: float) -> Tensor:
+    """A copy of values (N, C), for they may be the caller's, with another number in each row's own column."""
+    values = values.clone(memory_format=torch.contiguous_format)
+    values[tiles.own(index)] = instead
+    return values
 
 
-def _tensors(margin: Margin) -> Iterator[Tensor]:
-    """The tensors among a margin's fields, those of margins in it included."""
-    for field in fields(margin):
-        value = getattr(margin, field.name)
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, Margin):
-            yield from _tensors(value)
-
-
-def _with_tensors(margin: Margin, tensors: Iterator[Tensor]) -> Margin:
-    """The margin with other tensors in the places of its own, in the same order."""
+def map_tensors(margin: Margin, change: Callable[[Tensor], Tensor]) -> Margin:
+    """The margin with each tensor among its fields changed, those of margins in it included."""
     changed: dict[str, Any] = {}
     for field in fields(margin):
         value = getattr(margin, field.name)
         if isinstance(value, Tensor):
-            changed[field.name] = next(tensors)
+            changed[field.name] = change(value)
         elif isinstance(value, Margin):
-            changed[field.name] = _with_tensors(value, tensors)
-    return replace(margin, **changed)
+            changed[field.name] = map_tensors(value, change)
+    return replace(margin, **changed) if changed else margin
+
+
+def _tensors(margin: Margin) -> list[Tensor]:
+    """The tensors among a margin's fields, in their order."""
+    found: list[Tensor] = []
+    for field in fields(margin):
+        value = getattr(margin, field.name)
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, Margin):
+            found += _tensors(value)
+    return found

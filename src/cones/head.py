@@ -6,17 +6,24 @@ from dataclasses import fields, replace
 from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .arguments import reduce
+from .arguments import check_arguments, check_fraction, check_settings, focused, reduce_weighted, warn_of_degrees
+from .classes import Classes
+from .collective import Group, count, gather, home, meet, replicated, shard
+from .layer import How, losses_over, updated_statistics
 from .margins import Margin
 from .planner import MEMORY_BUDGET
-from .softmax import added_to_logits, check_arguments, check_settings, logits, losses_over
+from .softmax import added_to_logits, logits
 from .streaming import Move, Update
 
 PATIENCE = 50
 """Backward passes without a change of W after which `Head` asks whether an optimiser knows it."""
+
+BLOCK = 2**14
+"""Rows of W that are drawn at once where only a share of them is kept; a multiple of 16, which torch draws at once."""
 
 
 class Head(nn.Module):
@@ -32,19 +39,28 @@ class Head(nn.Module):
         margin: the loss, such as ArcFace(margin=0.5, scale=64.0).
         bias: whether classes have a bias, added after the margin; starts at 0.
         learn_scale: whether the scale is learnt, starting from the margin's; it is then `head.scale`.
-        subcenters: centers a class; only 1 so far.
+        subcenters: S, centers a class; the similarity to a class is the largest of those to its centers.
         sample_rate: share of classes taken in a training step: those of the labels, and random others. Below 1 the
             gradient of W is sparse (its rows alone), for `ClassSGD` or another optimiser that takes such.
-        group: process group over which the classes are sharded; only None so far.
+        group: process group over which the classes are sharded: this rank holds an even share of them, in order, and
+            gets the losses of its own rows. Gradients, of W and of the features, are averaged over the ranks as
+            DistributedDataParallel does; do not wrap the head in it.
         compute_dtype: precision of the products of features and weights, None for that of the inputs.
         memory_budget: bytes of temporaries.
+        label_smoothing: epsilon in [0, 1): the share of a row's target that is spread over all K classes.
+        focal: gamma, at least 0: the loss is multiplied by (1 - p)^gamma, p = exp(-loss), so that rows already right
+            count less (Lin et al. 2017, arXiv 1708.02002).
+        class_weights: (K,) by which a row's loss counts, by its label; "mean" then divides by their sum over the rows,
+            as F.cross_entropy does.
         device, dtype: of the parameters.
 
     Attributes:
-        weight: (K, D); starts normal with variance 1 / D, so that every direction is as likely.
-        bias: (K,) or None.
+        weight: (C * S, D) of the C classes held here, all K without a group; starts normal with variance 1 / D, so that
+            every direction is as likely, and the same whatever the number of ranks.
+        bias: (C,), one number for all classes where the margin is one-vs-all, or None.
         scale: 0-dim, or None.
         margin: may be replaced at any time, as a margin schedule does.
+        classes: range of the classes held here.
         update: what moves W in the backward; None, unless a ClassSGD put itself there.
 
     Raises:
@@ -70,28 +86,34 @@ class Head(nn.Module):
         learn_scale: bool = False,
         subcenters: int = 1,
         sample_rate: float = 1.0,
-        group: None = None,
+        group: Group = None,
         compute_dtype: torch.dtype | None = None,
         memory_budget: int = MEMORY_BUDGET,
+        label_smoothing: float = 0.0,
+        focal: float = 0.0,
+        class_weights: Tensor | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(margin, Margin):
             raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
-        for name, count in (("in_features", in_features), ("num_classes", num_classes)):
-            if count < 1:
-                raise ValueError(f"{name} is {count}, expected at least 1")
-        if subcenters != 1:
-            raise ValueError(f"subcenters is {subcenters}: only one center a class so far, pass subcenters=1")
+        for name, size in (("in_features", in_features), ("num_classes", num_classes), ("subcenters", subcenters)):
+            if size < 1:
+                raise ValueError(f"{name} is {size}, expected at least 1")
         if not 0 < sample_rate <= 1:
             raise ValueError(f"sample_rate is {sample_rate}, expected a share of the classes in (0, 1]")
-        if group is not None:
-            raise ValueError(f"group is {group!r}: classes cannot be sharded over processes yet, pass group=None")
+        if label_smoothing > 0 and sample_rate < 1:
+            raise ValueError("label_smoothing spreads over all classes, sample_rate takes some: pass one of the two")
+        if not focal >= 0:
+            raise ValueError(f"focal is {focal}, expected a number of at least 0")
+        if class_weights is not None and class_weights.shape != (num_classes,):
+            raise ValueError(f"class_weights has shape {tuple(class_weights.shape)}, expected ({num_classes},)")
         if learn_scale and "scale" not in (field.name for field in fields(margin)):
             raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
         check_settings(memory_budget, compute_dtype)
-        _warn_of_degrees(margin)
+        check_fraction("label_smoothing", label_smoothing)
+        warn_of_degrees(margin)
         self.in_features = in_features
         self.num_classes = num_classes
         self.margin = margin
@@ -99,21 +121,53 @@ class Head(nn.Module):
         self.sample_rate = sample_rate
         self.update: Update | None = None
         self.memory_budget = memory_budget
-        self.weight = nn.Parameter(torch.empty(num_classes, in_features, device=device, dtype=dtype))
-        self.bias = nn.Parameter(torch.empty(num_classes, device=device, dtype=dtype)) if bias else None
+        self.label_smoothing = label_smoothing
+        self.focal = focal
+        self.subcenters = subcenters
+        self.group = group
+        self.classes = range(num_classes)
+        if group is not None:
+            self.classes = range(*shard(num_classes, dist.get_rank(group), dist.get_world_size(group)))
+        here = len(self.classes)
+        self.weight = nn.Parameter(torch.empty(here * subcenters, in_features, device=device, dtype=dtype))
+        shape = (here,) if margin.combine == "softmax" else ()
+        self.bias = nn.Parameter(torch.empty(shape, device=device, dtype=dtype)) if bias else None
         self.scale = nn.Parameter(torch.empty((), device=device, dtype=dtype)) if learn_scale else None
+        self.class_weights: Tensor | None
+        self.register_buffer("class_weights", class_weights)
+        self._statistics = list(margin.init_statistics(num_classes))
+        for name in self._statistics:
+            self.register_buffer(name, torch.empty((), device=device, dtype=torch.float32))
         self.reset_parameters()
         self._backwards_unchanged = 0
         self._version_seen = self.weight._version
         self.weight.register_post_accumulate_grad_hook(self._watch)
 
     def reset_parameters(self) -> None:
-        """Draw the weight anew; bias and scale go back to their start."""
-        nn.init.normal_(self.weight, std=1 / math.sqrt(self.in_features))
+        """Draw the weight anew; bias, scale and the margin's running numbers go back to their start."""
+        std = 1 / math.sqrt(self.in_features)
+        if self.group is None:
+            nn.init.normal_(self.weight, std=std)
+        else:
+            self._draw_share(std)
         if self.bias is not None:
-            nn.init.zeros_(self.bias)
+            nn.init.constant_(self.bias, self.margin.initial_bias(self.num_classes))
         if self.scale is not None:
             nn.init.constant_(self.scale, float(self.margin.scale))
+        for name, value in self.margin.init_statistics(self.num_classes).items():
+            getattr(self, name).fill_(value)
+
+    @torch.no_grad()
+    def _draw_share(self, std: float) -> None:
+        """Draw the whole of W block by block and keep this rank's rows: the same numbers for any number of ranks."""
+        start, stop = (place * self.subcenters for place in (self.classes.start, self.classes.stop))
+        for first in range(0, self.num_classes * self.subcenters, BLOCK):
+            rows = min(BLOCK, self.num_classes * self.subcenters - first)
+            block = torch.empty(rows, self.in_features, device=self.weight.device, dtype=self.weight.dtype)
+            nn.init.normal_(block, std=std)
+            low, high = max(start, first), min(stop, first + rows)
+            if low < high:
+                self.weight[low - start : high - start] = block[low - first : high - first]
 
     def forward(self, features: Tensor, labels: Tensor, reduction: Literal["none", "mean", "sum"] = "mean") -> Tensor:
         """The loss of the rows.
@@ -130,47 +184,77 @@ class Head(nn.Module):
             TypeError, ValueError: as `margin_softmax`; or reduction is none of the three.
         """
         margin = self.margin_in_force()
-        check_arguments(features, self.weight, labels, margin, self.bias, None)
+        check_arguments(
+            features, self.weight, None if self.group is not None else labels, margin, None, subcenters=self.subcenters
+        )
+        ranks, places = meet(labels, len(features), len(self.classes), self.group)
         labels = labels.long()
         weight: Tensor = self.weight
-        bias = added_to_logits(margin, self.bias, self.weight)
-        places, update = labels, self.update
+        bias = added_to_logits(margin, self._class_bias(), self.num_classes, weight, ranks)
+        update = self.update
         if self.training and self.sample_rate < 1:
-            classes = self._sample(labels)
-            places = torch.searchsorted(classes, labels)
+            classes = self._sample(places)
+            rows = _centers_of(classes, self.subcenters)
+            inside = (places >= 0) & (places < len(self.classes))
+            places = torch.where(inside, torch.searchsorted(classes, places), -1)
             bias = None if bias is None else bias[classes]
             if update is None:
-                weight = F.embedding(classes, weight, sparse=True)
+                weight = F.embedding(rows, weight, sparse=True)
             else:
-                weight = weight.detach()[classes].requires_grad_(weight.requires_grad)
-                update = _renumbered(update, classes)
+                weight = weight.detach()[rows].requires_grad_(weight.requires_grad)
+                update = _renumbered(update, rows)
+        held = Classes(weight, bias, self.subcenters, places, ranks)
+        how = How(self.memory_budget, self.compute_dtype, update)
+        if self.training and self._statistics:
+            new = updated_statistics(features, labels, margin, held, self.statistics(), how)
+            for name, value in new.items():
+                getattr(self, name).copy_(value)
         losses = losses_over(
-            features,
-            weight,
-            places,
-            labels,
-            margin,
-            bias=bias,
-            memory_budget=self.memory_budget,
-            low=self.compute_dtype,
-            update=update,
+            features, labels, margin, held, self.statistics(), how, label_smoothing=self.label_smoothing
         )
-        return reduce(losses, reduction)
+        counted = None if self.class_weights is None else self.class_weights[labels]
+        return reduce_weighted(focused(losses, self.focal), counted, reduction)
 
-    def _sample(self, labels: Tensor) -> Tensor:
-        """The classes of a step, ascending: those of the labels and random others, sample_rate * K of them in all."""
-        chance = torch.rand(self.num_classes, device=labels.device)
-        chance[labels] = 2.0
-        size = max(int((chance == 2.0).sum()), int(self.sample_rate * self.num_classes))
+    def statistics(self) -> dict[str, Tensor]:
+        """The margin's running numbers by name, 0-dim: buffers, so that they are saved and resumed."""
+        return {name: getattr(self, name).clone() for name in self._statistics}
+
+    def _class_bias(self) -> Tensor | None:
+        """The layer's bias of the classes here, (C,)."""
+        if self.bias is None or self.bias.dim() == 1:
+            return self.bias
+        return replicated(self.bias, self.group).expand(len(self.classes))
+
+    def _sample(self, places: Tensor) -> Tensor:
+        """The classes of a step, ascending, by their place here: those of labels and random others, as many in all as
+        sample_rate says."""
+        here = len(self.classes)
+        chance = torch.rand(here, device=places.device)
+        chance[places[(places >= 0) & (places < here)]] = 2.0
+        size = max(int((chance == 2.0).sum()), int(self.sample_rate * here), 1)
         return chance.topk(size, sorted=False).indices.sort().values
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, K) = scale * similarity + bias of features (N, D): no label, no margin; argmax predicts."""
-        return logits(features, self.weight, self.margin_in_force(), bias=self.bias)
+        ranks = None if self.group is None else count(len(features), len(self.classes), self.group, features.device)
+        found = logits(
+            features if ranks is None else gather(features, ranks),
+            self.weight,
+            self.margin_in_force(),
+            bias=self._class_bias(),
+            subcenters=self.subcenters,
+            statistics=self.statistics(),
+        )
+        if ranks is None:
+            return found
+        parts = home(F.pad(found, (0, max(ranks.classes) - found.shape[1])), ranks)
+        return torch.cat([part[:, :share] for part, share in zip(parts, ranks.classes, strict=True)], dim=1)
 
     def margin_in_force(self) -> Margin:
         """The margin, with the learnt scale in it where there is one."""
-        return self.margin if self.scale is None else replace(self.margin, scale=self.scale)  # type: ignore[call-arg]
+        if self.scale is None:
+            return self.margin
+        return replace(self.margin, scale=replicated(self.scale, self.group))  # type: ignore[call-arg]
 
     def extra_repr(self) -> str:
         """What print(head) shows: sizes, margin, and what is learnt beside W."""
@@ -196,6 +280,11 @@ class Head(nn.Module):
             )
 
 
+def _centers_of(classes: Tensor, subcenters: int) -> Tensor:
+    """The rows of W of some classes, all centers of each."""
+    return (classes[:, None] * subcenters + torch.arange(subcenters, device=classes.device)).flatten()
+
+
 def _renumbered(update: Update, classes: Tensor) -> Update:
     """An update of all of W for what numbers only the rows of some classes."""
 
@@ -204,14 +293,3 @@ def _renumbered(update: Update, classes: Tensor) -> Update:
         return lambda rows, gradient: move(classes[rows], gradient)
 
     return begin
-
-
-def _warn_of_degrees(margin: Margin) -> None:
-    for name in margin.angles:
-        angle = getattr(margin, name)
-        if isinstance(angle, float | int) and angle > math.pi / 2:
-            warnings.warn(
-                f"{type(margin).__name__}: {name} is {angle} radians, past pi / 2: angles are radians; "
-                f"{angle} degrees would be {math.radians(angle):.4f}",
-                stacklevel=3,
-            )

@@ -27,6 +27,8 @@ class Settings(NamedTuple):
         low: precision of the gradients' products, None for that of x.
         memory_budget: bytes.
         tile_bytes: what a tile of logits may take; fixed here, so that the backward cuts as the forward did.
+        whole: whether all classes are here, so that a label of another is an error.
+        centered: whether the sum of all classes' directions is wanted.
         needs_x, needs_weight, needs_bias: which gradients the backward will be asked for.
     """
 
@@ -35,6 +37,8 @@ class Settings(NamedTuple):
     low: torch.dtype | None
     memory_budget: int
     tile_bytes: int
+    whole: bool
+    centered: bool
     needs_x: bool
     needs_weight: bool
     needs_bias: bool
@@ -44,12 +48,12 @@ class Settings(NamedTuple):
         """Whether the backward will want what the forward made of a tile."""
         return self.needs_weight or self.needs_bias
 
-    def plan(self, x: Tensor, weight: Tensor, *, bent: bool = False) -> Plan:
-        """The plan for features x (N, D) and weight (K, D); `bent` for autograd on each tile."""
+    def plan(self, x: Tensor, weight: Tensor, *, bent: bool = False, subcenters: int = 1) -> Plan:
+        """The plan for features x (N, D) and weight (K * S, D); `bent` for autograd on each tile."""
         return plan(
-            x.shape[0],
-            x.shape[1],
-            weight.shape[0],
+            x.shape[0] * subcenters,
+            x.shape[1] * subcenters,
+            weight.shape[0] // subcenters,
             itemsize=x.element_size(),
             low_itemsize=None if self.low is None or bent else self.low.itemsize,
             memory_budget=self.memory_budget,
@@ -66,6 +70,9 @@ def settings_for(
     bound: float,
     memory_budget: int,
     low: torch.dtype | None,
+    *,
+    whole: bool = True,
+    centered: bool = False,
 ) -> Settings:
     """Settings of a step over features x (N, D).
 
@@ -75,15 +82,16 @@ def settings_for(
         bound: no logit of another class exceeds it in size; math.inf where nothing is known.
         memory_budget: bytes.
         low: precision of the gradients' products, or None for x's.
+        whole, centered: see Settings.
 
     Returns:
         Settings, bounded if exp of every number in [-bound, bound], and the sum of K of them, is an ordinary number.
     """
     limits = torch.finfo(x.dtype)
-    fits = bound + math.log(len(weight)) < math.log(limits.max) - 1 and -bound > math.log(limits.tiny)
+    fits = bound + math.log(max(len(weight), 1)) < math.log(limits.max) - 1 and -bound > math.log(limits.tiny)
     grad = torch.is_grad_enabled()
     needs = [grad and tensor is not None and tensor.requires_grad for tensor in (x, weight, bias)]
-    return Settings(geometry == "unit", fits, low, memory_budget, tile_bytes_of(x.device), *needs)
+    return Settings(geometry == "unit", fits, low, memory_budget, tile_bytes_of(x.device), whole, centered, *needs)
 
 
 def norms_of(weight: Tensor, dtype: torch.dtype) -> Tensor:
@@ -100,12 +108,13 @@ class Tiles:
 
     Args:
         x: (N, D) features in their geometry, scale folded in.
-        weight: (K, D).
+        weight: (K * S, D), S centers a class, those of a class together.
         bias: (K,) or None.
-        labels: (N,) int64.
-        norms: (K,) of the rows of W, empty where they are not normalised.
+        labels: (N,) int64; one that is no class of these has no own column.
+        norms: (K * S,) of the rows of W, empty where they are not normalised.
         settings: what is fixed before a step.
         bent: whether autograd works on each tile.
+        subcenters: S.
 
     Attributes:
         plan: tile size and what is kept.
@@ -122,13 +131,14 @@ class Tiles:
         settings: Settings,
         *,
         bent: bool = False,
+        subcenters: int = 1,
     ) -> None:
-        self.x, self.weight, self.bias, self.settings = x, weight, bias, settings
-        self.plan = settings.plan(x, weight, bent=bent)
+        self.x, self.weight, self.bias, self.settings, self.subcenters = x, weight, bias, settings, subcenters
+        self.plan = settings.plan(x, weight, bent=bent, subcenters=subcenters)
         self.bounds = list(self.plan.tiles())
         # rows sorted by label, so that those whose own class is in a tile stand together
         self._sorted_labels, self._rows = labels.sort()
-        starts = torch.tensor([start for start, _ in self.bounds] + [len(weight)], device=labels.device)
+        starts = torch.tensor([start for start, _ in self.bounds] + [self.plan.num_classes], device=labels.device)
         self._edges = torch.searchsorted(self._sorted_labels, starts).tolist()
         if settings.unit:
             # a zero row has no direction: its unit row and its gradient are 0
@@ -136,20 +146,25 @@ class Tiles:
             self._inverse = torch.where(norms == 0, 0, 1 / norms).clamp_(max=torch.finfo(norms.dtype).max)
             self._unusual = ((norms < SAFE) | (norms > 1 / SAFE)).nonzero().squeeze(1).cpu()
 
-    def unit(self, index: int) -> Tensor:
-        """The tile's weight (C, D) in its geometry."""
+    def rows(self, index: int) -> slice:
+        """The tile's rows of W."""
         start, stop = self.bounds[index]
-        tile = self.weight[start:stop].to(self.x.dtype)
+        return slice(start * self.subcenters, stop * self.subcenters)
+
+    def unit(self, index: int) -> Tensor:
+        """The tile's weight (C * S, D) in its geometry."""
+        rows = self.rows(index)
+        tile = self.weight[rows].to(self.x.dtype)
         if not self.settings.unit:
             return tile
-        unit = tile / self._divisor[start:stop, None]
-        unusual = self._unusual_in(start, stop)
+        unit = tile / self._divisor[rows, None]
+        unusual = self._unusual_in(rows)
         if len(unusual):
             unit[unusual] = direction(tile[unusual])[0]
         return unit
 
     def products(self, unit: Tensor) -> Tensor:
-        """x @ unit.T, (N, C), in x's dtype."""
+        """x @ unit.T, (N, C * S), in x's dtype."""
         return wide_product(self.x, unit.T, self.settings.low)
 
     def logits(self, index: int, unit: Tensor) -> Tensor:
@@ -167,23 +182,25 @@ class Tiles:
         return self._rows[inside], self._sorted_labels[inside] - self.bounds[index][0]
 
     def place(self, index: int, kept: Tensor) -> Tensor | None:
-        """Where the tile's (N, C) numbers are kept in a flat tensor, or None if they are not."""
-        start, stop = self.bounds[index]
-        n = len(self.x)
-        return kept[n * start : n * stop].view(n, stop - start) if stop <= self.plan.kept and len(kept) else None
+        """Where the tile's (N, C * S) numbers are kept in a flat tensor, or None if they are not."""
+        _, stop = self.bounds[index]
+        rows, n = self.rows(index), len(self.x)
+        if stop > self.plan.kept or not len(kept):
+            return None
+        return kept[n * rows.start : n * rows.stop].view(n, rows.stop - rows.start)
 
     def through_norm(self, index: int, d_unit: Tensor, d_weight: Tensor) -> None:
-        """Write the gradient (C, D) of the weight, from that of its unit rows: what lies along a row falls away.
+        """Write the gradient (C * S, D) of the weight, from that of its unit rows: what lies along a row falls away.
 
         d w = (d u - (d u . u) u) / |w|. d_unit is used up.
         """
-        start, stop = self.bounds[index]
         if not self.settings.unit:
             d_weight.copy_(d_unit)
             return
-        tile, inverse = self.weight[start:stop].to(d_unit.dtype), self._inverse[start:stop, None]
+        rows = self.rows(index)
+        tile, inverse = self.weight[rows].to(d_unit.dtype), self._inverse[rows, None]
         along = (d_unit * tile).sum(dim=1, keepdim=True) * inverse
-        unusual = self._unusual_in(start, stop)
+        unusual = self._unusual_in(rows)
         d_unusual = d_unit[unusual]
         d_unit *= inverse
         if d_weight.dtype == d_unit.dtype:
@@ -195,7 +212,9 @@ class Tiles:
             along = (d_unusual * unit).sum(dim=1, keepdim=True)
             d_weight[unusual] = ((d_unusual - along * unit) * inverse[unusual]).to(d_weight.dtype)
 
-    def _unusual_in(self, start: int, stop: int) -> Tensor:
+    def _unusual_in(self, rows: slice) -> Tensor:
         if not len(self._unusual):
             return self._unusual
-        return self._unusual[(self._unusual >= start) & (self._unusual < stop)] - start
+        start: int = rows.start
+        inside: Tensor = self._unusual[(self._unusual >= start) & (self._unusual < rows.stop)]
+        return inside - start

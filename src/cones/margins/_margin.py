@@ -1,13 +1,15 @@
 """What a margin is: two elementwise functions and the geometry they are taken in."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor
 
 Geometry = Literal["unit", "raw"]
+Combine = Literal["softmax", "one-vs-all"]
 
 
 class Rows(NamedTuple):
@@ -42,19 +44,24 @@ class Margin(ABC):
     Class attributes:
         features: "unit" if similarities are taken with x / |x|, "raw" if with x itself.
         weights: the same for the rows of W.
-        combine: how the classes are combined; "softmax" is a logsumexp.
+        combine: how the other classes are combined: "softmax" takes the logsumexp of their logits, "one-vs-all" the
+            sum of `class_loss` of each.
         angles: the names of the fields that are angles, in radians.
     """
 
     features: ClassVar[Geometry] = "unit"
     weights: ClassVar[Geometry] = "unit"
-    combine: ClassVar[Literal["softmax"]] = "softmax"
+    combine: ClassVar[Combine] = "softmax"
     angles: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
     def scale(self) -> float | Tensor:
         """What every similarity is multiplied by; a field of nearly every margin."""
+
+    def scale_with(self, statistics: Mapping[str, Tensor]) -> float | Tensor:
+        """The scale where it is a running number; otherwise the field."""
+        return self.scale
 
     @abstractmethod
     def target(self, similarity: Tensor, rows: Rows) -> Tensor:
@@ -79,12 +86,61 @@ class Margin(ABC):
         Returns:
             (N, C) logits; what stands in a row's own column is ignored.
         """
-        return self.scale * similarity
+        return self.scale_with(rows.statistics) * similarity
 
     def class_bias(self, num_classes: int) -> Tensor | None:
         """A (K,) term added to the training logits of all classes, or None."""
         return None
 
+    def initial_bias(self, num_classes: int) -> float:
+        """Where a learnt bias starts. A one-vs-all loss has one bias for all classes, others one a class."""
+        return 0.0
+
     def penalty(self, rows: Rows) -> Tensor | None:
         """A (N,) term added to each row's loss, or None."""
         return None
+
+    def class_loss(self, logits: Tensor) -> Tensor:
+        """What another class adds to the loss of a row, for "one-vs-all" alone.
+
+        Args:
+            logits: (N, C), bias included.
+
+        Returns:
+            (N, C), elementwise.
+        """
+        return -F.logsigmoid(-logits)
+
+    def join(self, target: Tensor, rest: Tensor) -> Tensor:
+        """The loss of each row from its own class and all the others together.
+
+        Args:
+            target: (N,) what `target` returned, bias included.
+            rest: (N,) logsumexp of the other classes' logits, -inf where there is none; for "one-vs-all" the sum of
+                their `class_loss`.
+
+        Returns:
+            (N,) losses.
+        """
+        own = -F.logsigmoid(target - rest if self.combine == "softmax" else target)
+        return own if self.combine == "softmax" else own + rest
+
+    def init_statistics(self, num_classes: int) -> dict[str, float]:
+        """Running numbers by name, as they start; empty for nearly every margin."""
+        return {}
+
+    def update_statistics(
+        self, statistics: Mapping[str, Tensor], rows: Rows, rest: Callable[[], Tensor]
+    ) -> dict[str, Tensor]:
+        """The running numbers with a batch in them: a pure function, called before the batch's loss is taken.
+
+        Args:
+            statistics: by name, 0-dim, as the batch before left them.
+            rows: all rows of the batch, those of every process; at least one. Nothing has a gradient.
+            rest: called without arguments, the (N,) logsumexp over the other classes, with the statistics as they
+                were: one more product with W for whoever asks.
+
+        Returns:
+            the new numbers by name, 0-dim.
+        """
+        return dict(statistics)

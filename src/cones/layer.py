@@ -1,0 +1,270 @@
+"""From features and the classes that are here to losses: what `margin_softmax` and `Head` share.
+
+N rows, D dims, K classes, C of them here, S centers each, P processes, M rows of all processes.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .bending import bent_rest, map_tensors
+from .classes import Classes, bring_home, fetch_own
+from .collective import Ranks, gather, home, scale_gradient, total
+from .geometry import direction
+from .margins import Margin, Rows
+from .operator import rest_and_own
+from .streaming import Update
+from .tiles import settings_for
+
+
+class How(NamedTuple):
+    """How a step is computed: neither changes its result but by rounding.
+
+    Attributes:
+        memory_budget: bytes.
+        low: precision of the gradients' products, or None for that of the inputs.
+        update: takes the gradient of weight tile by tile, in the backward, instead of its being returned.
+    """
+
+    memory_budget: int
+    low: torch.dtype | None
+    update: Update | None = None
+
+
+class Found(NamedTuple):
+    """What a step finds for this process's rows; every field (N,).
+
+    Attributes:
+        rows: what the margin knew.
+        target: logit of the own class, bias included.
+        rest: logsumexp of the others' logits, or the sum of their losses.
+        others_sum: sum of the others' logits; None if not asked for.
+    """
+
+    rows: Rows
+    target: Tensor
+    rest: Tensor
+    others_sum: Tensor | None
+
+
+def losses_over(
+    features: Tensor,
+    labels: Tensor,
+    margin: Margin,
+    classes: Classes,
+    statistics: Mapping[str, Tensor],
+    how: How,
+    *,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """The losses of `margin_softmax`, unchecked.
+
+    Args:
+        features: (N, D).
+        labels: (N,) int64, numbers among all classes.
+        margin: the loss.
+        classes: those that are here.
+        statistics: the margin's running numbers.
+        how: how it is computed.
+        label_smoothing: epsilon.
+
+    Returns:
+        (N,) losses, float32 or float64.
+
+    Raises:
+        ValueError: an update together with what bends the other classes, or smoothing of what is no cross entropy.
+    """
+    smooth = label_smoothing > 0
+    if smooth and type(margin).join is not Margin.join:
+        raise ValueError(
+            f"label_smoothing is {label_smoothing}, but {type(margin).__name__} is no cross entropy over the classes: "
+            f"pass label_smoothing=0"
+        )
+    with torch.autocast(features.device.type, enabled=False):
+        found = target_and_rest(features, labels, margin, classes, statistics, how, sums=smooth)
+        losses = margin.join(found.target, found.rest)
+        if found.others_sum is not None:
+            mean = (found.target + found.others_sum) / classes.num_classes
+            losses = losses + label_smoothing * (found.target - mean)
+        losses = losses.to(working_dtype(features, classes.weight))
+        penalty = margin.penalty(found.rows)
+        return losses if penalty is None else losses + penalty
+
+
+def target_and_rest(
+    features: Tensor,
+    labels: Tensor,
+    margin: Margin,
+    classes: Classes,
+    statistics: Mapping[str, Tensor],
+    how: How,
+    *,
+    sums: bool = False,
+) -> Found:
+    """The own class and all the others of each row; arguments as `losses_over`, `sums` asks for `others_sum`."""
+    x, feature_norm = in_geometry(features, classes.weight, margin)
+    if bends(margin, classes.subcenters):
+        if how.update is not None:
+            raise ValueError(
+                f"{type(margin).__name__} bends the other classes' logits, or they have several centers, so W cannot "
+                f"move in the backward: use torch.optim.SGD instead of ClassSGD"
+            )
+        rows = _rows_of(x, feature_norm, fetch_own(x, classes), labels, margin, classes, statistics)
+        target = margin.target(rows.similarity, rows)
+        rest, others_sum = _bent(x, margin, target, rows, classes, how, sums)
+    else:
+        scaled = x * margin.scale_with(statistics)
+        rest, own, center = _streamed(scaled, margin, classes, statistics, how, sums)
+        rows = _rows_of(x, feature_norm, own, labels, margin, classes, statistics)
+        target = margin.target(rows.similarity, rows)
+        others_sum = None
+        if center is not None:
+            others_sum = (scaled * center).sum(dim=1) - margin.scale_with(statistics) * rows.similarity
+    if classes.bias is not None:
+        own_bias = bring_home(classes.bias[classes.nearby()[0]].to(x.dtype), classes)
+        target = target + own_bias
+        if sums and others_sum is not None and not bends(margin, classes.subcenters):
+            whole = classes.bias.sum().to(x.dtype)
+            if classes.ranks is not None:
+                whole = total(scale_gradient(whole, 1 / classes.ranks.world), classes.ranks)
+            others_sum = others_sum + whole - own_bias
+    return Found(rows, target, rest, others_sum if sums else None)
+
+
+@torch.no_grad()
+def updated_statistics(
+    features: Tensor,
+    labels: Tensor,
+    margin: Margin,
+    classes: Classes,
+    statistics: Mapping[str, Tensor],
+    how: How,
+) -> dict[str, Tensor]:
+    """The margin's running numbers with this step in them, the same on every rank; arguments as `losses_over`."""
+    with torch.autocast(features.device.type, enabled=False):
+        x, feature_norm = in_geometry(features, classes.weight, margin)
+        rows = _rows_of(x, feature_norm, fetch_own(x, classes), labels, margin, classes, statistics)
+        ranks = classes.ranks
+        if ranks is not None:
+            rows = rows_of_all(rows, ranks)
+        if len(rows.label) == 0:
+            return dict(statistics)
+
+        def rest() -> Tensor:
+            here = target_and_rest(features, labels, margin, classes, statistics, how._replace(update=None)).rest
+            return here if ranks is None else gather(here, ranks)
+
+        return margin.update_statistics(statistics, rows, rest)
+
+
+def bends(margin: Margin, subcenters: int = 1) -> bool:
+    """Whether other classes are more than their scaled similarity, or more than summed exponentials of it."""
+    return subcenters > 1 or margin.combine != "softmax" or type(margin).others is not Margin.others
+
+
+def working_dtype(features: Tensor, weight: Tensor) -> torch.dtype:
+    """The precision of a step: that of its inputs, float32 at least."""
+    return torch.promote_types(torch.promote_types(features.dtype, weight.dtype), torch.float32)
+
+
+def in_geometry(features: Tensor, weight: Tensor, margin: Margin) -> tuple[Tensor, Tensor]:
+    """The features (N, D) in the margin's geometry and the step's precision, and their norms (N,)."""
+    features = features.to(working_dtype(features, weight))
+    x, feature_norm = direction(features)
+    return x if margin.features == "unit" else features, feature_norm
+
+
+def nearest_center(x: Tensor, centers: Tensor, margin: Margin) -> tuple[Tensor, Tensor]:
+    """Similarity (N,) to the nearest of a class's centers (N, S, D), and the norm (N,) of that center."""
+    n, s, d = centers.shape
+    flat = centers.reshape(n * s, d)
+    unit, norm = direction(flat)
+    chosen = (unit if margin.weights == "unit" else flat).view(n, s, d)
+    if s == 1:
+        return (x * chosen.squeeze(1)).sum(dim=1), norm
+    nearest = (x[:, None] * chosen).sum(dim=2).max(dim=1)
+    return nearest.values, norm.view(n, s).gather(1, nearest.indices[:, None]).squeeze(1)
+
+
+def _rows_of(
+    x: Tensor,
+    feature_norm: Tensor,
+    own: Tensor,
+    labels: Tensor,
+    margin: Margin,
+    classes: Classes,
+    statistics: Mapping[str, Tensor],
+) -> Rows:
+    """What the margin may know of the rows, from x (N, D) and each row's own rows of W, own (N, S * D)."""
+    similarity, weight_norm = nearest_center(x, own.view(len(x), classes.subcenters, x.shape[1]), margin)
+    return Rows(similarity, feature_norm, weight_norm, labels, statistics)
+
+
+def _streamed(
+    scaled: Tensor, margin: Margin, classes: Classes, statistics: Mapping[str, Tensor], how: How, centered: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """rest (N,), own rows of W (N, D) and the sum of all unit rows (D,) or None, for features with their scale."""
+    weight, bias, _, places, ranks = classes
+    if ranks is not None:
+        scaled = scale_gradient(gather(scaled, ranks), ranks.world)
+    settings = settings_for(
+        scaled, weight, bias, margin.weights, _bound(margin, statistics, bias), how.memory_budget, how.low,
+        whole=ranks is None, centered=centered,
+    )  # fmt: skip
+    rest, own, center = rest_and_own(scaled, weight, bias, places, settings, how.update)
+    if ranks is not None:
+        rest = _join_ranks(rest, margin, ranks)
+        if centered:
+            center = total(scale_gradient(center, 1 / ranks.world), ranks)
+    return rest, bring_home(own, classes), center if centered else None
+
+
+def _bent(
+    x: Tensor, margin: Margin, target: Tensor, rows: Rows, classes: Classes, how: How, sums: bool
+) -> tuple[Tensor, Tensor]:
+    """rest (N,), and the sum of the others' logits (N,) or nothing."""
+    weight, bias, subcenters, places, ranks = classes
+    if ranks is not None:
+        world = ranks.world
+        x, target = (scale_gradient(gather(part, ranks), world) for part in (x, target))
+        rows = rows_of_all(rows, ranks)
+        margin = map_tensors(margin, lambda tensor: scale_gradient(tensor, world))
+    settings = settings_for(
+        x, weight, bias, margin.weights, math.inf, how.memory_budget, how.low, whole=ranks is None, centered=sums
+    )
+    rest, others_sum = bent_rest(
+        x, weight, bias, places, margin=margin, target=target, rows=rows, subcenters=subcenters, settings=settings
+    )
+    if ranks is None:
+        return rest, others_sum
+    if sums:
+        others_sum = home(scale_gradient(others_sum, 1 / ranks.world), ranks).sum(dim=0)
+    return _join_ranks(rest, margin, ranks), others_sum
+
+
+def rows_of_all(rows: Rows, ranks: Ranks) -> Rows:
+    """What the margin may know of the rows of all ranks."""
+    similarity, feature_norm, weight_norm = (
+        scale_gradient(gather(part, ranks), ranks.world)
+        for part in (rows.similarity, rows.feature_norm, rows.weight_norm)
+    )
+    return Rows(similarity, feature_norm, weight_norm, gather(rows.label, ranks), rows.statistics)
+
+
+def _join_ranks(rest: Tensor, margin: Margin, ranks: Ranks) -> Tensor:
+    """rest (N,) of this rank's rows over all classes, from that (M,) of all rows over the classes here."""
+    parts = home(scale_gradient(rest, 1 / ranks.world), ranks)
+    if ranks.world == 1:
+        return parts[0]
+    return parts.logsumexp(dim=0) if margin.combine == "softmax" else parts.sum(dim=0)
+
+
+def _bound(margin: Margin, statistics: Mapping[str, Tensor], bias: Tensor | None) -> float:
+    """A number that no logit of another class exceeds in size, math.inf where none is known."""
+    scale = margin.scale_with(statistics)
+    known = margin.features == margin.weights == "unit" and isinstance(scale, float | int) and bias is None
+    # a cosine may pass 1 by rounding
+    return 1.001 * abs(float(scale)) if known else math.inf
