@@ -1,36 +1,23 @@
-"""Every public margin and feature loss, in the settings the contract tests run them in."""
+"""Every public margin in the settings the contract tests run them in, and two artificial ones."""
 
 from dataclasses import dataclass
 
 import torch
+from references import EVERY_MARGIN as EVERY_MARGIN
 from torch import Tensor
 
-import cones
 from cones import Margin, Rows
 
-EVERY_MARGIN: list[Margin] = [
-    cones.Softmax(),
-    cones.Softmax(scale=2.5),
-    cones.LSoftmax(margin=4),
-    cones.LSoftmax(margin=2, scale=0.7, blend=3.0),
-    cones.LSoftmax(margin=1),
-    cones.ASoftmax(margin=4),
-    cones.ASoftmax(margin=3, scale=1.3, blend=5.0),
-    cones.ASoftmax(margin=7),
-    cones.L2Softmax(),
-    cones.NormFace(),
-    cones.COCO(),
-    cones.CosFace(),
-    cones.CosFace(margin=0.2, scale=16.0),
-    cones.ArcFace(),
-    cones.ArcFace(margin=0.3, scale=16.0, tail="plain"),
-    cones.ArcFace(margin=0.3, scale=16.0, tail="monotone"),
-    cones.ArcFace(margin=0.3, scale=16.0, tail="easy"),
-    cones.ArcFace(margin=0.3, scale=16.0, tail="clip"),
-    cones.CombinedMargin(),
-    cones.CombinedMargin(m1=1.35, m2=0.0, m3=0.0, scale=10.0),
-    cones.CombinedMargin(m1=2.0, m2=0.4, m3=0.1, scale=5.0, tail="plain"),
-]
+RUNNING = {"t": 0.3, "mean": 2.0, "std": 0.7, "scale": 9.0}
+"""Running numbers as they might stand in the middle of training, by name."""
+
+
+def statistics_of(margin: Margin, num_classes: int) -> dict[str, Tensor]:
+    """The margin's running numbers, away from their start."""
+    return {
+        name: torch.tensor(RUNNING.get(name, start), dtype=torch.float64)
+        for name, start in margin.init_statistics(num_classes).items()
+    }
 
 
 @dataclass(frozen=True)
@@ -62,6 +49,26 @@ class Biased(Margin):
 
     def penalty(self, rows: Rows) -> Tensor:
         return 0.1 * rows.feature_norm**2
+
+
+@dataclass(frozen=True)
+class Binary(Margin):
+    """An artificial one-vs-all margin, smooth in everything, with the target in what it sums."""
+
+    combine = "one-vs-all"
+    scale: float | Tensor = 3.0
+
+    def target(self, similarity: Tensor, rows: Rows) -> Tensor:
+        return self.scale * (similarity - 0.1 * similarity**2 + 0.02 * rows.feature_norm)
+
+    def others(self, similarity: Tensor, target: Tensor, rows: Rows) -> Tensor:
+        return self.scale * similarity + 0.2 * torch.tanh(target)[:, None] * similarity**2
+
+    def class_loss(self, logits: Tensor) -> Tensor:
+        return 0.3 * self.scale * super().class_loss(logits)
+
+
+ARTIFICIAL = [Bending(), Biased(), Binary()]
 
 
 def problem(n: int = 7, k: int = 23, d: int = 5, seed: int = 0, dtype: torch.dtype = torch.float64):

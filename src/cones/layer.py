@@ -78,7 +78,7 @@ def losses_over(
         ValueError: an update together with what bends the other classes, or smoothing of what is no cross entropy.
     """
     smooth = label_smoothing > 0
-    if smooth and type(margin).join is not Margin.join:
+    if smooth and not cross_entropy_of(margin):
         raise ValueError(
             f"label_smoothing is {label_smoothing}, but {type(margin).__name__} is no cross entropy over the classes: "
             f"pass label_smoothing=0"
@@ -127,7 +127,7 @@ def target_and_rest(
         own_bias = bring_home(classes.bias[classes.nearby()[0]].to(x.dtype), classes)
         target = target + own_bias
         if sums and others_sum is not None and not bends(margin, classes.subcenters):
-            whole = classes.bias.sum().to(x.dtype)
+            whole = classes.bias.to(x.dtype).sum()
             if classes.ranks is not None:
                 whole = total(scale_gradient(whole, 1 / classes.ranks.world), classes.ranks)
             others_sum = others_sum + whole - own_bias
@@ -163,6 +163,11 @@ def updated_statistics(
 def bends(margin: Margin, subcenters: int = 1) -> bool:
     """Whether other classes are more than their scaled similarity, or more than summed exponentials of it."""
     return subcenters > 1 or margin.combine != "softmax" or type(margin).others is not Margin.others
+
+
+def cross_entropy_of(margin: Margin) -> bool:
+    """Whether a margin's losses are a cross entropy over the classes."""
+    return margin.combine == "softmax" and type(margin).join is Margin.join
 
 
 def working_dtype(features: Tensor, weight: Tensor) -> torch.dtype:

@@ -18,7 +18,7 @@ from .arguments import check_arguments, check_fraction, check_settings
 from .classes import Classes
 from .collective import Group, Ranks, meet
 from .geometry import direction
-from .layer import How, in_geometry, losses_over, nearest_center
+from .layer import How, cross_entropy_of, in_geometry, losses_over, nearest_center
 from .margins import Margin, Rows
 from .planner import MEMORY_BUDGET
 
@@ -122,21 +122,19 @@ def dense_margin_softmax(
         target = margin.target(own, rows)
         logits = margin.others(similarity, target, rows).scatter(1, labels[:, None], target[:, None])
         logits = logits if bias is None else logits + bias
-        if type(margin).join is Margin.join and margin.combine == "softmax":
-            losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
-        else:
-            losses = _joined(logits, labels, margin)
+        losses = combined(logits, labels, margin, label_smoothing)
         penalty = margin.penalty(rows)
         return losses if penalty is None else losses + penalty
 
 
-def _joined(logits: Tensor, labels: Tensor, margin: Margin) -> Tensor:
-    """The losses (N,) of what is no cross entropy, from logits (N, K)."""
-    own = F.one_hot(labels, logits.shape[1]).bool()
-    target = logits[own]
-    if margin.combine == "softmax":
-        return margin.join(target, logits.masked_fill(own, -torch.inf).logsumexp(dim=1))
-    return margin.join(target, margin.class_loss(logits).masked_fill(own, 0).sum(dim=1))
+def combined(logits: Tensor, labels: Tensor, margin: Margin, label_smoothing: float = 0.0) -> Tensor:
+    """The losses (N,) of logits (N, K) after the margin, in the obvious way."""
+    if not cross_entropy_of(margin):
+        own = F.one_hot(labels, logits.shape[1]).bool()
+        if margin.combine == "one-vs-all":
+            return margin.join(logits[own], margin.class_loss(logits).masked_fill(own, 0).sum(dim=1))
+        return margin.join(logits[own], logits.masked_fill(own, -torch.inf).logsumexp(dim=1))
+    return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
 
 
 def logits(

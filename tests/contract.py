@@ -1,0 +1,71 @@
+"""What the contract tests share: losses and gradients of the engine, of the dense specification, of the formulas."""
+
+import functools
+
+import pytest
+import references
+import torch
+from losses import ARTIFICIAL, EVERY_MARGIN, statistics_of
+
+import cones
+from cones import dense_margin_softmax, margin_softmax
+
+each_margin = pytest.mark.parametrize("margin", EVERY_MARGIN, ids=repr)
+each_margin_and_artificial = pytest.mark.parametrize("margin", [*EVERY_MARGIN, *ARTIFICIAL], ids=repr)
+
+HOLDS_FIXED = {"CircleLoss", "AdaFace"}
+"""Losses whose own definition holds a part of the value fixed in the gradient."""
+
+
+def differentiable(margin):
+    """Whether the gradient is that of the value."""
+    return type(margin).__name__ not in HOLDS_FIXED and not getattr(margin, "straight_through", False)
+
+
+def gradients(function, *tensors):
+    """Losses and the gradients of their weighted sum, so that rows have different upstream gradients."""
+    leaves = [tensor.detach().clone().requires_grad_() for tensor in tensors]
+    losses = function(*leaves)
+    upstream = torch.linspace(0.5, 2.0, len(losses), dtype=losses.dtype)
+    (losses * upstream).sum().backward()
+    return losses.detach(), [leaf.grad for leaf in leaves]
+
+
+def seeded(function):
+    """The function with its random draws the same at every call."""
+
+    @functools.wraps(function)
+    def call(*arguments, **settings):
+        torch.manual_seed(0)
+        return function(*arguments, **settings)
+
+    return call
+
+
+@seeded
+def engine(x, w, y, margin, b=None, **settings):
+    statistics = statistics_of(margin, len(w) // settings.get("subcenters", 1))
+    return margin_softmax(x, w, y, margin, bias=b, statistics=statistics, **settings)
+
+
+@seeded
+def dense(x, w, y, margin, b=None, **settings):
+    statistics = statistics_of(margin, len(w) // settings.get("subcenters", 1))
+    return dense_margin_softmax(x, w, y, margin, bias=b, statistics=statistics, **settings)
+
+
+@seeded
+def formula(x, w, y, margin, b=None, held_at=None):
+    """(N,) float64 NumPy losses from NumPy arrays."""
+    return references.losses(margin, x, w, y, b, statistics_of(margin, len(w)), held_at)
+
+
+def scale_of(margin):
+    """The margin's scale as a number."""
+    return float(margin.scale_with(statistics_of(margin, 10)))
+
+
+def rows_at(cosine, margin):
+    """What a margin knows of rows (N,) at these cosines, with vectors of length 1."""
+    one = torch.ones_like(cosine)
+    return cones.Rows(cosine, one, one, torch.zeros(len(cosine), dtype=torch.long), statistics_of(margin, 10))

@@ -1,0 +1,4 @@
+"""Formulas."""
+
+MARGINS = []
+FORMULAS = {}
