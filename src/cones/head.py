@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .arguments import check_arguments, check_fraction, check_settings, focused, reduce_weighted, warn_of_degrees
 from .classes import Classes
-from .collective import Group, count, gather, home, meet, replicated, shard
+from .collective import Group, count, gather, home, meet, replicated, scale_gradient, shard
 from .layer import How, losses_over, updated_statistics
 from .margins import Margin
 from .planner import MEMORY_BUDGET
@@ -223,7 +223,10 @@ class Head(nn.Module):
         """The layer's bias of the classes here, (C,)."""
         if self.bias is None or self.bias.dim() == 1:
             return self.bias
-        return replicated(self.bias, self.group).expand(len(self.classes))
+        shared = replicated(self.bias, self.group)
+        if self.group is not None:  # what comes back from the classes here is their part of the average already
+            shared = scale_gradient(shared, dist.get_world_size(self.group))
+        return shared.expand(len(self.classes))
 
     def _sample(self, places: Tensor) -> Tensor:
         """The classes of a step, ascending, by their place here: those of labels and random others, as many in all as
