@@ -14,7 +14,17 @@ import cones.margins
 from cones import Head, margin_softmax
 from cones.layer import cross_entropy_of
 
-BUDGETS = [1, 3000, 2**28]  # one class a tile with nothing kept, a few classes, everything at once
+# one class a tile with nothing kept; a few classes; two tiles with all kept; one tile; all logits at once
+BUDGETS = [1, 3000, 10_000, "one tile", 2**28]
+
+
+@pytest.fixture
+def budget(request, monkeypatch):
+    """The memory budget of a test; "one tile" keeps the engine from making all logits at once."""
+    if request.param == "one tile":
+        monkeypatch.setattr("cones.small.SMALL", 0)
+        return 2**28
+    return request.param
 
 
 def test_no_public_margin_is_missing():
@@ -24,7 +34,7 @@ def test_no_public_margin_is_missing():
 
 
 @each_margin_and_artificial
-@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("budget", BUDGETS, indirect=True)
 @pytest.mark.parametrize("k", [1, 2, 23])
 @pytest.mark.parametrize("biased", [False, True])
 def test_engine_equals_dense_in_float64(margin, budget, k, biased):
@@ -38,7 +48,7 @@ def test_engine_equals_dense_in_float64(margin, budget, k, biased):
 
 
 @each_margin_and_artificial
-@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("budget", BUDGETS, indirect=True)
 @pytest.mark.parametrize("biased", [False, True])
 def test_subcenters_equal_dense_in_float64(margin, budget, biased):
     x, w, y, b = problem(k=33)
@@ -52,7 +62,7 @@ def test_subcenters_equal_dense_in_float64(margin, budget, biased):
 
 
 @each_margin_and_artificial
-@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("budget", BUDGETS, indirect=True)
 @pytest.mark.parametrize("biased", [False, True])
 def test_label_smoothing_equals_dense_or_is_refused(margin, budget, biased):
     x, w, y, b = problem()
@@ -122,7 +132,7 @@ def test_gradient_equals_differences_of_the_formula(margin):
 
 
 @each_margin_and_artificial
-@pytest.mark.parametrize("budget", [1, 2**28])
+@pytest.mark.parametrize("budget", [1, "one tile", 2**28], indirect=True)
 @pytest.mark.parametrize("biased", [False, True])
 def test_gradcheck(margin, budget, biased):
     if not differentiable(margin):

@@ -11,10 +11,11 @@ from cones import ArcFace, Head, L2Softmax, NormFace, Softmax, dense_margin_soft
 
 
 @pytest.mark.parametrize("margin", [ArcFace(), Softmax(), L2Softmax()], ids=repr)
-def test_compile_keeps_backbone_and_head_in_one_graph(margin):
+@pytest.mark.parametrize("num_classes", [23, 3000])  # all logits at once, and a stream of tiles
+def test_compile_keeps_backbone_and_head_in_one_graph(margin, num_classes):
     torch.manual_seed(0)
-    backbone, head = torch.nn.Linear(6, 5), Head(5, 23, margin, bias=True)
-    x, y = torch.randn(7, 6), torch.randint(23, (7,))
+    backbone, head = torch.nn.Linear(6, 5), Head(5, num_classes, margin, bias=True)
+    x, y = torch.randn(7, 6), torch.randint(num_classes, (7,))
 
     def losses(x, y):
         return head(backbone(x), y, reduction="none")
@@ -31,14 +32,22 @@ def test_compile_keeps_backbone_and_head_in_one_graph(margin):
     torch.testing.assert_close(results[0], results[1])
 
 
-def test_func_grad_is_refused_with_the_way_out():
-    x, w, y, _ = problem()
-    with pytest.raises(RuntimeError, match=r"torch.func cannot see.*use dense_margin_softmax there"):
-        torch.func.grad(lambda x: margin_softmax(x, w, y, NormFace()).sum())(x)
-    by_func = torch.func.grad(lambda x: dense_margin_softmax(x, w, y, NormFace()).sum())(x)
-    leaf = x.clone().requires_grad_()
-    margin_softmax(leaf, w, y, NormFace()).sum().backward()
-    torch.testing.assert_close(by_func, leaf.grad)
+def test_func_grad_works_for_few_logits_and_is_refused_with_the_way_out_for_many():
+    for num_classes in (23, 3000):
+        x, w, y, _ = problem(k=num_classes)
+
+        def loss(x, of=margin_softmax, w=w, y=y):
+            return of(x, w, y, NormFace()).sum()
+
+        if num_classes == 23:
+            by_func = torch.func.grad(loss)(x)
+        else:
+            with pytest.raises(RuntimeError, match=r"torch.func cannot see.*use dense_margin_softmax there"):
+                torch.func.grad(loss)(x)
+            by_func = torch.func.grad(lambda x, loss=loss: loss(x, of=dense_margin_softmax))(x)
+        leaf = x.clone().requires_grad_()
+        loss(leaf).backward()
+        torch.testing.assert_close(by_func, leaf.grad)
 
 
 def test_activation_checkpointing_gives_the_same_gradients():
@@ -54,7 +63,7 @@ def test_activation_checkpointing_gives_the_same_gradients():
 
 
 def test_a_second_derivative_is_refused_not_wrong():
-    x, w, y, _ = problem()
+    x, w, y, _ = problem(k=3000)
     x.requires_grad_()
     (grad,) = torch.autograd.grad(margin_softmax(x, w.requires_grad_(), y, ArcFace()).sum(), w, create_graph=True)
     with pytest.raises(RuntimeError, match=r"no second derivative; dense_margin_softmax has"):

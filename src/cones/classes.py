@@ -1,4 +1,4 @@
-"""The classes that are here, and how the rows of W that belong to a row of features come to it.
+"""What a step is given and finds: the classes that are here, and the rows of W that belong to a row of features.
 
 N rows of features, M those of all processes, D dims, K classes, C of them here, S centers each.
 """
@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .collective import Ranks, home, scale_gradient
+from .margins import Rows
+from .streaming import Update
 
 
 class Classes(NamedTuple):
@@ -42,6 +44,36 @@ class Classes(NamedTuple):
     def nearby(self) -> tuple[Tensor, Tensor]:
         """(M,) each row's place, one that exists where its own class is not here; and whether it is."""
         return self.places.clamp(0, self.here - 1), (self.places >= 0) & (self.places < self.here)
+
+
+class How(NamedTuple):
+    """How a step is computed: nothing of it changes the result but by rounding.
+
+    Attributes:
+        memory_budget: bytes.
+        low: precision of the gradients' products, or None for that of the inputs.
+        update: takes the gradient of weight tile by tile, in the backward, instead of its being returned.
+    """
+
+    memory_budget: int
+    low: torch.dtype | None
+    update: Update | None = None
+
+
+class Found(NamedTuple):
+    """What a step finds for this process's rows; every field (N,).
+
+    Attributes:
+        rows: what the margin knew.
+        target: logit of the own class, bias included.
+        rest: logsumexp of the others' logits, or the sum of their losses.
+        others_sum: sum of the others' logits; None if not asked for.
+    """
+
+    rows: Rows
+    target: Tensor
+    rest: Tensor
+    others_sum: Tensor | None
 
 
 def fetch_own(x: Tensor, classes: Classes) -> Tensor:

@@ -1,5 +1,7 @@
 """Directions and lengths of vectors, right at every magnitude and exactly 0 at the origin."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -24,11 +26,37 @@ def direction(vectors: Tensor) -> tuple[Tensor, Tensor]:
         tensor([[0.6000, 0.8000],
                 [0.0000, 0.0000]])
     """
-    # The largest entry is a constant for the gradient: x / |x| does not depend on it, and |x| is linear in it.
-    largest = vectors.detach().abs().amax(dim=1, keepdim=True)
-    zero = largest == 0
-    scaled = vectors / torch.where(zero, 1, largest)
-    squared = (scaled * scaled).sum(dim=1, keepdim=True)
-    length = torch.where(zero, 1, squared).sqrt()
-    unit = torch.where(zero, 0, scaled / length)
-    return unit, (torch.where(zero, 0, length) * largest).squeeze(1)
+    unit, norm = _Direction.apply(vectors)  # type: ignore[no-untyped-call]
+    return unit, norm
+
+
+class _Direction(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(vectors: Tensor) -> tuple[Tensor, Tensor]:
+        largest = vectors.abs().amax(dim=1, keepdim=True)
+        scaled = vectors / torch.where(largest == 0, 1, largest)
+        length = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+        unit = scaled / torch.where(length == 0, 1, length)
+        return unit, (length * largest).squeeze(1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Tensor | None:
+        """d x = (d u - (d u . u) u) / |x| + d |x| u; a zero vector, whose direction is 0, gets 0."""
+        d_unit, d_norm = grads
+        unit, norm = ctx.saved_tensors
+        norm = norm[:, None]
+        d_vectors: Tensor | None = None
+        if d_unit is not None:
+            across = d_unit - (d_unit * unit).sum(dim=1, keepdim=True) * unit
+            d_vectors = torch.where(norm == 0, 0, across / norm)
+        if d_norm is not None:
+            along = d_norm[:, None] * unit
+            d_vectors = along if d_vectors is None else d_vectors + along
+        return d_vectors

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .arguments import check_arguments, check_fraction, check_settings, focused, reduce_weighted, warn_of_degrees
-from .classes import Classes
+from .classes import Classes, How
 from .collective import Group, count, gather, home, meet, replicated, scale_gradient, shard
-from .layer import How, losses_over, updated_statistics
+from .layer import losses_over, updated_statistics
 from .margins import Margin
 from .planner import MEMORY_BUDGET
 from .softmax import added_to_logits, logits

@@ -5,49 +5,18 @@ N rows, D dims, K classes, C of them here, S centers each, P processes, M rows o
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .bending import bent_rest, map_tensors
-from .classes import Classes, bring_home, fetch_own
+from .classes import Classes, Found, How, bring_home, fetch_own
 from .collective import Ranks, gather, home, scale_gradient, total
 from .geometry import direction
 from .margins import Margin, Rows
 from .operator import rest_and_own
-from .streaming import Update
+from .small import all_at_once, is_small
 from .tiles import settings_for
-
-
-class How(NamedTuple):
-    """How a step is computed: neither changes its result but by rounding.
-
-    Attributes:
-        memory_budget: bytes.
-        low: precision of the gradients' products, or None for that of the inputs.
-        update: takes the gradient of weight tile by tile, in the backward, instead of its being returned.
-    """
-
-    memory_budget: int
-    low: torch.dtype | None
-    update: Update | None = None
-
-
-class Found(NamedTuple):
-    """What a step finds for this process's rows; every field (N,).
-
-    Attributes:
-        rows: what the margin knew.
-        target: logit of the own class, bias included.
-        rest: logsumexp of the others' logits, or the sum of their losses.
-        others_sum: sum of the others' logits; None if not asked for.
-    """
-
-    rows: Rows
-    target: Tensor
-    rest: Tensor
-    others_sum: Tensor | None
 
 
 def losses_over(
@@ -106,6 +75,8 @@ def target_and_rest(
 ) -> Found:
     """The own class and all the others of each row; arguments as `losses_over`, `sums` asks for `others_sum`."""
     x, feature_norm = in_geometry(features, classes.weight, margin)
+    if is_small(x, classes, how):
+        return all_at_once(x, feature_norm, labels, margin, classes, statistics, sums)
     if bends(margin, classes.subcenters):
         if how.update is not None:
             raise ValueError(

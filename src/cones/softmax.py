@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .arguments import check_arguments, check_fraction, check_settings
-from .classes import Classes
+from .classes import Classes, How
 from .collective import Group, Ranks, meet
 from .geometry import direction
-from .layer import How, cross_entropy_of, in_geometry, losses_over, nearest_center
+from .layer import cross_entropy_of, in_geometry, losses_over, nearest_center
 from .margins import Margin, Rows
 from .planner import MEMORY_BUDGET
 

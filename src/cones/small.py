@@ -1,0 +1,70 @@
+"""Few logits: made all at once, where the fixed cost of a stream of tiles would be most of the time.
+
+N rows, D dims, K classes, S centers each.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from .classes import Classes, Found, How
+from .geometry import direction
+from .margins import Margin, Rows
+
+SMALL = 2**14
+"""Logits, of all rows and centers, up to which they are made at once."""
+
+SMALL_COPIES = 8
+"""Arrays of their size that live at once then."""
+
+
+def is_small(x: Tensor, classes: Classes, how: How) -> bool:
+    """Whether the (N, K) logits are so few that making them beats the fixed cost of a stream of tiles."""
+    numbers = len(x) * len(classes.weight)
+    affordable = SMALL_COPIES * numbers * x.element_size() <= how.memory_budget
+    alone = classes.ranks is None and how.update is None
+    return alone and affordable and 0 < numbers <= SMALL and classes.here > 1
+
+
+def all_at_once(
+    x: Tensor,
+    feature_norm: Tensor,
+    labels: Tensor,
+    margin: Margin,
+    classes: Classes,
+    statistics: Mapping[str, Tensor],
+    sums: bool,
+) -> Found:
+    """What a step finds, from all logits at once and by autograd alone.
+
+    Args:
+        x: (N, D) features in their geometry.
+        feature_norm: (N,).
+        labels: (N,) int64.
+        margin: the loss.
+        classes: all of them.
+        statistics: the margin's running numbers.
+        sums: whether the sum of the others' logits is wanted.
+    """
+    weight = classes.weight.to(x.dtype)
+    unit, norms = direction(weight)
+    similarity = x @ (unit if margin.weights == "unit" else weight).T
+    places = classes.places[:, None]
+    if classes.subcenters > 1:
+        nearest = similarity.unflatten(1, (-1, classes.subcenters)).max(dim=2)
+        similarity, center = nearest.values, nearest.indices.gather(1, places) + places * classes.subcenters
+    else:
+        center = places
+    own = similarity.gather(1, places).squeeze(1)
+    rows = Rows(own, feature_norm, norms[center.squeeze(1)], labels, statistics)
+    target = margin.target(own, rows)
+    logits = margin.others(similarity, target, rows)
+    if classes.bias is not None:
+        logits = logits + classes.bias
+        target = target + classes.bias[classes.places].to(x.dtype)
+    if margin.combine == "softmax":
+        rest = logits.scatter(1, places, -torch.inf).logsumexp(dim=1)
+    else:
+        rest = margin.class_loss(logits).scatter(1, places, 0.0).sum(dim=1)
+    return Found(rows, target, rest, logits.scatter(1, places, 0.0).sum(dim=1) if sums else None)
