@@ -59,6 +59,7 @@ class Preset:
         heads: sizes at which everyone of `contenders` is measured, in time and memory; the first is the head line.
         growth: by the axis that grows, the sizes at which those of `growing` are timed.
         errors: the size at which errors are told.
+        profiled: whose time is told by phase, at the first of `heads`.
     """
 
     rounds: int
@@ -67,6 +68,7 @@ class Preset:
     errors: Size
     contenders: tuple[str, ...] = EVERYONE
     growing: tuple[str, ...] = GROWING
+    profiled: tuple[str, ...] = (CONES, CONES_LOW)
 
 
 HEADS = (Size(512, 100_000, 512), Size(256, 10_000, 512))
@@ -79,6 +81,7 @@ PRESETS = {
         errors=Size(16, 200, 16),
         contenders=(FAST_PRODUCTS, CONES, INDEXED),
         growing=(CONES,),
+        profiled=(CONES,),
     ),
     "default": Preset(
         rounds=5,
@@ -129,6 +132,13 @@ def measured(name: str, size: Size, rounds: int, with_memory: bool) -> dict[str,
     return case
 
 
+def by_phase(preset: Preset) -> dict[str, dict[str, float]]:
+    """The share of time by phase, of each whom the preset profiles."""
+    size = preset.heads[0]
+    arguments = {"what": "phases", "num_rows": size.rows, "num_classes": size.classes, "dim": size.dim}
+    return {name: run({**arguments, "contender": name}) for name in preset.profiled}
+
+
 def report(results: dict[str, Any], out: Path) -> None:
     """Write the page, and the plot where something grew."""
     figure = growth_figure(results)
@@ -157,10 +167,12 @@ def main() -> None:
         "growth": {axis: [size._asdict() for size in sizes] for axis, sizes in preset.growth.items()},
         "errors": preset.errors._asdict(),
         "error": {},
+        "phases": {},
         "cases": [],
     }
     sizes = {"num_rows": preset.errors.rows, "num_classes": preset.errors.classes, "dim": preset.errors.dim}
     results["error"] = run({"what": "errors", **sizes})
+    results["phases"] = by_phase(preset)
     todo = list(cases(preset))
     for index, (name, size, with_memory) in enumerate(todo, start=1):
         results["cases"].append(measured(name, size, preset.rounds, with_memory))

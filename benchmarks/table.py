@@ -21,6 +21,10 @@ fresh process, after a small call that lets the libraries set themselves up: {me
 **Error, x dense** is the largest of a layer's three errors (see there), as a multiple of that of "{indexed}", or for
 bfloat16 of "{autocast}"."""
 
+PROFILED = """\
+Shares of a step at {rows:,} rows, {classes:,} classes, {dim} dims, from PyTorch's profiler, which slows small
+operations down a little."""
+
 ERRORS = """\
 Largest error against float64 at {rows:,} rows, {classes:,} classes, {dim} dims, half of the rows random and half 45
 degrees from their own class: of a loss relative to the largest loss, of a gradient relative to its largest entry. In
@@ -54,7 +58,7 @@ def page(results: dict[str, Any], folder: str, plotted: bool) -> str:
     """
     parts = ["# The class layer, measured", _opening(results)]
     parts += [_head(results, size) for size in results["heads"]]
-    parts += ["## Errors", _errors(results)]
+    parts += ["## Where the time goes", _phases(results), "## Errors", _errors(results)]
     if plotted:
         picture = f"![Ratio of time to that of the products, against K, N and D]({folder}/growth.svg)"
         parts += ["## Growth", "Ratio to the products, as above.", picture]
@@ -121,6 +125,14 @@ def _errors(results: dict[str, Any]) -> str:
         for name, own in results["error"].items()
     ]
     return text + "\n\n" + _table(("class layer", "loss", "gradient of features", "gradient of W"), rows)
+
+
+def _phases(results: dict[str, Any]) -> str:
+    size = results["heads"][0]
+    text = PROFILED.format(rows=size["rows"], classes=size["classes"], dim=size["dim"])
+    names = list(next(iter(results["phases"].values())))
+    rows = [[name, *(f"{100 * own[phase]:.0f} %" for phase in names)] for name, own in results["phases"].items()]
+    return text + "\n\n" + _table(("class layer", *names), rows)
 
 
 def _growth(results: dict[str, Any], axis: str) -> str:

@@ -31,6 +31,7 @@ def test_smoke_preset_writes_numbers_page_and_plot(tmp_path):
     for column in ("ratio to products", "min..max", "to tiled", "ms", "extra MiB", "error, x dense", "K = 500"):
         assert f" {column} |" in page
     assert "(benchmarks/growth.svg)" in page
+    assert all(abs(sum(shares.values()) - 1) < 1e-9 for shares in results["phases"].values())
     assert str(tmp_path) not in page + json.dumps(results)
 
     (tmp_path / "benchmarks.md").unlink()
