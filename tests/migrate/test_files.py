@@ -217,3 +217,11 @@ def test_a_head_that_differs_is_not_written(tmp_path, monkeypatch, capsys):
 def test_help_says_which_unit_the_margin_has(capsys):
     assert run("--help") == 0
     assert "degrees for ArcFaceLoss" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+def test_a_head_with_a_part_of_its_classes_is_not_written(tmp_path):
+    head = Head(2, 4, CosFace())
+    head.num_classes = 8  # as where classes are shared by two processes
+    with pytest.raises(ValueError, match=r"head has 4 rows for 8 classes: gather the rows of all processes first"):
+        write_head(tmp_path / "head.safetensors", head)
+    assert not list(tmp_path.iterdir())

@@ -22,6 +22,7 @@ def write_head(path: Path | str, head: Head) -> None:
         head: the head.
 
     Raises:
+        ValueError: the head holds only a part of its classes.
         OSError: the disk is full, or the like; the file that stood at path is untouched.
 
     Example:
@@ -34,6 +35,10 @@ def write_head(path: Path | str, head: Head) -> None:
     """
     from safetensors.torch import save_file
 
+    if len(head.weight) % head.num_classes:
+        raise ValueError(
+            f"head has {len(head.weight)} rows for {head.num_classes} classes: gather the rows of all processes first"
+        )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
     header = {"margin": repr(head.margin), "num_classes": head.num_classes}
     with replacing(Path(path)) as aside:
