@@ -26,6 +26,7 @@ bench: $(READY)-bench
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/trainer.py
 	$(BIN)/python benchmarks/class_layer.py
+	$(BIN)/python benchmarks/differences.py
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -39,6 +40,7 @@ $(READY): pyproject.toml constraints.txt
 
 $(READY)-bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps open-metric-learning # its losses; it wants numpy<2
 	touch $@
 
 clean:

@@ -42,10 +42,13 @@ ALLOWED = {
         "notation", "softmax",
     },
     "plots": {"evaluation", "files", "geometry", "margins", "softmax"},
+    "migrate": {"files", "head", "margins"},
     "catalogue": {"feature_losses", "margins"},
     "display": set(),
     "commands": {"training"},
-    "cli": {"catalogue", "commands", "data", "display", "margins", "notation", "planner", "plots", "training"},
+    "cli": {
+        "catalogue", "commands", "data", "display", "margins", "migrate", "notation", "planner", "plots", "training",
+    },
     "__main__": {"cli"},
     "__init__": {"class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax"},
 }  # fmt: skip

@@ -1,4 +1,7 @@
-"""The command line: `cones train | compare | plot | losses | data | plan`. Thin: it parses, calls and prints."""
+"""The command line: `cones train | compare | plot | losses | data | plan | migrate`.
+
+Thin: it parses, calls and prints.
+"""
 
 import argparse
 import sys
@@ -14,13 +17,13 @@ from rich.table import Column, Table
 
 from . import __version__
 from .catalogue import loss_table
-from .commands import Command, Compare, Data, Losses, Plan, Plot, Train
+from .commands import Command, Compare, Data, Losses, Migrate, Plan, Plot, Train
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
 from .notation import did_you_mean
 from .training import DEMO, DEMO_RUN, Run, compare, fit, read_fields, read_run, read_summaries, write_results
 
-COMMANDS = ("train", "compare", "plot", "losses", "data", "plan")
+COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "migrate")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,6 +88,7 @@ def parse(arguments: list[str]) -> Command:
             | Annotated[Losses, tyro.conf.subcommand("losses")]
             | Annotated[Data, tyro.conf.subcommand("data")]
             | Annotated[Plan, tyro.conf.subcommand("plan")]
+            | Annotated[Migrate, tyro.conf.subcommand("migrate")]
         )
         about = "Train embeddings that separate. Each command has its own --help."
         return cast(Command, tyro.cli(kinds, prog="cones", description=about, args=arguments))
@@ -114,6 +118,8 @@ def _execute(command: Command) -> int:
             return _data(command)
         case Plan():
             return _plan(command)
+        case Migrate():
+            return _migrate(command)
 
 
 def _train(command: Train) -> int:
@@ -214,4 +220,33 @@ def _plan(command: Plan) -> int:
     table.add_row("together", f"{sum(parts.values()) / 2**20:,.1f}", style="bold")
     table.add_row("the logits of all classes, which are never made", f"{step.logits_bytes / 2**20:,.1f}", style="dim")
     Console(soft_wrap=True, highlight=False).print(table)
+    return 0
+
+
+def _migrate(command: Migrate) -> int:
+    from .migrate import compare as compare_with
+    from .migrate import migrate, write_head
+
+    try:
+        head, reference = migrate(
+            command.source,
+            command.files,
+            margin=command.margin,
+            loss=command.loss,
+            scale=command.scale,
+            temperature=command.temperature,
+            sub_centers=command.sub_centers,
+            easy_margin=command.easy_margin,
+            num_classes=command.num_classes,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    agreement = compare_with(head, reference)
+    print(f"{head}\n{agreement}")
+    if not agreement.same():
+        raise RuntimeError(
+            f"the head differs from {reference.name} by more than rounding: {command.out} is not written"
+        )
+    write_head(command.out, head)
+    print(command.out)
     return 0

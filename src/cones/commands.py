@@ -131,4 +131,39 @@ class Plan:
     traceback: bool = False
 
 
-Command = Train | Compare | Plot | Losses | Data | Plan
+@dataclass(frozen=True)
+class Migrate:
+    """Move class weights from another library into a head, and hold it against that library's formula.
+
+    Nothing in the files is executed. The head is written only if it computes the same to rounding.
+
+    Args:
+        source: the library
+        files: one file of weights; for insightface those of all ranks, in any order
+        loss: pytorch-metric-learning: name of the class, by default ArcFaceLoss; wespeaker: project_type, by default
+            arc_margin
+        margin: as the library counts it, by default its own: degrees for ArcFaceLoss and SubCenterArcFaceLoss of
+            pytorch-metric-learning, radians for other angles; for insightface the three of margin_list
+        scale: s, by default the library's own
+        temperature: of NormalizedSoftmaxLoss
+        sub_centers: centers a class, of SubCenterArcFaceLoss and arc_margin_intertopk_subcenter
+        easy_margin: of wespeaker
+        num_classes: wespeaker: keep the first so many; insightface: as many must be there
+        out: safetensors file to write; cones.migrate.read_head reads it
+        traceback: show where an error came from
+    """
+
+    source: Annotated[Literal["pytorch-metric-learning", "insightface", "oml", "wespeaker"], tyro.conf.Positional]
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    loss: str | None = None
+    margin: tuple[float, ...] = ()
+    scale: float | None = None
+    temperature: float | None = None
+    sub_centers: int | None = None
+    easy_margin: bool | None = None
+    num_classes: int | None = None
+    out: Path = Path("head.safetensors")
+    traceback: bool = False
+
+
+Command = Train | Compare | Plot | Losses | Data | Plan | Migrate

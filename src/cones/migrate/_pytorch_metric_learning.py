@@ -1,0 +1,108 @@
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import Tensor
+
+from ..head import Head
+from ..margins import ArcFace, ASoftmax, CosFace, LSoftmax, Margin, NormFace
+from ._weights import find, head_of
+
+Loss = Literal[
+    "ArcFaceLoss",
+    "CosFaceLoss",
+    "SphereFaceLoss",
+    "LargeMarginSoftmaxLoss",
+    "NormalizedSoftmaxLoss",
+    "SubCenterArcFaceLoss",
+]
+MARGINS = {
+    "ArcFaceLoss": 28.6,
+    "CosFaceLoss": 0.35,
+    "SphereFaceLoss": 4.0,
+    "LargeMarginSoftmaxLoss": 4.0,
+    "SubCenterArcFaceLoss": 28.6,
+}
+"""What pytorch-metric-learning takes when no margin is given, in its own units."""
+SCALES = {"ArcFaceLoss": 64.0, "CosFaceLoss": 64.0, "SubCenterArcFaceLoss": 64.0}
+"""The same of the scale; 1 where nothing stands here."""
+
+
+def from_pytorch_metric_learning(
+    state: Mapping[str, Tensor],
+    loss: Loss = "ArcFaceLoss",
+    *,
+    margin: float | None = None,
+    scale: float | None = None,
+    temperature: float | None = None,
+    sub_centers: int | None = None,
+) -> Head:
+    """The head that computes what a loss of pytorch-metric-learning does; settings as that library counts them.
+
+        ArcFaceLoss, SubCenterArcFaceLoss    ArcFace(margin * pi / 180, scale, tail="monotone")
+        CosFaceLoss                          CosFace(margin, scale)
+        SphereFaceLoss                       ASoftmax(margin, scale)
+        LargeMarginSoftmaxLoss               LSoftmax(margin, scale)
+        NormalizedSoftmaxLoss                NormFace(1 / temperature)
+
+    Its W is (D, K), or (D, K * S) with the centers of a class side by side; the head's weight is that transposed.
+    Value and gradient are the same but at cosine +1 and -1, where the other gradient is NaN.
+
+    Args:
+        state: `loss.state_dict()`, or a state with one name that ends in ".W".
+        loss: name of the class there.
+        margin: ArcFaceLoss and SubCenterArcFaceLoss: in degrees. CosFaceLoss: subtracted from the cosine.
+            SphereFaceLoss and LargeMarginSoftmaxLoss: a whole number. None is that library's default.
+        scale: None is that library's default.
+        temperature: of NormalizedSoftmaxLoss alone; None is its default, 0.05.
+        sub_centers: S, of SubCenterArcFaceLoss alone; None is its default, 3.
+
+    Returns:
+        a `Head` of K classes, in W's dtype, at least float32.
+
+    Raises:
+        ValueError: a setting is wrong.
+        WeightsError: the state holds no W.
+
+    Source: pytorch-metric-learning 2.9.0, `losses`.
+
+    Example:
+        >>> import torch
+        >>> head = from_pytorch_metric_learning({"W": torch.randn(4, 10)}, "CosFaceLoss", margin=0.2, scale=16)
+        >>> head.margin, head.weight.shape
+        (CosFace(margin=0.2, scale=16.0), torch.Size([10, 4]))
+    """
+    made = _margin(loss, margin, scale, temperature)
+    weight = find(state, r"(.*\.)?W", "W").T
+    if loss == "SubCenterArcFaceLoss":
+        return head_of(weight, made, 3 if sub_centers is None else sub_centers)
+    if sub_centers is not None:
+        raise ValueError(f"sub_centers is {sub_centers}, but {loss} has one center a class: leave it out")
+    return head_of(weight, made)
+
+
+def _margin(loss: str, margin: float | None, scale: float | None, temperature: float | None) -> Margin:
+    if loss == "NormalizedSoftmaxLoss":
+        if margin is not None or scale is not None:
+            raise ValueError("NormalizedSoftmaxLoss has a temperature, and neither margin nor scale: leave them out")
+        return NormFace(1 / (0.05 if temperature is None else temperature))
+    if loss not in MARGINS:
+        raise ValueError(f"loss is {loss!r}, expected one of {', '.join([*MARGINS, 'NormalizedSoftmaxLoss'])}")
+    if temperature is not None:
+        raise ValueError(f"temperature is {temperature}, but {loss} has a scale instead: leave it out")
+    margin = MARGINS[loss] if margin is None else margin
+    scale = float(SCALES.get(loss, 1.0) if scale is None else scale)
+    if loss == "CosFaceLoss":
+        return CosFace(margin, scale)
+    if loss in ("ArcFaceLoss", "SubCenterArcFaceLoss"):
+        if 0 < margin <= math.pi / 2:
+            warnings.warn(
+                f"margin is {margin} degrees ({math.radians(margin):.4f} radians), as {loss} counts it: if radians "
+                f"were meant, that training had next to no margin",
+                stacklevel=3,
+            )
+        return ArcFace(math.radians(margin), scale, tail="monotone")
+    if margin != int(margin):
+        raise ValueError(f"margin is {margin}, but {loss} cuts it to {int(margin)}: pass margin={int(margin)}")
+    return ASoftmax(int(margin), scale) if loss == "SphereFaceLoss" else LSoftmax(int(margin), scale)

@@ -1,0 +1,91 @@
+"""Tensors from a file, without executing anything that is pickled in it."""
+
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class WeightsError(RuntimeError):
+    """A file or a state holds no class weights that can be used; the text says why and what to do."""
+
+
+def read_weights(path: Path | str) -> dict[str, Tensor]:
+    """Every tensor of a .pt, .pth or .safetensors file, by name; nothing in the file is executed.
+
+    Nested dictionaries are joined with dots, so that "state_dict_softmax_fc" -> "weight" is
+    "state_dict_softmax_fc.weight". What is no tensor is left out. A file that is one bare tensor is {"weight": it}.
+
+    Args:
+        path: the file; .safetensors is read as such, anything else by torch.load(weights_only=True).
+
+    Returns:
+        tensors by name, on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        WeightsError: it could only be read by executing what is pickled in it, or it is broken.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "checkpoint.pt"
+        >>> torch.save({"epoch": 3, "head": {"weight": torch.zeros(2, 4)}}, path)
+        >>> read_weights(path)["head.weight"].shape
+        torch.Size([2, 4])
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    if isinstance(content, Tensor):
+        content = {"weight": content}
+    tensors = dict(_flat(content, ()))
+    if not tensors:
+        raise WeightsError(
+            f"{path} holds no tensor: expected a state dict, as torch.save(loss.state_dict(), PATH) writes"
+        )
+    return tensors
+
+
+def _read_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} is broken ({_one_line(error)}): put a whole copy in its place") from error
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other formats, which are refused below anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"it asks for {found[1]}" if found else "it is pickled in a way that only execution could read"
+        raise WeightsError(
+            f"{path} was not read and nothing in it was executed: {what}, and plain weights need no code; where you "
+            f"trust the file, load it yourself and save the weights alone by torch.save(loss.state_dict(), PATH)"
+        ) from None
+    except Exception as error:  # what a broken file raises has no common class
+        raise WeightsError(f"{path} cannot be read as a file of weights ({_one_line(error)})") from error
+
+
+def _flat(content: Any, prefix: tuple[str, ...]) -> list[tuple[str, Tensor]]:
+    if isinstance(content, Tensor):
+        return [(".".join(prefix), content.detach())]
+    if isinstance(content, Mapping):
+        return [pair for key, value in content.items() for pair in _flat(value, (*prefix, str(key)))]
+    return []
+
+
+def _one_line(error: Exception) -> str:
+    first = " ".join(str(error).split()).split(". ")[0]
+    return first or type(error).__name__
