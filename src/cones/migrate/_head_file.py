@@ -40,7 +40,12 @@ def write_head(path: Path | str, head: Head) -> None:
             f"head has {len(head.weight)} rows for {head.num_classes} classes: gather the rows of all processes first"
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
-    header = {"margin": repr(head.margin), "num_classes": head.num_classes}
+    header = {
+        "margin": repr(head.margin),
+        "num_classes": head.num_classes,
+        "label_smoothing": head.label_smoothing,
+        "focal": head.focal,
+    }
     with replacing(Path(path)) as aside:
         save_file(tensors, aside, {"format": FORMAT, "head": json.dumps(header)})
 
@@ -69,6 +74,7 @@ def read_head(path: Path | str) -> Head:
             header = json.loads(metadata["head"])
             margin, num_classes = parse(header["margin"]), int(header["num_classes"])
             weight = tensors["weight"]
+            label_smoothing, focal = float(header["label_smoothing"]), float(header["focal"])
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is broken ({error}): put a whole copy in its place") from error
     head = Head(
@@ -78,6 +84,9 @@ def read_head(path: Path | str) -> Head:
         bias="bias" in tensors,
         learn_scale="scale" in tensors,
         subcenters=len(weight) // num_classes,
+        label_smoothing=label_smoothing,
+        focal=focal,
+        class_weights=tensors.get("class_weights"),
         dtype=weight.dtype,
     )
     with torch.no_grad():
