@@ -38,8 +38,8 @@ ALLOWED = {
     "data": {"files"},
     "evaluation": set(),
     "training": {
-        "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "margins",
-        "notation", "softmax",
+        "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",
+        "margins", "notation", "softmax",
     },
     "plots": {"evaluation", "files", "geometry", "margins", "softmax"},
     "migrate": {"files", "head", "margins"},

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..data import Dataset
 from ..evaluation import geometry
 from ..files import replacing, write_text
+from ..layer import cross_entropy_of
 from ..margins import Margin
 from ..softmax import margin_softmax
 from ._checkpoint import load_weights
@@ -57,7 +58,8 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
     logits = loss.head.logits(train.to(device)).float().cpu()
     tensors = {"weight": loss.head.weight.detach().float().cpu()}
     if loss.head.bias is not None:
-        tensors["bias"] = loss.head.bias.detach().float().cpu()
+        # one number for all classes where each is told from all others
+        tensors["bias"] = loss.head.bias.detach().float().cpu().expand(len(tensors["weight"])).contiguous()
     for side, features, dataset in (("train", train, splits.train), ("test", test, splits.test)):
         rows = torch.linspace(0, len(dataset) - 1, min(len(dataset), AT_MOST)).round().long()
         tensors[f"{side}_features"], tensors[f"{side}_labels"] = features[rows], dataset.labels[rows]
@@ -111,14 +113,21 @@ def _confident_gradient(
 ) -> float | None:
     """What rows with p_y > 0.99 still get from the loss they are trained with: mean of 1 - exp(-loss_i).
 
-    That is the size of d loss_i / d t_i. Without a margin it is 1 - p_y, less than 0.01; a margin keeps it up.
+    That is the size of d loss_i / d t_i. Without a margin it is 1 - p_y, less than 0.01; a margin keeps it up. None
+    where there is no such row, or the loss is no cross entropy.
     """
     confident = logits.softmax(dim=1).gather(1, labels[:, None]).squeeze(1) > 0.99
-    if not bool(confident.any()):
+    if not cross_entropy_of(margin) or not bool(confident.any()):
         return None
     head = loss.head
-    bias = None if head.bias is None else head.bias.cpu()
-    losses = margin_softmax(features[confident], head.weight.cpu(), labels[confident], margin, bias=bias)
+    losses = margin_softmax(
+        features[confident],
+        head.weight.cpu(),
+        labels[confident],
+        margin,
+        bias=None if head.bias is None else head.bias.cpu(),
+        statistics={name: number.cpu() for name, number in head.statistics().items()},
+    )
     return (1 - (-losses.double()).exp()).mean().item()
 
 
