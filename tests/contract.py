@@ -19,7 +19,8 @@ HOLDS_FIXED = {"CircleLoss", "AdaFace"}
 
 def differentiable(margin):
     """Whether the gradient is that of the value."""
-    return type(margin).__name__ not in HOLDS_FIXED and not getattr(margin, "straight_through", False)
+    held = getattr(margin, "straight_through", False) or getattr(margin, "detach", False)
+    return type(margin).__name__ not in HOLDS_FIXED and not held
 
 
 def gradients(function, *tensors):
