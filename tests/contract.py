@@ -67,6 +67,7 @@ def scale_of(margin):
 
 
 def rows_at(cosine, margin):
-    """What a margin knows of rows (N,) at these cosines, with vectors of length 1."""
+    """What a margin knows of rows (N,) at these cosines, with vectors of length 1 and no other class."""
     one = torch.ones_like(cosine)
-    return cones.Rows(cosine, one, one, torch.zeros(len(cosine), dtype=torch.long), statistics_of(margin, 10))
+    rows = cones.Rows(cosine, one, one, torch.zeros(len(cosine), dtype=torch.long), statistics_of(margin, 10))
+    return rows._replace(surveys=tuple(0 * one for _ in margin.surveys()))

@@ -95,6 +95,7 @@ def falls(margin):
 NOT_FALLING = {
     "ArcNegFace",  # its authors' fallback past pi - m jumps
     "CurricularFace",  # the same
+    "NPCFace",  # the easy margin jumps at cosine 0
     "MVSoftmax",  # the easy margin jumps at cosine 0; the plain angular one rises past pi - m
 }
 """Margins by name whose papers have jumps, or a target above the neutral logit."""

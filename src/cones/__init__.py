@@ -25,6 +25,7 @@ from .margins import LSoftmax as LSoftmax
 from .margins import Margin as Margin
 from .margins import MVSoftmax as MVSoftmax
 from .margins import NormFace as NormFace
+from .margins import NPCFace as NPCFace
 from .margins import Rows as Rows
 from .margins import Softmax as Softmax
 from .margins import SphereFaceR as SphereFaceR
@@ -56,6 +57,7 @@ __all__ = [
     "LSoftmax",
     "MVSoftmax",
     "Margin",
+    "NPCFace",
     "NormFace",
     "RingLoss",
     "Rows",

@@ -28,6 +28,9 @@ MARGINS = [
     cones.ArcNegFace(),
     cones.ArcNegFace(margin=0.3, scale=8.0, alpha=0.9, sigma=0.7),
     cones.ArcNegFace(margin=0.3, scale=8.0, detach=True),
+    cones.NPCFace(),
+    cones.NPCFace(margin=0.3, scale=6.0, m0=0.2, m1=0.5, t=1.3, a=0.1),
+    cones.NPCFace(margin=0.4, scale=6.0, m0=0.2, m1=0.5, detach=True),
     cones.LMSoftmax(),
     cones.LMSoftmax(scale=5.0),
 ]
@@ -47,6 +50,12 @@ NEUTRAL = [
     (cones.X2Softmax(straight_through=True), cones.X2Softmax()),
     (cones.ArcNegFace(alpha=1.0, sigma=1e16), cones.ArcFace(tail="monotone")),
     (cones.ArcNegFace(detach=True), cones.ArcNegFace()),
+    (cones.NPCFace(m0=0.3, m1=0.0, t=1.0, a=0.0), cones.ArcFace(margin=0.3, tail="easy")),
+    (
+        cones.NPCFace(margin=0.35, scale=32.0, m0=0.35, m1=0.0, t=1.2, a=0.2),
+        cones.MVSoftmax(margin=0.35, scale=32.0, t=0.2, kind="arc"),
+    ),
+    (cones.NPCFace(detach=True), cones.NPCFace()),
 ]
 
 
@@ -100,6 +109,20 @@ def arc_neg_face(g, g0):
     return cross_entropy(g, s * (weight * (g.cosine + 1) - 1), s * arc(g.own, m, "monotone"))
 
 
+def npc_face(g, g0):
+    s = g.fields["scale"]
+
+    def hard(g):
+        return (g.cosine > np.cos(g.theta + g.fields["margin"])[:, None]) & ~g.is_own
+
+    def mean(g):
+        return (g.cosine * hard(g)).sum(axis=1) / np.maximum(hard(g).sum(axis=1), 1)
+
+    m = g.fields["m0"] + g.fields["m1"] * mean(g0 if g.fields["detach"] else g)
+    others = np.where(hard(g), g.fields["t"] * g.cosine + g.fields["a"], g.cosine)
+    return cross_entropy(g, s * others, s * arc(g.own, m, "easy"))
+
+
 def lm_softmax(g, g0):
     s = g.fields["scale"]
     z = g.logits(s * g.cosine, s * g.own)
@@ -115,5 +138,6 @@ FORMULAS = {
     "CircleLoss": circle_loss,
     "X2Softmax": x2_softmax,
     "ArcNegFace": arc_neg_face,
+    "NPCFace": npc_face,
     "LMSoftmax": lm_softmax,
 }

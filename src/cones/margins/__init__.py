@@ -14,8 +14,10 @@ from ._lsoftmax import LSoftmax as LSoftmax
 from ._margin import Geometry as Geometry
 from ._margin import Margin as Margin
 from ._margin import Rows as Rows
+from ._margin import surveyed as surveyed
 from ._mvsoftmax import MVSoftmax as MVSoftmax
 from ._normface import NormFace as NormFace
+from ._npcface import NPCFace as NPCFace
 from ._parse import known as known
 from ._parse import parse as parse
 from ._softmax import Softmax as Softmax
@@ -35,6 +37,7 @@ __all__ = [
     "LMSoftmax",
     "LSoftmax",
     "MVSoftmax",
+    "NPCFace",
     "NormFace",
     "Softmax",
     "SphereFaceR",
