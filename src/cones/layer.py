@@ -163,8 +163,8 @@ def updated_statistics(
 
 def bends(margin: Margin, subcenters: int = 1) -> bool:
     """Whether other classes are more than their scaled similarity, or more than summed exponentials of it."""
-    own_ways = type(margin).others is not Margin.others or type(margin).surveys is not Margin.surveys
-    return subcenters > 1 or margin.combine != "softmax" or own_ways
+    surveying = type(margin).surveys is not Margin.surveys
+    return subcenters > 1 or margin.combine != "softmax" or margin.bends or surveying
 
 
 def cross_entropy_of(margin: Margin) -> bool:

@@ -57,6 +57,20 @@ def test_spherefacer_version_2_shrinks_the_other_angles():
     assert loss_at(margin, [0.6, 0.0]) == pytest.approx(loss_of(2 * 0.6, [2 * 0.5]), abs=1e-12)
 
 
+def test_spherefacer_bends_the_other_classes_in_version_2_alone():
+    """Elsewhere it takes the faster way, on which W may move in the backward."""
+    for version in (0, 1, 2):
+        head = Head(4, 9, cones.SphereFaceR(version=version))
+        cones.ClassSGD(head, lr=0.1)
+        if version == 2:
+            with pytest.raises(ValueError, match=r"SphereFaceR bends the other classes' logits"):
+                head(torch.randn(3, 4), torch.arange(3))
+        else:
+            before = head.weight.clone()
+            head(torch.randn(3, 4), torch.arange(3)).backward()
+            assert not torch.equal(head.weight, before)
+
+
 @pytest.mark.parametrize("margin", [cones.SphereFaceR(version=v, straight_through=True) for v in (0, 1, 2)], ids=repr)
 def test_spherefacer_straight_through_has_the_slope_of_the_scale(margin):
     cosine = torch.linspace(-1, 1, 9, dtype=torch.float64).requires_grad_()

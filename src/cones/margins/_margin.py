@@ -101,6 +101,11 @@ class Margin(ABC):
         """
         return self.scale_with(rows.statistics) * similarity
 
+    @property
+    def bends(self) -> bool:
+        """Whether `others` is more than scale * similarity in these settings: the engine then has to call it."""
+        return type(self).others is not Margin.others
+
     def class_bias(self, num_classes: int) -> Tensor | None:
         """A (K,) term added to the training logits of all classes, or None."""
         return None

@@ -60,8 +60,12 @@ class SphereFaceR(Margin):
             cosine = torch.where(similarity < math.cos(math.pi / self.margin), -1.0, cosine)
         return self.scale * self._through(similarity, cosine)
 
+    @property
+    def bends(self) -> bool:
+        return self.version == 2
+
     def others(self, similarity: Tensor, target: Tensor, rows: Rows) -> Tensor:
-        if self.version != 2:
+        if not self.bends:
             return self.scale * similarity
         return self.scale * self._through(similarity, shifted_cosine(similarity, 1 / self.margin))
 
