@@ -19,7 +19,8 @@ HOLDS_FIXED = {"CircleLoss", "AdaFace"}
 
 def differentiable(margin):
     """Whether the gradient is that of the value."""
-    return type(margin).__name__ not in HOLDS_FIXED and not getattr(margin, "straight_through", False)
+    held = getattr(margin, "straight_through", False) or getattr(margin, "detach", False)
+    return type(margin).__name__ not in HOLDS_FIXED and not held
 
 
 def gradients(function, *tensors):
@@ -66,6 +67,7 @@ def scale_of(margin):
 
 
 def rows_at(cosine, margin):
-    """What a margin knows of rows (N,) at these cosines, with vectors of length 1."""
+    """What a margin knows of rows (N,) at these cosines, with vectors of length 1 and no other class."""
     one = torch.ones_like(cosine)
-    return cones.Rows(cosine, one, one, torch.zeros(len(cosine), dtype=torch.long), statistics_of(margin, 10))
+    rows = cones.Rows(cosine, one, one, torch.zeros(len(cosine), dtype=torch.long), statistics_of(margin, 10))
+    return rows._replace(surveys=tuple(0 * one for _ in margin.surveys()))

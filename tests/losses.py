@@ -1,4 +1,4 @@
-"""Every public margin in the settings the contract tests run them in, and two artificial ones."""
+"""Every public margin in the settings the contract tests run them in, and artificial ones."""
 
 from dataclasses import dataclass
 
@@ -68,7 +68,20 @@ class Binary(Margin):
         return 0.3 * self.scale * super().class_loss(logits)
 
 
-ARTIFICIAL = [Bending(), Biased(), Binary()]
+@dataclass(frozen=True)
+class Surveying(Margin):
+    """An artificial margin whose own class sees a sum over the others, smooth in everything."""
+
+    scale: float | Tensor = 3.0
+
+    def surveys(self) -> tuple[Margin, ...]:
+        return (Binary(self.scale),)
+
+    def target(self, similarity: Tensor, rows: Rows) -> Tensor:
+        return self.scale * (similarity - 0.3 * torch.tanh(0.1 * rows.surveys[0]))
+
+
+ARTIFICIAL = [Bending(), Biased(), Binary(), Surveying()]
 
 
 def problem(n: int = 7, k: int = 23, d: int = 5, seed: int = 0, dtype: torch.dtype = torch.float64):

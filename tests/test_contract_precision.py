@@ -6,6 +6,7 @@ from contract import dense, each_margin, engine, gradients, scale_of, seeded
 from losses import problem, statistics_of
 
 import cones
+from cones.margins import surveyed
 from cones.softmax import combined
 
 
@@ -18,6 +19,7 @@ def dense_in_bfloat16(x, w, y, margin):
     similarity = (x.bfloat16() @ w.bfloat16().T).float()
     statistics = statistics_of(margin, len(w))
     rows = cones.Rows(similarity.gather(1, y[:, None]).squeeze(1), x_norm, w_norm[y], y, statistics)
+    rows = surveyed(margin, similarity, torch.nn.functional.one_hot(y, len(w)).bool(), rows)
     target = margin.target(rows.similarity, rows)
     logits = margin.others(similarity, target, rows).scatter(1, y[:, None], target[:, None])
     bias = margin.class_bias(len(w))

@@ -13,15 +13,23 @@ from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
 from .margins import COCO as COCO
 from .margins import ArcFace as ArcFace
+from .margins import ArcNegFace as ArcNegFace
 from .margins import ASoftmax as ASoftmax
+from .margins import CircleLoss as CircleLoss
 from .margins import CombinedMargin as CombinedMargin
 from .margins import CosFace as CosFace
+from .margins import CurricularFace as CurricularFace
 from .margins import L2Softmax as L2Softmax
+from .margins import LMSoftmax as LMSoftmax
 from .margins import LSoftmax as LSoftmax
 from .margins import Margin as Margin
+from .margins import MVSoftmax as MVSoftmax
 from .margins import NormFace as NormFace
+from .margins import NPCFace as NPCFace
 from .margins import Rows as Rows
 from .margins import Softmax as Softmax
+from .margins import SphereFaceR as SphereFaceR
+from .margins import X2Softmax as X2Softmax
 from .probability import cross_entropy as cross_entropy
 from .probability import softmax_loss as softmax_loss
 from .softmax import dense_margin_softmax as dense_margin_softmax
@@ -33,21 +41,29 @@ __all__ = [
     "COCO",
     "ASoftmax",
     "ArcFace",
+    "ArcNegFace",
     "CenterLoss",
+    "CircleLoss",
     "ClassSGD",
     "CombinedMargin",
     "CosFace",
     "CosineConv2d",
     "CosineLinear",
+    "CurricularFace",
     "FeatureIncay",
     "Head",
     "L2Softmax",
+    "LMSoftmax",
     "LSoftmax",
+    "MVSoftmax",
     "Margin",
+    "NPCFace",
     "NormFace",
     "RingLoss",
     "Rows",
     "Softmax",
+    "SphereFaceR",
+    "X2Softmax",
     "cross_entropy",
     "dense_margin_softmax",
     "margin_softmax",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .arguments import check_arguments, check_fraction, check_settings, focused, reduce_weighted, warn_of_degrees
 from .classes import Classes, How
 from .collective import Group, count, gather, home, meet, replicated, scale_gradient, shard
-from .layer import losses_over, updated_statistics
+from .layer import cross_entropy_of, losses_over, updated_statistics
 from .margins import Margin
 from .planner import MEMORY_BUDGET
 from .softmax import added_to_logits, logits
@@ -107,6 +107,8 @@ class Head(nn.Module):
             raise ValueError("label_smoothing spreads over all classes, sample_rate takes some: pass one of the two")
         if not focal >= 0:
             raise ValueError(f"focal is {focal}, expected a number of at least 0")
+        if focal > 0 and not cross_entropy_of(margin):
+            raise ValueError(f"focal is {focal}, but {type(margin).__name__} is no cross entropy: pass focal=0")
         if class_weights is not None and class_weights.shape != (num_classes,):
             raise ValueError(f"class_weights has shape {tuple(class_weights.shape)}, expected ({num_classes},)")
         if learn_scale and "scale" not in (field.name for field in fields(margin)):

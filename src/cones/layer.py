@@ -84,6 +84,7 @@ def target_and_rest(
                 f"move in the backward: use torch.optim.SGD instead of ClassSGD"
             )
         rows = _rows_of(x, feature_norm, fetch_own(x, classes), labels, margin, classes, statistics)
+        rows = _surveyed(x, margin, rows, classes, how)
         target = margin.target(rows.similarity, rows)
         rest, others_sum = _bent(x, margin, target, rows, classes, how, sums)
     else:
@@ -133,7 +134,8 @@ def updated_statistics(
 
 def bends(margin: Margin, subcenters: int = 1) -> bool:
     """Whether other classes are more than their scaled similarity, or more than summed exponentials of it."""
-    return subcenters > 1 or margin.combine != "softmax" or type(margin).others is not Margin.others
+    surveying = type(margin).surveys is not Margin.surveys
+    return subcenters > 1 or margin.combine != "softmax" or margin.bends or surveying
 
 
 def cross_entropy_of(margin: Margin) -> bool:
@@ -219,6 +221,16 @@ def _bent(
     if sums:
         others_sum = home(scale_gradient(others_sum, 1 / ranks.world), ranks).sum(dim=0)
     return _join_ranks(rest, margin, ranks), others_sum
+
+
+def _surveyed(x: Tensor, margin: Margin, rows: Rows, classes: Classes, how: How) -> Rows:
+    """The rows with the margin's surveys: `margins.surveyed` for classes in tiles."""
+    classes = classes._replace(bias=None)
+    found = []
+    for survey in margin.surveys():
+        rest, _ = _bent(x, survey, survey.target(rows.similarity, rows), rows, classes, how, False)
+        found.append(rest.to(x.dtype))
+    return rows._replace(surveys=tuple(found))
 
 
 def rows_of_all(rows: Rows, ranks: Ranks) -> Rows:

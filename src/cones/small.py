@@ -6,11 +6,12 @@ N rows, D dims, K classes, S centers each.
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .classes import Classes, Found, How
 from .geometry import direction
-from .margins import Margin, Rows
+from .margins import Margin, Rows, surveyed
 
 SMALL = 2**14
 """Logits, of all rows and centers, up to which they are made at once."""
@@ -58,13 +59,15 @@ def all_at_once(
         center = places
     own = similarity.gather(1, places).squeeze(1)
     rows = Rows(own, feature_norm, norms[center.squeeze(1)], labels, statistics)
+    is_own = F.one_hot(classes.places, classes.here).bool()
+    rows = surveyed(margin, similarity, is_own, rows)
     target = margin.target(own, rows)
     logits = margin.others(similarity, target, rows)
     if classes.bias is not None:
         logits = logits + classes.bias
         target = target + classes.bias[classes.places].to(x.dtype)
     if margin.combine == "softmax":
-        rest = logits.scatter(1, places, -torch.inf).logsumexp(dim=1)
+        rest = logits.masked_fill(is_own, -torch.inf).logsumexp(dim=1)
     else:
-        rest = margin.class_loss(logits).scatter(1, places, 0.0).sum(dim=1)
-    return Found(rows, target, rest, logits.scatter(1, places, 0.0).sum(dim=1) if sums else None)
+        rest = margin.class_loss(logits).masked_fill(is_own, 0).sum(dim=1)
+    return Found(rows, target, rest, logits.masked_fill(is_own, 0).sum(dim=1) if sums else None)

@@ -19,7 +19,7 @@ from .classes import Classes, How
 from .collective import Group, Ranks, meet
 from .geometry import direction
 from .layer import cross_entropy_of, in_geometry, losses_over, nearest_center
-from .margins import Margin, Rows
+from .margins import Margin, Rows, surveyed
 from .planner import MEMORY_BUDGET
 
 
@@ -119,6 +119,7 @@ def dense_margin_softmax(
         own = similarity.gather(1, labels[:, None]).squeeze(1)
         own_centers = weight.to(x.dtype).unflatten(0, (-1, subcenters))[labels]
         rows = Rows(own, feature_norm, nearest_center(x, own_centers, margin)[1], labels, statistics)
+        rows = surveyed(margin, similarity, F.one_hot(labels, num_classes).bool(), rows)
         target = margin.target(own, rows)
         logits = margin.others(similarity, target, rows).scatter(1, labels[:, None], target[:, None])
         logits = logits if bias is None else logits + bias

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cones.margins._angle import psi, shifted_cosine
+from cones.margins._angle import psi, shifted_cosine, squared_angle
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 8])
@@ -75,3 +75,20 @@ def test_past_one_counts_as_one(dtype, past):
     value.sum().backward()
     torch.testing.assert_close(value.detach(), torch.tensor([math.cos(0.5), -2 + math.cos(0.5)], dtype=dtype))
     assert torch.isfinite(cosine.grad).all()
+
+
+def test_squared_angle_at_the_poles():
+    """(arccos c)^2 has the slope -2 at c = 1; at c = -1 its slope grows without bound, as that of the angle does."""
+    cosine = torch.tensor([1.0, -1.0, 1.0 + 1e-7], dtype=torch.float64, requires_grad=True)
+    value = squared_angle(cosine)
+    value.sum().backward()
+    torch.testing.assert_close(value.detach(), torch.tensor([0, math.pi**2, 0], dtype=torch.float64))
+    torch.testing.assert_close(cosine.grad[::2], torch.tensor([-2.0, -2.0], dtype=torch.float64))
+    assert torch.isfinite(cosine.grad).all()
+    assert cosine.grad[1] < -1e7
+
+
+def test_gradcheck_of_the_squared_angle():
+    cosine = torch.linspace(-0.97, 0.96, 9, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda c: squared_angle(c, 0.4), (cosine,))
+    assert torch.autograd.gradgradcheck(lambda c: squared_angle(c, 0.4), (cosine,))

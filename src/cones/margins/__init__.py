@@ -1,28 +1,45 @@
 """Softmax-margin losses, one a file: frozen dataclasses whose fields are the hyperparameters."""
 
 from ._arcface import ArcFace as ArcFace
+from ._arcnegface import ArcNegFace as ArcNegFace
 from ._asoftmax import ASoftmax as ASoftmax
+from ._circleloss import CircleLoss as CircleLoss
 from ._coco import COCO as COCO
 from ._combined import CombinedMargin as CombinedMargin
 from ._cosface import CosFace as CosFace
+from ._curricularface import CurricularFace as CurricularFace
 from ._l2softmax import L2Softmax as L2Softmax
+from ._lmsoftmax import LMSoftmax as LMSoftmax
 from ._lsoftmax import LSoftmax as LSoftmax
 from ._margin import Geometry as Geometry
 from ._margin import Margin as Margin
 from ._margin import Rows as Rows
+from ._margin import surveyed as surveyed
+from ._mvsoftmax import MVSoftmax as MVSoftmax
 from ._normface import NormFace as NormFace
+from ._npcface import NPCFace as NPCFace
 from ._parse import known as known
 from ._parse import parse as parse
 from ._softmax import Softmax as Softmax
+from ._spherefacer import SphereFaceR as SphereFaceR
+from ._x2softmax import X2Softmax as X2Softmax
 
 __all__ = [
     "COCO",
     "ASoftmax",
     "ArcFace",
+    "ArcNegFace",
+    "CircleLoss",
     "CombinedMargin",
     "CosFace",
+    "CurricularFace",
     "L2Softmax",
+    "LMSoftmax",
     "LSoftmax",
+    "MVSoftmax",
+    "NPCFace",
     "NormFace",
     "Softmax",
+    "SphereFaceR",
+    "X2Softmax",
 ]

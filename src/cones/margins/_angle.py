@@ -1,4 +1,4 @@
-"""cos(m1 theta + m2) as a function of cos theta: the one formula behind every angular margin.
+"""cos(m1 theta + m2) and (theta - h)^2 as functions of cos theta: the formulas behind every angular margin.
 
 Autograd through arccos is NaN or infinite at cosine +1 and -1, where a feature points exactly along or against
 its class. The value there is fine, so it is kept exact; the slope is that of the nearest angle whose cosine a
@@ -44,13 +44,31 @@ def psi(cosine: Tensor, margin: int) -> Tensor:
     return shifted_cosine(cosine, margin)
 
 
+def squared_angle(cosine: Tensor, center: float = 0.0) -> Tensor:
+    """(theta - h)^2 with theta = arccos(cosine).
+
+    Args:
+        cosine: any shape; values past 1 by rounding count as 1.
+        center: h in radians.
+
+    Returns:
+        the shape of cosine; finite in value and gradient on all of [-1, 1].
+
+    Source: d/dc = -2 (theta - h) / sin(theta), which is -2 at theta = 0 where h is 0.
+
+    Example:
+        >>> squared_angle(torch.tensor([1.0, 0.0, -1.0]))          # 0, (pi / 2)^2, pi^2
+        tensor([0.0000, 2.4674, 9.8696])
+    """
+    return cast(Tensor, _SquaredAngle.apply(cosine, center))  # type: ignore[no-untyped-call]
+
+
 class _ShiftedCosine(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
     def forward(cosine: Tensor, multiple: float, shift: Tensor, fold: bool) -> Tensor:
-        theta = torch.atan2(_squared_sine(cosine).sqrt(), cosine)
-        phase = multiple * theta + shift
+        phase = multiple * _angle(cosine) + shift
         k = _fold_count(phase, multiple, shift) if fold else torch.zeros_like(phase)
         return _sign(k) * phase.cos() - 2 * k
 
@@ -63,17 +81,44 @@ class _ShiftedCosine(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, Tensor | None, None]:
         (grad,) = grads
         cosine, shift = ctx.saved_tensors
-        # The smallest squared sine that a float below 1 has is its eps: no slope is taken closer to the pole.
-        nearest = torch.finfo(cosine.dtype).eps
-        squared = _squared_sine(cosine)
-        sine = torch.where(squared > nearest, squared, nearest).sqrt()
-        theta = torch.atan2(sine, cosine)
+        theta, sine = _off_the_poles(cosine)
         phase = ctx.multiple * theta + shift
         k = _fold_count(phase, ctx.multiple, shift) if ctx.fold else torch.zeros_like(phase)
         slope = _sign(k) * phase.sin()
         for_cosine = grad * ctx.multiple * slope / sine
         for_shift = (-grad * slope).sum_to_size(shift.shape) if ctx.needs_input_grad[2] else None
         return for_cosine, None, for_shift, None
+
+
+class _SquaredAngle(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(cosine: Tensor, center: float) -> Tensor:
+        return (_angle(cosine) - center) ** 2
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        cosine, ctx.center = inputs
+        ctx.save_for_backward(cosine)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        theta, sine = _off_the_poles(ctx.saved_tensors[0])
+        return grads[0] * -2 * (theta - ctx.center) / sine, None
+
+
+def _angle(cosine: Tensor) -> Tensor:
+    """theta, exact at the poles; its autograd is not."""
+    return torch.atan2(_squared_sine(cosine).sqrt(), cosine)
+
+
+def _off_the_poles(cosine: Tensor) -> tuple[Tensor, Tensor]:
+    """theta and sin(theta) where a slope is taken: no closer to a pole than a float can tell from it."""
+    nearest = torch.finfo(cosine.dtype).eps  # the smallest squared sine that a float below 1 has
+    squared = _squared_sine(cosine)
+    sine = torch.where(squared > nearest, squared, nearest).sqrt()
+    return torch.atan2(sine, cosine), sine
 
 
 def _squared_sine(cosine: Tensor) -> Tensor:

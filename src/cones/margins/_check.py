@@ -22,6 +22,14 @@ def check_not_negative(owner: str, name: str, value: object) -> None:
         raise ValueError(f"{owner}: {name} is {value!r}, expected a finite number of at least 0")
 
 
+def check_finite(owner: str, name: str, value: object) -> None:
+    """Raise ValueError unless `value` is a finite number; a tensor is taken as it is."""
+    if isinstance(value, Tensor):
+        return
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"{owner}: {name} is {value!r}, expected a finite number")
+
+
 def check_multiple(owner: str, name: str, value: object) -> None:
     """Raise ValueError unless `value` is a whole number of at least 1 (the m of psi)."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:

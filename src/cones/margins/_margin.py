@@ -21,6 +21,7 @@ class Rows(NamedTuple):
         weight_norm: (N,) Euclidean norm of the own class's weight row, before any normalisation.
         label: (N,) the own class, int64.
         statistics: running numbers by name, 0-dim, where the margin has some.
+        surveys: (N,) each, what the margin's `surveys` come to over the other classes; `target` alone is told.
     """
 
     similarity: Tensor
@@ -28,6 +29,7 @@ class Rows(NamedTuple):
     weight_norm: Tensor
     label: Tensor
     statistics: Mapping[str, Tensor]
+    surveys: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,17 @@ class Margin(ABC):
             (N,) logits.
         """
 
+    def surveys(self) -> tuple["Margin", ...]:
+        """What `target` wants to know of the other classes, for nearly every margin nothing.
+
+        Each is a one-vs-all margin, in the same geometry, whose sum over the other classes of a row,
+
+            sum_{j != y} class_loss(others_j),
+
+        is in `rows.surveys` when `target` is called; gradients reach it. One more product with W each.
+        """
+        return ()
+
     def others(self, similarity: Tensor, target: Tensor, rows: Rows) -> Tensor:
         """The logits of classes that are not a row's own: scale * similarity unless a margin bends them.
 
@@ -87,6 +100,11 @@ class Margin(ABC):
             (N, C) logits; what stands in a row's own column is ignored.
         """
         return self.scale_with(rows.statistics) * similarity
+
+    @property
+    def bends(self) -> bool:
+        """Whether `others` is more than scale * similarity in these settings: the engine then has to call it."""
+        return type(self).others is not Margin.others
 
     def class_bias(self, num_classes: int) -> Tensor | None:
         """A (K,) term added to the training logits of all classes, or None."""
@@ -144,3 +162,22 @@ class Margin(ABC):
             the new numbers by name, 0-dim.
         """
         return dict(statistics)
+
+
+def surveyed(margin: Margin, similarity: Tensor, own: Tensor, rows: Rows) -> Rows:
+    """The rows with the margin's surveys, where all similarities are at hand.
+
+    Args:
+        margin: whose `surveys` are taken.
+        similarity: (N, K).
+        own: (N, K), True in each row's own column.
+        rows: what else is known of the rows.
+
+    Returns:
+        rows with `surveys`.
+    """
+    found = []
+    for survey in margin.surveys():
+        others = survey.others(similarity, survey.target(rows.similarity, rows), rows)
+        found.append(survey.class_loss(others).masked_fill(own, 0).sum(dim=1))
+    return rows._replace(surveys=tuple(found))

@@ -25,8 +25,8 @@ DOTS = (0, (1, 1.6))
 def target_curve(margin: Margin) -> tuple[Tensor, Tensor, Tensor]:
     """The target logit of a margin over the angle to the own class, at unit norms.
 
-    t(θ) / scale with similarity = cos θ and ‖x‖ = ‖w‖ = 1, of class 0 and with fresh statistics. A margin that
-    draws at random is shown by its mean over 64 draws.
+    t(θ) / scale with similarity = cos θ and ‖x‖ = ‖w‖ = 1, of class 0, with fresh statistics and no other class. A
+    margin that draws at random is shown by its mean over 64 draws.
 
     Args:
         margin: any `Margin`.
@@ -38,6 +38,7 @@ def target_curve(margin: Margin) -> tuple[Tensor, Tensor, Tensor]:
     similarity = torch.cos(theta).repeat(REPEATS)
     ones = torch.ones_like(similarity)
     rows = Rows(similarity, ones, ones, torch.zeros_like(similarity, dtype=torch.long), {})
+    rows = rows._replace(surveys=tuple(0 * ones for _ in margin.surveys()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         target = margin.target(similarity, rows)
