@@ -5,9 +5,17 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 """
 
 from .class_sgd import ClassSGD as ClassSGD
+from .feature_losses import MHE as MHE
+from .feature_losses import BatchCOCO as BatchCOCO
 from .feature_losses import CenterLoss as CenterLoss
+from .feature_losses import CirclePairs as CirclePairs
+from .feature_losses import ContrastiveAgents as ContrastiveAgents
+from .feature_losses import ContrastiveCenter as ContrastiveCenter
+from .feature_losses import DiscFace as DiscFace
 from .feature_losses import FeatureIncay as FeatureIncay
+from .feature_losses import RegularFace as RegularFace
 from .feature_losses import RingLoss as RingLoss
+from .feature_losses import TripletAgents as TripletAgents
 from .head import Head as Head
 from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
@@ -31,23 +39,31 @@ __version__ = "0.1.0"
 
 __all__ = [
     "COCO",
+    "MHE",
     "ASoftmax",
     "ArcFace",
+    "BatchCOCO",
     "CenterLoss",
+    "CirclePairs",
     "ClassSGD",
     "CombinedMargin",
+    "ContrastiveAgents",
+    "ContrastiveCenter",
     "CosFace",
     "CosineConv2d",
     "CosineLinear",
+    "DiscFace",
     "FeatureIncay",
     "Head",
     "L2Softmax",
     "LSoftmax",
     "Margin",
     "NormFace",
+    "RegularFace",
     "RingLoss",
     "Rows",
     "Softmax",
+    "TripletAgents",
     "cross_entropy",
     "dense_margin_softmax",
     "margin_softmax",
