@@ -26,7 +26,7 @@ class DiscFace(nn.Module):
     Raises:
         ValueError: dim is below 1.
 
-    Reference: Kim et al., "DiscFace: Minimum Discrepancy Learning for Deep Face Recognition", ACCV 2020, eqs. 2-4.
+    Reference: Kim et al., "DiscFace: Minimum Discrepancy Learning for Deep Face Recognition", ACCV 2020, eqs. 2 and 3.
 
     Example:
         >>> loss = DiscFace(2)
