@@ -5,9 +5,17 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 """
 
 from .class_sgd import ClassSGD as ClassSGD
+from .feature_losses import MHE as MHE
+from .feature_losses import BatchCOCO as BatchCOCO
 from .feature_losses import CenterLoss as CenterLoss
+from .feature_losses import CirclePairs as CirclePairs
+from .feature_losses import ContrastiveAgents as ContrastiveAgents
+from .feature_losses import ContrastiveCenter as ContrastiveCenter
+from .feature_losses import DiscFace as DiscFace
 from .feature_losses import FeatureIncay as FeatureIncay
+from .feature_losses import RegularFace as RegularFace
 from .feature_losses import RingLoss as RingLoss
+from .feature_losses import TripletAgents as TripletAgents
 from .head import Head as Head
 from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
@@ -39,17 +47,23 @@ __version__ = "0.1.0"
 
 __all__ = [
     "COCO",
+    "MHE",
     "ASoftmax",
     "ArcFace",
     "ArcNegFace",
+    "BatchCOCO",
     "CenterLoss",
     "CircleLoss",
+    "CirclePairs",
     "ClassSGD",
     "CombinedMargin",
+    "ContrastiveAgents",
+    "ContrastiveCenter",
     "CosFace",
     "CosineConv2d",
     "CosineLinear",
     "CurricularFace",
+    "DiscFace",
     "FeatureIncay",
     "Head",
     "L2Softmax",
@@ -59,10 +73,12 @@ __all__ = [
     "Margin",
     "NPCFace",
     "NormFace",
+    "RegularFace",
     "RingLoss",
     "Rows",
     "Softmax",
     "SphereFaceR",
+    "TripletAgents",
     "X2Softmax",
     "cross_entropy",
     "dense_margin_softmax",

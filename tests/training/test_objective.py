@@ -4,7 +4,17 @@ import math
 
 import pytest
 
-from cones import ArcFace, ASoftmax, LSoftmax
+from cones import (
+    MHE,
+    ArcFace,
+    ASoftmax,
+    BatchCOCO,
+    CirclePairs,
+    ContrastiveAgents,
+    LSoftmax,
+    RegularFace,
+    TripletAgents,
+)
 from cones.training import PAPER_ANNEALINGS, Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup, parse_objective
 
 
@@ -24,6 +34,25 @@ def test_terms_and_schedules():
     assert parse_objective(str(objective)) == objective
 
 
+def test_every_feature_loss_with_its_fields():
+    text = (
+        "Softmax + 0.01 * ContrastiveAgents(margin=1.0) + 1.0 * MHE() + 0.1 * TripletAgents(hardest=True) "
+        "+ 0.2 * BatchCOCO(scale=4.0) + 0.3 * ContrastiveCenter(delta=0.5) + 0.4 * CirclePairs(margin=0.4, scale=64) "
+        "+ 0.5 * DiscFace + 0.6 * RegularFace() + 0.7 * MHE(power=2, floor=0.05)"
+    )
+    objective = parse_objective(text)
+    assert parse_objective(str(objective)) == objective
+    agents, _, triplet, coco, center, pairs, disc, regular, mhe = [term.build(7, 3) for term in objective.terms]
+    assert agents == ContrastiveAgents(margin=1.0)
+    assert triplet == TripletAgents(hardest=True)
+    assert coco == BatchCOCO(scale=4.0)
+    assert (center.centers.shape, center.delta) == ((7, 3), 0.5)
+    assert pairs == CirclePairs(margin=0.4, scale=64)
+    assert disc.xi.shape == (3,)
+    assert regular == RegularFace()
+    assert mhe == MHE(power=2, floor=0.05)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -34,6 +63,12 @@ def test_terms_and_schedules():
         ("Softmax + 0.1 * CentreLoss", r"only feature losses have a weight \(did you mean CenterLoss\?\)"),
         ("Softmax + 0.1 * CenterLoss(alpha=2.0)", r"alpha is 2.0, expected a number in \[0, 1\]"),
         ("Softmax + 0.1 * CenterLoss(beta=2.0)", r"CenterLoss has no field 'beta'"),
+        ("Softmax + 0.1 * CenterLoss(num_classes=3)", r"CenterLoss has no field 'num_classes'; it has alpha"),
+        ("Softmax + 0.1 * DiscFace(dim=3)", r"DiscFace has no field 'dim'; it has none"),
+        ("Softmax + 0.1 * MHE(power=-1)", r"MHE: power is -1, expected a finite number of at least 0"),
+        ("Softmax + 0.1 * MHE(power='a')", r"MHE: .*not supported"),
+        ("Softmax + MHE()", r"a feature loss needs its weight in front, 0.01 \* MHE\(\)"),
+        ("Softmax + 0.1 * CircelPairs", r"did you mean CirclePairs\?"),
         ("Softmax + CenterLoss * 0.1", r"write the weight in front as a number"),
         ("ArcFace(margin=LinearWarmup(start=0, end=1))", r"LinearWarmup: .*missing.*'steps'"),
         ("ArcFace(margin=LinearWarmup(start=0, end=1, steps=0))", r"steps is 0, expected at least 1"),

@@ -6,7 +6,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..feature_losses import CenterLoss, FeatureIncay
+from ..feature_losses import (
+    MHE,
+    BatchCOCO,
+    CenterLoss,
+    CirclePairs,
+    ContrastiveAgents,
+    ContrastiveCenter,
+    DiscFace,
+    FeatureIncay,
+    RegularFace,
+    RingLoss,
+    TripletAgents,
+)
 from ..geometry import direction
 from ..head import Head
 from ._objective import FeatureLoss, Objective
@@ -44,19 +56,34 @@ class JointLoss(nn.Module):
         self.modules_of_terms = nn.ModuleList([loss for _, loss in terms if isinstance(loss, nn.Module)])
 
     def forward(self, features: Tensor, labels: Tensor) -> Parts:
-        """The joint loss of features (N, D) and labels (N,), each part the mean over the rows."""
+        """The joint loss of features (N, D) and labels (N,), each part the mean over the rows or over the classes."""
         margin = self.head(features, labels)
         total, parts = margin, {}
         for weight, loss in self.terms:
-            if isinstance(loss, FeatureIncay):
-                part = loss(features, self.predict(features) == labels)
-            elif isinstance(loss, CenterLoss):
-                part = loss(features, labels)
-            else:
-                part = loss(features)
+            part = self._part(loss, features, labels)
             parts[type(loss).__name__] = part
             total = total + weight * part
         return Parts(total, margin, parts)
+
+    def _part(self, loss: FeatureLoss, features: Tensor, labels: Tensor) -> Tensor:
+        """One feature loss, called with what it looks at."""
+        part: Tensor
+        match loss:
+            case RingLoss():
+                part = loss(features)
+            case FeatureIncay():
+                part = loss(features, self.predict(features) == labels)
+            case CenterLoss() | ContrastiveCenter() | CirclePairs():
+                part = loss(features, labels)
+            case BatchCOCO():
+                part = loss(features, labels, self.head.num_classes)
+            case ContrastiveAgents() | TripletAgents() | DiscFace():
+                part = loss(features, self.head.weight, labels)
+            case MHE() | RegularFace():
+                part = loss(self.head.weight)
+            case _:
+                raise TypeError(f"JointLoss does not know what to call {type(loss).__name__} with: add it to _part")
+        return part
 
     def after_backward(self, features: Tensor, labels: Tensor) -> None:
         """Line 6 of Algorithm 1: move the centers, by neither lambda nor the learning rate."""

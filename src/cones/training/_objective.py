@@ -1,18 +1,49 @@
 """An objective: a margin-softmax loss plus weighted feature losses, written as the papers write it."""
 
 import ast
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, cast
 
-from ..feature_losses import CenterLoss, FeatureIncay, RingLoss
+from .. import feature_losses
+from ..feature_losses import (
+    MHE,
+    BatchCOCO,
+    CenterLoss,
+    CirclePairs,
+    ContrastiveAgents,
+    ContrastiveCenter,
+    DiscFace,
+    FeatureIncay,
+    RegularFace,
+    RingLoss,
+    TripletAgents,
+)
 from ..margins import Margin
 from ..margins import known as known_margins
 from ..notation import call, did_you_mean, evaluate, parse_tree
 from ._schedules import PAPER_ANNEALINGS, Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup, Schedule
 
 SCHEDULES = {kind.__name__: kind for kind in (Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup)}
-FeatureLoss = CenterLoss | FeatureIncay | RingLoss
+
+FeatureLoss = (
+    BatchCOCO
+    | CenterLoss
+    | CirclePairs
+    | ContrastiveAgents
+    | ContrastiveCenter
+    | DiscFace
+    | FeatureIncay
+    | MHE
+    | RegularFace
+    | RingLoss
+    | TripletAgents
+)
+FEATURE_LOSSES: dict[str, Callable[..., FeatureLoss]] = {
+    name: getattr(feature_losses, name) for name in feature_losses.__all__
+}
 
 
 @dataclass(frozen=True)
@@ -34,15 +65,18 @@ class Term:
         return f"{self.weight!r} * {self.name}({written})"
 
     def build(self, num_classes: int, dim: int) -> FeatureLoss:
-        """The loss itself, for K classes and D dims."""
-        written = dict(self.fields)
-        match self.name:
-            case "CenterLoss":
-                return CenterLoss(num_classes, dim, **written)
-            case "FeatureIncay":
-                return FeatureIncay(**written)
-            case _:
-                return RingLoss(**written)
+        """The loss itself, for K classes and D dims.
+
+        Raises:
+            ValueError: a field is unknown or out of its range.
+        """
+        kind = FEATURE_LOSSES[self.name]
+        sizes = {"num_classes": num_classes, "dim": dim}
+        wanted = [sizes[name] for name in inspect.signature(kind).parameters if name in sizes]
+        # the sizes are not the writer's to give: what is left of the signature are the fields
+        return cast(
+            FeatureLoss, call({self.name: partial(kind, *wanted)}, "feature loss", self.name, dict(self.fields))
+        )
 
 
 @dataclass(frozen=True)
@@ -109,14 +143,6 @@ def parse_objective(text: str) -> Objective:
     return replace(margins[0], terms=tuple(terms))
 
 
-FEATURE_LOSSES: Mapping[str, Any] = {
-    "CenterLoss": lambda alpha=0.5: CenterLoss(1, 1, alpha=alpha),
-    "FeatureIncay": FeatureIncay,
-    "RingLoss": RingLoss,
-}
-"""What checks the fields of a term before its sizes are known."""
-
-
 def _summands(node: ast.expr) -> list[ast.expr]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return [*_summands(node.left), *_summands(node.right)]
@@ -132,8 +158,9 @@ def _weighted(node: ast.expr) -> tuple[float | None, ast.expr]:
 
 
 def _term(weight: float, name: str, written: dict[str, Any]) -> Term:
-    call(FEATURE_LOSSES, "feature loss", name, written)
-    return Term(weight, name, tuple(written.items()))
+    term = Term(weight, name, tuple(written.items()))
+    term.build(1, 1)  # an error of its fields is told where it was written, before the sizes are known
+    return term
 
 
 def _margin_or_schedule(name: str, written: dict[str, Any]) -> Objective | Schedule:

@@ -1,0 +1,129 @@
+"""Every feature loss as a term of the trainer's objective: called rightly, learnt, saved and taken up again."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from losses import problem
+from safetensors.torch import load_file
+
+import cones
+from cones.training import Run, fit, parse_objective
+from cones.training._joint import JointLoss, build_loss
+from cones.training._objective import FEATURE_LOSSES
+from cones.training._optimizer import build_optimizer
+
+LEARNT = {"ContrastiveCenter": "centers", "DiscFace": "xi", "RingLoss": "radius"}
+"""What the optimiser moves of a feature loss."""
+
+CALLS = {
+    "BatchCOCO": lambda loss, x, w, y: loss(x, y, len(w)),
+    "CenterLoss": lambda loss, x, w, y: loss(x, y),
+    "CirclePairs": lambda loss, x, w, y: loss(x, y),
+    "ContrastiveAgents": lambda loss, x, w, y: loss(x, w, y),
+    "ContrastiveCenter": lambda loss, x, w, y: loss(x, y),
+    "DiscFace": lambda loss, x, w, y: loss(x, w, y),
+    "FeatureIncay": lambda loss, x, w, y: loss(x, (x @ w.T).argmax(dim=1) == y),
+    "MHE": lambda loss, x, w, y: loss(w),
+    "RegularFace": lambda loss, x, w, y: loss(w),
+    "RingLoss": lambda loss, x, w, y: loss(x),
+    "TripletAgents": lambda loss, x, w, y: loss(x, w, y),
+}
+
+each_loss = pytest.mark.parametrize("name", CALLS)
+
+
+def joint(name, k=6):
+    """A joint loss with one term, and a batch."""
+    x, w, y, _ = problem(n=12, k=k, dtype=torch.float32)
+    loss = build_loss(parse_objective(f"Softmax + 0.5 * {name}"), k, 5)
+    loss.head.weight.data.copy_(w)
+    return loss, x.requires_grad_(), y
+
+
+def test_no_feature_loss_is_missing():
+    assert set(CALLS) == set(FEATURE_LOSSES) == set(cones.feature_losses.__all__)
+
+
+@each_loss
+def test_a_term_is_its_loss_times_its_weight(name):
+    loss, x, y = joint(name)
+    parts = loss(x, y)
+    _, term = loss.terms[0]
+    torch.testing.assert_close(parts.terms[name], CALLS[name](term, x, loss.head.weight, y))
+    torch.testing.assert_close(parts.margin, loss.head(x, y))
+    torch.testing.assert_close(parts.total, parts.margin + 0.5 * parts.terms[name])
+
+
+@each_loss
+def test_what_is_learnt_reaches_the_optimiser_without_decay(name):
+    loss, x, y = joint(name)
+    loss(x, y)  # ring loss takes its radius from the first batch
+    before = {key: parameter.clone() for key, parameter in loss.named_parameters()}
+    optimizer = build_optimizer(Run(learning_rate=0.1, weight_decay=0.5), torch.nn.Linear(1, 1), loss)
+    loss(1.1 * x, y).total.backward()
+    optimizer.step()
+    learnt = {key for key, _ in loss.named_parameters() if key.startswith("modules_of_terms")}
+    assert learnt == ({f"modules_of_terms.0.{LEARNT[name]}"} if name in LEARNT else set())
+    (free,) = (group for group in optimizer.param_groups if group["name"] == "free")
+    for key, parameter in loss.named_parameters():
+        if key in learnt:
+            assert any(parameter is other for other in free["params"])
+            assert not torch.equal(parameter, before[key])
+            assert free["weight_decay"] == 0
+
+
+@each_loss
+def test_what_is_learnt_is_in_the_state(name):
+    loss, _, _ = joint(name)
+    keys = {key.rsplit(".", 1)[1] for key in loss.state_dict() if key.startswith("modules_of_terms")}
+    assert keys == {"CenterLoss": {"centers"}, "RingLoss": {"radius", "started"}}.get(
+        name, {LEARNT[name]} if name in LEARNT else set()
+    )
+
+
+def test_two_regularisers_at_once():
+    loss, x, y = joint("ContrastiveAgents(margin=1.0) + 1.0 * MHE() + 2 * RegularFace")
+    parts = loss(x, y)
+    agents, mhe, regular = parts.terms.values()
+    torch.testing.assert_close(parts.total, parts.margin + 0.5 * agents + mhe + 2 * regular)
+    parts.total.backward()
+    assert torch.isfinite(loss.head.weight.grad).all()
+
+
+def test_a_loss_of_ones_own_is_refused_by_name():
+    loss = JointLoss(cones.Head(5, 6, cones.Softmax()), [(1.0, torch.nn.Identity())])
+    with pytest.raises(TypeError, match=r"JointLoss does not know what to call Identity with"):
+        loss(torch.zeros(2, 5), torch.tensor([0, 1]))
+
+
+@each_loss
+def test_learns_with_every_feature_loss(small, tmp_path, name):
+    run = replace(small, loss=f"Softmax + 0.01 * {name}", epochs=8, feature_dim=3, width=0.25)
+    lines = list(fit(run, tmp_path))
+    assert max(line["accuracy"] for line in lines if line["kind"] == "test") > 0.7
+    assert all(name in line["terms"] for line in lines if line["kind"] == "train")
+
+
+def test_all_at_once_go_on_bit_by_bit(small, tmp_path):
+    """Centers, xi, radius and their momentum are where they were, and reading an objective draws no random number."""
+    run = replace(small, loss=" + ".join(["Softmax", *(f"0.01 * {name}" for name in CALLS)]), save_every=1)
+    list(fit(run, tmp_path / "whole"))
+    lines = fit(run, tmp_path / "parts")
+    for _ in range(4):
+        next(lines)
+    lines.close()
+    list(fit(run, tmp_path / "parts", resume=True))
+    whole, parts = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    for key in whole:
+        assert torch.equal(whole[key], parts[key]), key
+    learnt = [key for key in whole if key.startswith("loss.modules_of_terms") and "started" not in key]
+    assert len(learnt) == 4
+    assert all(whole[key].abs().sum() > 0 for key in learnt)
+
+
+def test_reading_an_objective_draws_no_random_number():
+    before = torch.get_rng_state()
+    parse_objective(" + ".join(["Softmax", *(f"0.01 * {name}" for name in CALLS)]))
+    assert torch.equal(torch.get_rng_state(), before)
