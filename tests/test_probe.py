@@ -1,6 +1,7 @@
 """Margins seen from outside, where the answer is known."""
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from cones.probe import (
     NORMS,
     View,
     asks_for_rest,
+    asks_yes_or_no,
     bends_others,
     depends_on_norm,
     draws_at_random,
@@ -68,6 +70,21 @@ def test_one_against_all_asks_both_questions():
     yes = 4 * (THETA.cos() - 0.25) - 1 >= 0
     no = 4 * (THETA.cos() + 0.25) - 1 <= 0
     assert torch.equal(ahead >= 0, yes[:, None] & no[None, :])
+
+
+def test_what_is_no_yes_or_no_is_compared():
+    """A loss that grows to both sides of 0 has no threshold there."""
+
+    @dataclass(frozen=True)
+    class Squares(YesOrNo):
+        def class_loss(self, logits):
+            return logits**2
+
+    assert asks_yes_or_no(YesOrNo())
+    assert not asks_yes_or_no(Squares())
+    assert not asks_yes_or_no(cones.Softmax())
+    ahead = lead(Squares(), THETA.cos(), THETA.cos())
+    torch.testing.assert_close(ahead, THETA.cos()[:, None] - THETA.cos() - 0.5)
 
 
 def test_a_prior_moves_the_boundary_to_the_rare_class():

@@ -54,13 +54,13 @@ def other_logits(
 def lead(margin: Margin, own_cosine: Tensor, cosine: Tensor, view: View | None = None, other: int = 1) -> Tensor:
     """How far a row is right, margin included: at least 0 where it is; (N, C), arguments as `other_logits`.
 
-    The own logit less the other's. Where every class is its own yes or no, both answers must be right: the smaller of
-    the own logit and the other's negative, with the bias as it starts.
+    The own logit less the other's. Where every class is a yes or no of its own, both answers must be right: the smaller
+    of the own logit and the other's negative, with the bias as it starts.
     """
     view = view or View()
     own = own_logits(margin, own_cosine, view)[:, None]
     others = other_logits(margin, own_cosine, cosine, view, other)
-    if margin.combine == "softmax":
+    if not asks_yes_or_no(margin):
         return own - others
     bias = margin.initial_bias(NUM_CLASSES) / unit(margin, view)
     return torch.minimum(own + bias, -others - bias)
@@ -89,6 +89,14 @@ def views(margin: Margin) -> list[View]:
     if _differ([own_logits(margin, _cosines(), view) for view in by_class]):
         return by_class
     return [View(feature_norm=norm) for norm in NORMS] if depends_on_norm(margin) else [View()]
+
+
+def asks_yes_or_no(margin: Margin) -> bool:
+    """Whether every class is a yes or no of its own: the larger its logit, the larger the loss of a row of another."""
+    if margin.combine == "softmax":
+        return False
+    logits = torch.linspace(-5, 5, 11, dtype=torch.float64)
+    return bool((margin.class_loss(logits[None]).squeeze(0).diff() > 0).all())
 
 
 def keeps_a_band(margin: Margin) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-PLACES = 241
+PLACES = 121
 GIVEN = ("features", "labels", "weight", "correct", "num_classes", "reduction")
 
 
@@ -48,7 +48,7 @@ def scene(loss: Callable[..., Any]) -> Scene | None:
     Args:
         loss: a feature loss, for 2 classes and 2 dims where it asks for these.
     """
-    if not set(required(loss)) <= set(GIVEN):
+    if not fits(loss):
         return None
     if isinstance(loss, nn.Module):
         loss = loss.double()
@@ -68,16 +68,17 @@ def arguments(loss: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss).parameters)
 
 
-def required(loss: Callable[..., Any]) -> list[str]:
-    """What it must be called with."""
-    return [name for name, parameter in arguments(loss).items() if parameter.default is parameter.empty]
+def fits(loss: Callable[..., Any]) -> bool:
+    """Whether all that it must be called with is here."""
+    must = {name for name, parameter in arguments(loss).items() if parameter.default is parameter.empty}
+    return must <= set(GIVEN)
 
 
 def call(loss: Callable[..., Any], features: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
     """The loss by row where it is given by row, else of the batch.
 
     Args:
-        loss: whose required arguments are among `GIVEN`.
+        loss: one that `fits`.
         features: (N, D).
         weight: (K, D).
         labels: (N,).
@@ -118,7 +119,8 @@ def _along_the_norm(loss: Callable[..., Any]) -> Scene:
 
 
 def _towards_a_center(loss: Any) -> Scene:
-    loss.centers.zero_()[1, 0] = 2
+    with torch.no_grad():
+        loss.centers.zero_()[1, 0] = 2
     return _noted(
         "‖x − c‖, distance to the own center",
         "A feature leaves its own center for that of the other class, which is 2 away.",

@@ -165,6 +165,17 @@ def test_cost_of_a_feature_loss_is_told_from_a_call():
     ]
 
 
+def test_what_works_in_blocks_says_so():
+    class Blocks:
+        def __call__(self, weight):
+            return sum((block @ weight.T).sum() for block in weight.split(2**18 // len(weight)))
+
+    assert cost(Blocks) == [
+        "Takes the class weights W, and sends them a gradient.",
+        "Works in blocks of 1 MiB, whatever the number of classes.",
+    ]
+
+
 def test_a_page_of_a_margin_that_does_everything():
     text = page(Everything)
     assert "# Everything\n" in text

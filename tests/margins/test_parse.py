@@ -53,6 +53,16 @@ def test_a_margin_of_ones_own(text):
     assert parse(written(margin)) == margin
 
 
+def test_the_current_folder_is_looked_in(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "of_this_folder.py").write_text(FILE)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    before = list(sys.path)
+    assert parse("of_this_folder:Mine(scale=4.0)").scale == 4.0
+    assert sys.path == before
+    monkeypatch.delitem(sys.modules, "of_this_folder")
+
+
 def test_defaults_and_names():
     assert repr(parse("inventor.losses:Mine")) == "Mine(scale=2.0, kind='a:b')"
     assert written(CosFace()) == "CosFace(margin=0.35, scale=64.0)"
@@ -68,8 +78,8 @@ def test_defaults_and_names():
         ("inventor.losses.Mine", r"inventor.losses.Mine: expected a number, a string or Name\(field=value\)"),
         ("inventor.losses:Mien", r"inventor.losses has no 'Mien' \(did you mean Mine\?\)"),
         ("inventor.losses:number", r"inventor.losses:number is 3, expected a subclass of cones.Margin"),
-        ("inventor.loses:Mine", r"there is no module 'inventor.loses' on Python's path: call `python -m cones` in the"),
-        ("inventer.losses:Mine", r"there is no module 'inventer' on Python's path"),
+        ("inventor.loses:Mine", r"there is no module 'inventor.loses', neither in this folder nor"),
+        ("inventer.losses:Mine", r"there is no module 'inventer', neither in this folder nor"),
         ("inventor.losses:Mine(size=1)", r"inventor.losses:Mine has no field 'size'; it has scale, kind"),
         ("inventor.losses:Mine(3)", r"write 3 by its field name, inventor.losses:Mine\(field=...\)"),
         ("inventor.losses:Mine.Inner", r"expected a number, a string or Name"),

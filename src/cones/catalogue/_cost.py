@@ -12,8 +12,8 @@ from ..layer import bends
 from ..margins import Margin
 from ._find import EXAMPLES, example
 
-SIZES = {"N": 11, "K": 7, "D": 5}
-"""Prime, so that the sizes of a tensor tell what it counts."""
+SIZES = {"N": 2001, "K": 2301, "D": 5}
+"""Far apart, so that the sizes of a tensor tell what it counts; large enough for what works in blocks to need some."""
 
 
 def cost(loss: type) -> list[str]:
@@ -31,7 +31,8 @@ def _cost_of_margin(margin: Margin) -> list[str]:
         if margin.combine == "one-vs-all":
             found.append("One against all: every other class adds a loss of its own.")
         if kind.others is not Margin.others:
-            found.append("Bends the other classes' logits.")
+            may = "Bends" if probe.bends_others(margin) else "May bend"
+            found.append(f"{may} the other classes' logits.")
         found.append("Autograd runs on each tile of classes; `ClassSGD` cannot move W inside the backward.")
     numbers = list(margin.init_statistics(probe.NUM_CLASSES))
     if numbers:
@@ -62,21 +63,31 @@ def _cost_of_feature_loss(kind: Callable[..., Any]) -> list[str]:
                 found.append(f"Keeps `{name}`, {_shape(buffer)}, in a buffer.")
     if callable(getattr(loss, "update", None)):
         found.append("Call `update` after the backward.")
-    return found + (_cost_of_call(loss) if set(scenes.required(loss)) <= set(scenes.GIVEN) else [])
+    return found + (_cost_of_call(loss) if scenes.fits(loss) else [])
 
 
 def _cost_of_call(loss: Callable[..., Any]) -> list[str]:
-    features = torch.randn(SIZES["N"], SIZES["D"], generator=torch.Generator().manual_seed(0))
-    weight = torch.randn(SIZES["K"], SIZES["D"], generator=torch.Generator().manual_seed(1)).requires_grad_()
-    labels = torch.arange(SIZES["N"]) % SIZES["K"]
-    with _Largest() as seen:
-        result = scenes.call(loss, features.requires_grad_(), weight, labels).sum()
     found = []
     if "weight" in scenes.arguments(loss):
+        weight = torch.eye(SIZES["K"], SIZES["D"]).requires_grad_()
+        result = scenes.call(loss, torch.ones(2, SIZES["D"]), weight, torch.arange(2)).sum()
         (gradient,) = torch.autograd.grad(result, weight, allow_unused=True)
-        sends = "sends them a gradient" if gradient is not None else "sends them no gradient"
-        found.append(f"Takes the class weights W, and {sends}.")
-    return [*found, f"Largest temporary: {_shape(seen.tensor)}."]
+        found.append(f"Takes the class weights W, and sends them {'no' if gradient is None else 'a'} gradient.")
+    largest = _largest_temporary(loss)
+    if "?" in _shape(largest):
+        return [*found, f"Works in blocks of {largest.nbytes / 2**20:.0f} MiB, whatever the number of classes."]
+    return [*found, f"Largest temporary: {_shape(largest)}."]
+
+
+@torch.no_grad()
+def _largest_temporary(loss: Callable[..., Any]) -> Tensor:
+    features = torch.randn(SIZES["N"], SIZES["D"], generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(SIZES["K"], SIZES["D"], generator=torch.Generator().manual_seed(1))
+    seen = _Largest()
+    with seen:
+        for rows_of_a_class in (1, 2):  # a class of each row takes most for some, pairs for others
+            scenes.call(loss, features, weight, torch.arange(SIZES["N"]) // rows_of_a_class)
+    return seen.tensor
 
 
 class _Largest(TorchDispatchMode):
@@ -89,13 +100,14 @@ class _Largest(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
         for tensor in made if isinstance(made, tuple | list) else [made]:
-            if isinstance(tensor, Tensor) and tensor.numel() > self.tensor.numel():
+            if isinstance(tensor, Tensor) and tensor.nbytes > self.tensor.nbytes:
                 self.tensor = tensor
         return made
 
 
 def _shape(tensor: Tensor) -> str:
-    letters = {size: letter for letter, size in SIZES.items()}
+    """The shape in letters: one more or less counts as the letter, anything else is a question mark."""
     if not tensor.dim():
         return "one number"
-    return f"({', '.join(letters.get(size, str(size)) for size in tensor.shape)}{',' * (tensor.dim() == 1)})"
+    letters = [next((name for name, at in SIZES.items() if abs(size - at) <= 1), "?") for size in tensor.shape]
+    return f"({', '.join(letters)}{',' * (len(letters) == 1)})"

@@ -50,7 +50,7 @@ def index() -> str:
 
 def has_picture(loss: type) -> bool:
     """Whether there is a picture of the loss."""
-    return issubclass(loss, Margin) or scenes.scene(example(loss)) is not None
+    return issubclass(loss, Margin) or scenes.fits(example(loss))
 
 
 def _picture(loss: type) -> list[str]:
@@ -76,7 +76,7 @@ def _about_margin(margin: Margin) -> str:
     if len(several) > 1:
         by_norm = several[0].feature_norm != several[1].feature_norm
         parts.append("A line for each norm of the feature." if by_norm else "A line for the first class and the last.")
-    if margin.combine == "one-vs-all":
+    if probe.asks_yes_or_no(margin):
         parts.append("Every class is a question of its own, so the regions are rectangles; the bias is as it starts.")
     if probe.bends_others(margin):
         parts.append("Last, what becomes of the other classes' logits, where the own class is at the angles named.")

@@ -26,8 +26,8 @@ WHEN: Mapping[str, str] = {
     "the authors of ArcFace give.",
     "ContrastiveAgents": "Beside `NormFace` with a small weight, 0.01 in the paper: the pull and push of contrastive "
     "loss without mining pairs, for the class weights stand for the classes.",
-    "ContrastiveCenter": "As `CenterLoss`, when the centers should also part. Every row looks at every center, so for "
-    "classes that are not too many.",
+    "ContrastiveCenter": "As `CenterLoss`, when the centers should also part: what counts is how near a row is to its "
+    "own center in proportion to all others.",
     "CosFace": "A first choice for open sets with many classes: the margin is the same at every angle, and there "
     "is nothing to anneal.",
     "CurricularFace": "Long training on large sets: hard classes count little at first, and more as the rows come "
@@ -50,7 +50,7 @@ WHEN: Mapping[str, str] = {
     "its lambda annealed; cosine losses are easier to train.",
     "MagFace": "When the norm of a feature should tell the quality of its image afterwards: good rows grow long and "
     "get the larger margin.",
-    "MinimumHypersphericalEnergy": "Beside any loss with class weights, when the class directions crowd: it spreads "
+    "MHE": "Beside any loss with class weights, when the class directions crowd: it spreads "
     "them over the sphere. It looks at every pair of classes.",
     "MVSoftmax": "When mistakes fall on few classes that look alike: those that come past the margin count more from "
     "the first step. Wrong labels then count more, too.",

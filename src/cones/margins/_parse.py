@@ -1,4 +1,8 @@
 import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import cones.margins
@@ -12,7 +16,7 @@ def parse(text: str) -> Margin:
 
     Args:
         text: such as "CosFace(margin=0.35, scale=64.0)" or "CosFace"; a margin of your own is written with its
-            module, "package.module:Mine(margin=0.1)", which is then imported.
+            module, "package.module:Mine(margin=0.1)", which is then imported, from the current folder first.
 
     Raises:
         ValueError: the text, a name or a field is wrong; the error says which and what is near.
@@ -54,13 +58,14 @@ def _own(name: str) -> type[Margin]:
     """The class that `name`, "package.module:Class", stands for."""
     path, _, last = name.rpartition(":")
     try:
-        module = importlib.import_module(path)
+        with _here_first():
+            module = importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{path}.".startswith(f"{error.name}."):
             raise  # the module is there; what it imports is not
         raise ValueError(
-            f"{name}: there is no module {error.name!r} on Python's path: call `python -m cones` in the folder that "
-            f"holds it, or name that folder in PYTHONPATH"
+            f"{name}: there is no module {error.name!r}, neither in this folder nor where Python looks: call from the "
+            f"folder that holds it, or name that folder in PYTHONPATH"
         ) from None
     if not hasattr(module, last):
         raise ValueError(f"{name}: {path} has no {last!r}{did_you_mean(last, vars(module))}")
@@ -68,3 +73,14 @@ def _own(name: str) -> type[Margin]:
     if not isinstance(kind, type) or not issubclass(kind, Margin):
         raise ValueError(f"{name} is {kind!r}, expected a subclass of cones.Margin")
     return kind
+
+
+@contextmanager
+def _here_first() -> Iterator[None]:
+    """Look for modules in the current folder, as `python -m` does and an installed command does not."""
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)

@@ -157,7 +157,8 @@ def _draw_along(axes: Axes, found: Scene, values: Tensor, color: str, title: str
         at = math.degrees(place) if found.is_angle else place
         axes.axvline(at, color=MUTED, linestyle=(0, (1, 1.6)), linewidth=1.0)
         axes.annotate(name, (at, 1), (3, -3), xycoords=("data", "axes fraction"), textcoords="offset points",
-                      va="top", fontsize=7.5, color=MUTED)  # fmt: skip
+                      va="top", fontsize=7.5, color=MUTED,
+                      bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6})  # fmt: skip
     axes.set_title(title)
     axes.set_xlabel(found.variable)
     _keep_in_sight(axes, values)
