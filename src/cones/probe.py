@@ -146,7 +146,7 @@ def _targets(margin: Margin, cosine: Tensor, view: View) -> Tensor:
     repeats = REPEATS if draws_at_random(margin) else 1
     rows = _rows(margin, cosine.repeat(repeats), view)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         return margin.target(rows.similarity, rows).view(repeats, -1).mean(dim=0)
 
 
