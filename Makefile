@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUNS ?= runs
 
-.PHONY: demo test test-slow bench docs format clean
+.PHONY: demo test test-slow bench docs docs-losses format clean
 
 demo: $(READY)
 	$(BIN)/cones compare --out $(RUNS)/demo
@@ -19,8 +19,11 @@ test: $(READY)
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
 
-docs: demo
+docs: demo docs-losses
 	$(BIN)/python docs/picture.py $(RUNS)/demo
+
+docs-losses: $(READY)
+	$(BIN)/cones losses --out docs/losses
 
 bench: $(READY)-bench
 	$(BIN)/python benchmarks/import_time.py

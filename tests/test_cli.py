@@ -80,6 +80,18 @@ def test_losses_lists_every_loss(capsys):
     assert out.count("arXiv") >= len(cones.margins.__all__)
 
 
+def test_one_loss_in_full_and_as_a_page(tmp_path, capsys):
+    assert run("losses", "ArcFace") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("ArcFace(margin=0.5, scale=64.0, tail='smooth'")
+    for title in ("When to use it", "Cost", "Reference"):
+        assert f"\n  {title}\n      " in out
+    assert run("losses", "RingLoss", "--out", tmp_path / "pages") == 0
+    assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["RingLoss.md", "RingLoss.svg"]
+    assert run("losses", "arcfac") == 2
+    assert "'arcfac' is no loss (did you mean ArcFace?)" in capsys.readouterr().err
+
+
 def test_plan_tells_memory_before_a_run(capsys):
     size = ["--classes", 1_000_000, "--dim", 512, "--batch", 512]
     assert run("plan", *size) == 0

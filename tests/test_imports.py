@@ -41,9 +41,11 @@ ALLOWED = {
         "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",
         "margins", "notation", "softmax",
     },
-    "plots": {"evaluation", "files", "geometry", "margins", "softmax"},
+    "plots": {"catalogue", "evaluation", "files", "geometry", "margins", "notation", "probe", "scenes", "softmax"},
     "migrate": {"files", "head", "margins"},
-    "catalogue": {"feature_losses", "margins"},
+    "probe": {"margins"},
+    "scenes": set(),
+    "catalogue": {"feature_losses", "layer", "margins", "notation", "probe", "scenes"},
     "display": set(),
     "commands": {"training"},
     "cli": {

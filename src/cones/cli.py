@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from . import __version__
-from .catalogue import loss_table
+from .catalogue import describe_in_full, every_loss, find_loss, loss_table
 from .commands import Command, Compare, Data, Losses, Migrate, Plan, Plot, Train
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
@@ -113,7 +113,7 @@ def _execute(command: Command) -> int:
         case Plot():
             return _plot(command)
         case Losses():
-            return _losses()
+            return _losses(command)
         case Data():
             return _data(command)
         case Plan():
@@ -176,8 +176,21 @@ def _report(folder: Path) -> Path:
     return write_run_report(folder)
 
 
-def _losses() -> int:
-    Console(soft_wrap=True, highlight=False).print(loss_table(), markup=False)
+def _losses(command: Losses) -> int:
+    try:
+        wanted = [find_loss(command.name)] if command.name else list(every_loss().values())
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if command.out is not None:
+        from .plots import write_index, write_pages
+
+        for path in write_pages(wanted, command.out):
+            print(path)
+        if not command.name:
+            print(write_index(command.out))
+        return 0
+    text = describe_in_full(wanted[0]) if command.name else loss_table()
+    Console(soft_wrap=True, highlight=False).print(text, markup=False)
     return 0
 
 

@@ -78,12 +78,17 @@ class Plot:
 
 @dataclass(frozen=True)
 class Losses:
-    """List every loss with its formula, its defaults and its reference.
+    """List every loss with its formula, its defaults and its reference, or show one in full; or write their pages.
 
     Args:
+        name: loss to show in full, with when to use it and what it costs; a margin of your own is written
+            package.module:Class
+        out: folder for a page of the loss, or of every loss with an index: Markdown, each with its picture
         traceback: show where an error came from
     """
 
+    name: Annotated[str, tyro.conf.Positional] = ""
+    out: Path | None = None
     traceback: bool = False
 
 

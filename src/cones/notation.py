@@ -1,26 +1,51 @@
 """Configurations as text: `ArcFace(margin=0.2, scale=16.0)` read back into the value whose repr it is.
 
-Nothing is executed: the text is parsed, and only the names that the caller allows are called.
+Nothing is executed: the text is parsed, and only the names that the caller allows are called. A name may be written
+`package.module:Name`, for what stands outside of the package.
 """
 
 import ast
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 Build = Callable[[str, dict[str, Any]], Any]
 
 
+COLON = re.compile(r"""'[^']*'|"[^"]*"|(?<=\w):(?=\w)""")
+"""A string, which is left as it is, or the colon of `package.module:Name`."""
+
+
 def parse_tree(text: str) -> ast.expr:
-    """Read one expression, or raise ValueError that shows where it stops making sense."""
+    """Read one expression, or raise ValueError that shows where it stops making sense.
+
+    `package.module:Name` comes back as one `ast.Name`.
+    """
+    text = text.strip()
+    # to Python a colon is no part of a name: a dot is, and is as wide, so that columns stay what they are
+    dotted = COLON.sub(lambda found: "." if found[0] == ":" else found[0], text)
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        return cast(ast.expr, _NamesWithColon(text).visit(ast.parse(dotted, mode="eval").body))
     except SyntaxError as error:
         where = f" at column {error.offset}" if error.offset else ""
         raise ValueError(
             f"cannot read {text!r}{where}: expected something like ArcFace(margin=0.3, scale=16)"
         ) from None
+
+
+class _NamesWithColon(ast.NodeTransformer):
+    """Turns what `text` has as `package.module:Name` from a dotted attribute into a name."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        written = ast.get_source_segment(self._text, node) or ""
+        if re.fullmatch(r"[\w.]+:\w+", written):
+            return ast.copy_location(ast.Name(id=written, ctx=ast.Load()), node)
+        return cast(ast.expr, self.generic_visit(node))
 
 
 def evaluate(node: ast.expr, build: Build) -> Any:

@@ -1,17 +1,22 @@
-from collections.abc import Callable
-from typing import Any, cast
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
 
 import cones.margins
 
-from ..notation import call, evaluate, parse_tree
+from ..notation import call, did_you_mean, evaluate, parse_tree
 from ._margin import Margin
 
 
 def parse(text: str) -> Margin:
-    """The margin whose repr is `text`; fields left out have their defaults.
+    """The margin that `text` writes; fields left out have their defaults.
 
     Args:
-        text: such as "CosFace(margin=0.35, scale=64.0)" or "CosFace".
+        text: such as "CosFace(margin=0.35, scale=64.0)" or "CosFace"; a margin of your own is written with its
+            module, "package.module:Mine(margin=0.1)", which is then imported, from the current folder first.
 
     Raises:
         ValueError: the text, a name or a field is wrong; the error says which and what is near.
@@ -20,9 +25,62 @@ def parse(text: str) -> Margin:
         >>> parse("CosFace(margin=0.2)")
         CosFace(margin=0.2, scale=64.0)
     """
-    return cast(Margin, evaluate(parse_tree(text), lambda name, fields: call(known(), "margin", name, fields)))
+    return cast(Margin, evaluate(parse_tree(text), lambda name, fields: call(known(name), "margin", name, fields)))
 
 
-def known() -> dict[str, Callable[..., Any]]:
-    """Every public margin by name."""
-    return {name: getattr(cones.margins, name) for name in cones.margins.__all__}
+def known(name: str = "") -> dict[str, type[Margin]]:
+    """Every public margin by name; and where `name` is written "package.module:Class", that class by `name`.
+
+    Raises:
+        ValueError: there is no such module or class, or it is no margin.
+    """
+    public = {public: getattr(cones.margins, public) for public in cones.margins.__all__}
+    return {**public, name: _own(name)} if ":" in name else public
+
+
+def written(margin: Margin) -> str:
+    """The text that `parse` reads back into `margin`: its repr, with the module in front where it is not public.
+
+    Example:
+        >>> written(cones.margins.CosFace(margin=0.2))
+        'CosFace(margin=0.2, scale=64.0)'
+    """
+    return name_of(type(margin)) + repr(margin).removeprefix(type(margin).__qualname__)
+
+
+def name_of(kind: type[Margin]) -> str:
+    """How a margin's class is written: "CosFace", or "package.module:Class" where it is not public."""
+    public = kind is getattr(cones.margins, kind.__name__, None)
+    return kind.__name__ if public else f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _own(name: str) -> type[Margin]:
+    """The class that `name`, "package.module:Class", stands for."""
+    path, _, last = name.rpartition(":")
+    try:
+        with _here_first():
+            module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
+            raise  # the module is there; what it imports is not
+        raise ValueError(
+            f"{name}: there is no module {error.name!r}, neither in this folder nor where Python looks: call from the "
+            f"folder that holds it, or name that folder in PYTHONPATH"
+        ) from None
+    if not hasattr(module, last):
+        raise ValueError(f"{name}: {path} has no {last!r}{did_you_mean(last, vars(module))}")
+    kind = getattr(module, last)
+    if not isinstance(kind, type) or not issubclass(kind, Margin):
+        raise ValueError(f"{name} is {kind!r}, expected a subclass of cones.Margin")
+    return kind
+
+
+@contextmanager
+def _here_first() -> Iterator[None]:
+    """Look for modules in the current folder, as `python -m` does and an installed command does not."""
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)

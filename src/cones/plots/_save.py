@@ -24,9 +24,13 @@ def save(figure: Figure, path: Path) -> tuple[Path, Path]:
         OSError: when the folder cannot be written to.
     """
     vector, pixels = path.with_name(path.name + ".svg"), path.with_name(path.name + ".png")
-    with style():
-        with replacing(vector) as aside:
-            figure.savefig(aside, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": "cones"})
-        with replacing(pixels) as aside:
-            figure.savefig(aside, format="png", dpi=PIXEL_DPI, metadata={"Software": "cones"})
+    save_svg(figure, vector)
+    with style(), replacing(pixels) as aside:
+        figure.savefig(aside, format="png", dpi=PIXEL_DPI, metadata={"Software": "cones"})
     return vector, pixels
+
+
+def save_svg(figure: Figure, path: Path) -> None:
+    """Write `figure` to `path` as SVG alone; otherwise as `save`."""
+    with style(), replacing(path) as aside:
+        figure.savefig(aside, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": "cones"})

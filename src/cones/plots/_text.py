@@ -4,6 +4,8 @@ import ast
 import math
 import textwrap
 
+from ..notation import parse_tree
+
 DASH = "–"
 
 
@@ -25,8 +27,8 @@ def short_objective(text: str) -> str:
         'Softmax + 0.01 · CenterLoss'
     """
     try:
-        return _expression(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError):
+        return _expression(parse_tree(text))
+    except ValueError:
         return text
 
 
@@ -37,12 +39,17 @@ def _expression(node: ast.expr) -> str:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         numbers = {keyword.arg: _number_in(keyword.value) for keyword in node.keywords}
         fields = [f"{name}={value:.3g}" for name, value in numbers.items() if value is not None and _tells(name, value)]
-        return node.func.id + (f"({', '.join(fields)})" if fields else "")
+        return _name(node.func.id) + (f"({', '.join(fields)})" if fields else "")
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return f"{node.value:g}"
     if isinstance(node, ast.Name):
-        return node.id
+        return _name(node.id)
     raise ValueError(f"not a sum of losses: {ast.unparse(node)}")
+
+
+def _name(written: str) -> str:
+    """A loss's name without the module of one's own: "package.module:Mine" gives Mine."""
+    return written.rpartition(":")[2]
 
 
 def _number_in(node: ast.expr) -> float | None:

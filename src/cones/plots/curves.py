@@ -11,38 +11,32 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from ..margins import Margin, Rows
+from ..margins import Margin
+from ..probe import View, own_logits
 from ._palette import FAINT, INK, MUTED, TEN
 from ._style import new_figure, panel_width, style
 from ._text import short_objective, wrap
 
 ANGLES = 721
-REPEATS = 64
 MOST_OVERLAID = 3
 DOTS = (0, (1, 1.6))
 
 
-def target_curve(margin: Margin) -> tuple[Tensor, Tensor, Tensor]:
-    """The target logit of a margin over the angle to the own class, at unit norms.
+def target_curve(margin: Margin, view: View | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """The target logit of a margin over the angle to the own class, divided by what multiplies a similarity.
 
-    t(θ) / scale with similarity = cos θ and ‖x‖ = ‖w‖ = 1, of class 0, with fresh statistics and no other class. A
-    margin that draws at random is shown by its mean over 64 draws.
+    t(θ) / scale, and also by the norm of a feature that the margin takes as it is, so that without a margin it is
+    cos θ; ‖w‖ = 1, with running numbers as they start. A margin that draws at random is shown by its mean over draws.
 
     Args:
         margin: any `Margin`.
+        view: feature norm and class; by default norm 10 and class 0.
 
     Returns:
         θ (M,) in radians inside 0..π, t(θ)/scale (M,), and its derivative by θ (M,), from autograd; float64.
     """
     theta = _theta().requires_grad_()
-    similarity = torch.cos(theta).repeat(REPEATS)
-    ones = torch.ones_like(similarity)
-    rows = Rows(similarity, ones, ones, torch.zeros_like(similarity, dtype=torch.long), {})
-    rows = rows._replace(surveys=tuple(0 * ones for _ in margin.surveys()))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        target = margin.target(similarity, rows)
-    curve = (target / torch.as_tensor(margin.scale).detach()).reshape(REPEATS, ANGLES).mean(0)
+    curve = own_logits(margin, torch.cos(theta), view)
     (slope,) = torch.autograd.grad(curve.sum(), theta)
     return theta.detach(), curve.detach(), slope
 
@@ -78,7 +72,7 @@ def _overlaid(margins: Sequence[Margin], columns: int) -> Figure:
     lines = 2 // columns
     figure = new_figure(4.1 * columns, 3.2 * lines)
     left, right = figure.subplots(lines, columns).flatten()
-    _reference(left, right)
+    draw_reference(left, right)
     for margin, color in zip(margins, (TEN[3], TEN[0], TEN[2]), strict=False):
         theta, curve, slope = target_curve(margin)
         degrees = torch.rad2deg(theta)
@@ -87,7 +81,7 @@ def _overlaid(margins: Sequence[Margin], columns: int) -> Figure:
     left.set_title("target logit t(θ) / scale")
     right.set_title("its slope by θ, per radian")
     for axes in (left, right):
-        _angle_axis(axes)
+        angle_axis(axes)
         axes.set_xlabel("θ, angle to the own class")
     left.legend(fontsize=8, loc="lower left")
     return figure
@@ -102,10 +96,10 @@ def _multiples(margins: Sequence[Margin], columns: int) -> Figure:
     for axes, margin in zip(panels, margins, strict=False):
         theta, curve, slope = target_curve(margin)
         degrees = torch.rad2deg(theta)
-        _reference(axes, axes)
+        draw_reference(axes, axes)
         axes.plot(degrees, slope, color=TEN[0], linewidth=1.1, label="slope by θ")
         axes.plot(degrees, curve, color=TEN[3], linewidth=1.9, label="t(θ) / scale")
-        _angle_axis(axes)
+        angle_axis(axes)
         axes.set_title(wrap(short_objective(repr(margin)), int(11 * width)), fontsize=8.5)
     for axes in panels[len(margins) :]:
         axes.set_axis_off()
@@ -120,7 +114,7 @@ def _theta() -> Tensor:
     return (torch.arange(ANGLES, dtype=torch.float64) + 0.5) * (math.pi / ANGLES)
 
 
-def _reference(value: Axes, slope: Axes) -> None:
+def draw_reference(value: Axes, slope: Axes) -> None:
     theta = _theta()
     degrees = torch.rad2deg(theta)
     # dotted and on top, to be seen where nothing differs
@@ -129,7 +123,7 @@ def _reference(value: Axes, slope: Axes) -> None:
     slope.plot(degrees, -theta.sin(), color=MUTED, linestyle=DOTS, linewidth=0.9, zorder=3, label=name)
 
 
-def _angle_axis(axes: Axes) -> None:
+def angle_axis(axes: Axes) -> None:
     axes.set_xlim(0, 180)
     axes.set_xticks(range(0, 181, 45), [f"{angle}°" for angle in range(0, 181, 45)])
     axes.yaxis.set_major_locator(MaxNLocator(5))

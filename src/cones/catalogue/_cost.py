@@ -1,0 +1,113 @@
+"""What a loss costs, told from its class and from a call of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .. import probe, scenes
+from ..layer import bends
+from ..margins import Margin
+from ._find import EXAMPLES, example
+
+SIZES = {"N": 2001, "K": 2301, "D": 5}
+"""Far apart, so that the sizes of a tensor tell what it counts; large enough for what works in blocks to need some."""
+
+
+def cost(loss: type) -> list[str]:
+    """What a loss costs beyond plain softmax, a sentence each."""
+    return _cost_of_margin(example(loss)) if issubclass(loss, Margin) else _cost_of_feature_loss(loss)
+
+
+def _cost_of_margin(margin: Margin) -> list[str]:
+    kind = type(margin)
+    found = []
+    if not bends(margin):
+        found.append("Closed form: the other classes enter by their scaled similarity alone, as in plain softmax.")
+        found.append("`ClassSGD` can move W inside the backward.")
+    else:
+        if margin.combine == "one-vs-all":
+            found.append("One against all: every other class adds a loss of its own.")
+        if kind.others is not Margin.others:
+            may = "Bends" if probe.bends_others(margin) else "May bend"
+            found.append(f"{may} the other classes' logits.")
+        found.append("Autograd runs on each tile of classes; `ClassSGD` cannot move W inside the backward.")
+    numbers = list(margin.init_statistics(probe.NUM_CLASSES))
+    if numbers:
+        more = ", at one more product with W" if probe.asks_for_rest(margin) else ""
+        names = ", ".join(f"`{name}`" for name in numbers)
+        found.append(f"Keeps running numbers ({names}), updated in every training step{more}.")
+    if kind.class_bias is not Margin.class_bias:
+        found.append("Adds a fixed bias to the logits of all classes.")
+    if kind.penalty is not Margin.penalty:
+        found.append("Adds a penalty to the loss of each row.")
+    if probe.depends_on_norm(margin):
+        found.append("Looks at the norm of each feature, which must not be normalised before the head.")
+    if probe.draws_at_random(margin):
+        found.append("Draws from torch's generator: the loss of the same rows differs from call to call.")
+    if kind.join is not Margin.join or margin.combine != "softmax":
+        found.append("Is no cross entropy over the classes: label smoothing has no meaning.")
+    return found
+
+
+def _cost_of_feature_loss(kind: Callable[..., Any]) -> list[str]:
+    loss = example(kind, {**EXAMPLES, "num_classes": SIZES["K"], "dim": SIZES["D"]})
+    found = []
+    if isinstance(loss, nn.Module):
+        for name, parameter in loss.named_parameters():
+            found.append(f"Learns `{name}`, {_shape(parameter)}: give it to the optimiser.")
+        for name, buffer in loss.named_buffers():
+            if buffer.dim():
+                found.append(f"Keeps `{name}`, {_shape(buffer)}, in a buffer.")
+    if callable(getattr(loss, "update", None)):
+        found.append("Call `update` after the backward.")
+    return found + (_cost_of_call(loss) if scenes.fits(loss) else [])
+
+
+def _cost_of_call(loss: Callable[..., Any]) -> list[str]:
+    found = []
+    if "weight" in scenes.arguments(loss):
+        weight = torch.eye(SIZES["K"], SIZES["D"]).requires_grad_()
+        result = scenes.call(loss, torch.ones(2, SIZES["D"]), weight, torch.arange(2)).sum()
+        (gradient,) = torch.autograd.grad(result, weight, allow_unused=True)
+        found.append(f"Takes the class weights W, and sends them {'no' if gradient is None else 'a'} gradient.")
+    largest = _largest_temporary(loss)
+    if "?" in _shape(largest):
+        return [*found, f"Works in blocks of {largest.nbytes / 2**20:.0f} MiB, whatever the number of classes."]
+    return [*found, f"Largest temporary: {_shape(largest)}."]
+
+
+@torch.no_grad()
+def _largest_temporary(loss: Callable[..., Any]) -> Tensor:
+    features = torch.randn(SIZES["N"], SIZES["D"], generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(SIZES["K"], SIZES["D"], generator=torch.Generator().manual_seed(1))
+    seen = _Largest()
+    with seen:
+        for rows_of_a_class in (1, 2):  # a class of each row takes most for some, pairs for others
+            scenes.call(loss, features, weight, torch.arange(SIZES["N"]) // rows_of_a_class)
+    return seen.tensor
+
+
+class _Largest(TorchDispatchMode):
+    """Remembers the largest tensor that was made."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tensor = torch.empty(0)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(tensor, Tensor) and tensor.nbytes > self.tensor.nbytes:
+                self.tensor = tensor
+        return made
+
+
+def _shape(tensor: Tensor) -> str:
+    """The shape in letters: one more or less counts as the letter, anything else is a question mark."""
+    if not tensor.dim():
+        return "one number"
+    letters = [next((name for name, at in SIZES.items() if abs(size - at) <= 1), "?") for size in tensor.shape]
+    return f"({', '.join(letters)}{',' * (len(letters) == 1)})"

@@ -1,0 +1,62 @@
+"""The losses by name, and one of each to look at."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .. import feature_losses, margins
+from ..notation import did_you_mean
+
+LONG_TAIL = (1000, 600, 360, 216, 130, 78, 47, 28, 17, 10)
+
+EXAMPLES: Mapping[str, object] = {"counts": LONG_TAIL, "num_classes": 2, "dim": 2}
+"""What stands for a field that has no default."""
+
+
+def every_loss() -> dict[str, type]:
+    """The public margins and feature losses by name, the margins first, in alphabetical order."""
+    return {
+        name: getattr(module, name)
+        for module in (margins, feature_losses)
+        for name in sorted(module.__all__, key=str.lower)
+    }
+
+
+def find_loss(name: str) -> type:
+    """The loss of that name, or the margin of one's own that is written "package.module:Class".
+
+    Raises:
+        ValueError: there is none; the error says what is near.
+    """
+    if ":" in name:
+        return margins.known(name)[name]
+    losses = every_loss()
+    if name not in losses:
+        raise ValueError(f"{name!r} is no loss{did_you_mean(name, losses)}; there are {', '.join(losses)}")
+    return losses[name]
+
+
+def example(kind: Callable[..., Any], examples: Mapping[str, object] = EXAMPLES) -> Any:
+    """A loss of that kind with its defaults, and the example's value where a field has none.
+
+    Raises:
+        ValueError: a field has neither a default nor an example.
+
+    Example:
+        >>> example(margins.CosFace)
+        CosFace(margin=0.35, scale=64.0)
+    """
+    missing = missing_fields(kind)
+    for name in missing:
+        if name not in examples:
+            raise ValueError(
+                f"{kind.__name__} has a field {name!r} without a default: give it one, or a value in EXAMPLES of "
+                f"src/cones/catalogue/_find.py"
+            )
+    return kind(**{name: examples[name] for name in missing})
+
+
+def missing_fields(kind: Callable[..., Any]) -> list[str]:
+    """The fields that have no default."""
+    parameters = inspect.signature(kind).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.default is parameter.empty]
