@@ -12,11 +12,13 @@ from .head import Head as Head
 from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
 from .margins import COCO as COCO
+from .margins import LDAM as LDAM
 from .margins import ArcFace as ArcFace
 from .margins import ASoftmax as ASoftmax
 from .margins import CombinedMargin as CombinedMargin
 from .margins import CosFace as CosFace
 from .margins import L2Softmax as L2Softmax
+from .margins import LogitAdjusted as LogitAdjusted
 from .margins import LSoftmax as LSoftmax
 from .margins import Margin as Margin
 from .margins import NormFace as NormFace
@@ -31,6 +33,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "COCO",
+    "LDAM",
     "ASoftmax",
     "ArcFace",
     "CenterLoss",
@@ -43,6 +46,7 @@ __all__ = [
     "Head",
     "L2Softmax",
     "LSoftmax",
+    "LogitAdjusted",
     "Margin",
     "NormFace",
     "RingLoss",

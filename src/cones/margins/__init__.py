@@ -6,6 +6,8 @@ from ._coco import COCO as COCO
 from ._combined import CombinedMargin as CombinedMargin
 from ._cosface import CosFace as CosFace
 from ._l2softmax import L2Softmax as L2Softmax
+from ._ldam import LDAM as LDAM
+from ._logit_adjusted import LogitAdjusted as LogitAdjusted
 from ._lsoftmax import LSoftmax as LSoftmax
 from ._margin import Geometry as Geometry
 from ._margin import Margin as Margin
@@ -17,12 +19,14 @@ from ._softmax import Softmax as Softmax
 
 __all__ = [
     "COCO",
+    "LDAM",
     "ASoftmax",
     "ArcFace",
     "CombinedMargin",
     "CosFace",
     "L2Softmax",
     "LSoftmax",
+    "LogitAdjusted",
     "NormFace",
     "Softmax",
 ]
