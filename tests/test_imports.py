@@ -27,7 +27,7 @@ ALLOWED = {
     "operator": {"streaming", "tiles"},
     "bending": {"margins", "products", "tiles"},
     "classes": {"collective"},
-    "layer": {"bending", "classes", "collective", "geometry", "margins", "operator", "streaming", "tiles"},
+    "layer": {"arguments", "bending", "classes", "collective", "geometry", "margins", "operator", "streaming", "tiles"},
     "softmax": {"arguments", "classes", "collective", "geometry", "layer", "margins", "planner"},
     "head": {"arguments", "classes", "collective", "layer", "margins", "planner", "softmax", "streaming"},
     "class_sgd": {"head"},
