@@ -31,6 +31,7 @@ ALLOWED = {
     "softmax": {"arguments", "classes", "collective", "geometry", "layer", "margins", "planner"},
     "head": {"arguments", "classes", "collective", "layer", "margins", "planner", "softmax", "streaming"},
     "class_sgd": {"head"},
+    "subcenters": {"arguments", "geometry", "head", "margins"},
     "layers": {"geometry"},
     "feature_losses": {"arguments", "geometry", "margins"},
     "backbones": {"notation"},
@@ -46,7 +47,7 @@ ALLOWED = {
     "commands": {"training"},
     "cli": {"catalogue", "commands", "data", "display", "margins", "notation", "planner", "plots", "training"},
     "__main__": {"cli"},
-    "__init__": {"class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax"},
+    "__init__": {"class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax", "subcenters"},
 }  # fmt: skip
 
 ONLY_IN = {

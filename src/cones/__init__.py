@@ -4,6 +4,7 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 `head(features, labels)` is the loss, `head.logits(features)` predicts.
 """
 
+from . import subcenters as subcenters
 from .class_sgd import ClassSGD as ClassSGD
 from .feature_losses import CenterLoss as CenterLoss
 from .feature_losses import FeatureIncay as FeatureIncay
@@ -56,4 +57,5 @@ __all__ = [
     "dense_margin_softmax",
     "margin_softmax",
     "softmax_loss",
+    "subcenters",
 ]
