@@ -33,7 +33,7 @@ ALLOWED = {
     "class_sgd": {"head"},
     "subcenters": {"arguments", "geometry", "head", "margins"},
     "layers": {"geometry"},
-    "feature_losses": {"arguments", "geometry", "margins"},
+    "feature_losses": {"arguments", "classes", "geometry", "layer", "margins", "planner", "softmax"},
     "backbones": {"notation"},
     "data": {"files"},
     "evaluation": set(),

@@ -6,6 +6,8 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 
 from . import subcenters as subcenters
 from .class_sgd import ClassSGD as ClassSGD
+from .feature_losses import UNPG as UNPG
+from .feature_losses import VPL as VPL
 from .feature_losses import CenterLoss as CenterLoss
 from .feature_losses import FeatureIncay as FeatureIncay
 from .feature_losses import RingLoss as RingLoss
@@ -35,6 +37,8 @@ __version__ = "0.1.0"
 __all__ = [
     "COCO",
     "LDAM",
+    "UNPG",
+    "VPL",
     "ASoftmax",
     "ArcFace",
     "CenterLoss",

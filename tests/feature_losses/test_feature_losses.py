@@ -6,12 +6,15 @@ import torch
 from losses import problem
 
 import cones.feature_losses
-from cones import CenterLoss, FeatureIncay, RingLoss
+from cones import UNPG, VPL, CenterLoss, FeatureIncay, RingLoss
 
+_, W, _, _ = problem()
 CALLS = {
     "CenterLoss": lambda x, y, r: CenterLoss(23, 5).double()(x, y, r),
     "FeatureIncay": lambda x, y, r: FeatureIncay()(x, y % 2 == 0, r),
     "RingLoss": lambda x, y, r: RingLoss(2.0).double()(x, r),
+    "UNPG": lambda x, y, r: UNPG(scale=4.0)(x, W, y, r),
+    "VPL": lambda x, y, r: VPL(23, 5, start=0)(x, W, y, r),
 }
 
 each_loss = pytest.mark.parametrize("name", CALLS)

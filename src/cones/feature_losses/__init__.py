@@ -3,5 +3,7 @@
 from ._center import CenterLoss as CenterLoss
 from ._incay import FeatureIncay as FeatureIncay
 from ._ring import RingLoss as RingLoss
+from ._unpg import UNPG as UNPG
+from ._vpl import VPL as VPL
 
-__all__ = ["CenterLoss", "FeatureIncay", "RingLoss"]
+__all__ = ["UNPG", "VPL", "CenterLoss", "FeatureIncay", "RingLoss"]
