@@ -154,7 +154,7 @@ def warn_of_degrees(margin: Margin) -> None:
     """Warn of an angle past pi / 2, which looks like degrees."""
     for name in margin.angles:
         angle = getattr(margin, name)
-        angle = max(angle) if isinstance(angle, tuple) else angle
+        angle = max(angle, default=0.0) if isinstance(angle, tuple) else angle
         if isinstance(angle, float | int) and angle > math.pi / 2:
             warnings.warn(
                 f"{type(margin).__name__}: {name} is {angle} radians, past pi / 2: angles are radians; "

@@ -129,6 +129,7 @@ WRONG = [
     (lambda: Head(5, 3, CosFace((0.1, 0.2))), r"CosFace: margin has 2 numbers, but there are 3 classes: expected one"),
     (lambda: Head(5, 3, ArcFace(torch.zeros(4))), r"ArcFace: margin has 4 numbers, but there are 3 classes"),
     (lambda: margin_softmax(X, W, Y, CosFace(())), r"CosFace: margin has 0 numbers, but there are 3 classes"),
+    (lambda: Head(5, 3, ArcFace(())), r"ArcFace: margin has 0 numbers, but there are 3 classes"),
     (lambda: margin_softmax(X, W, Y, CombinedMargin(m2=(0.1,))), r"m2 has 1 numbers, but there are 3 classes"),
     (lambda: dense_margin_softmax(X, W, Y, CombinedMargin(m3=(0.1,))), r"m3 has 1 numbers, but there are 3 classes"),
 ]
