@@ -5,7 +5,7 @@ import functools
 import pytest
 import references
 import torch
-from losses import ARTIFICIAL, EVERY_MARGIN, statistics_of
+from losses import ARTIFICIAL, EVERY_MARGIN, of_classes, statistics_of
 
 import cones
 from cones import dense_margin_softmax, margin_softmax
@@ -45,20 +45,26 @@ def seeded(function):
 
 @seeded
 def engine(x, w, y, margin, b=None, **settings):
-    statistics = statistics_of(margin, len(w) // settings.get("subcenters", 1))
-    return margin_softmax(x, w, y, margin, bias=b, statistics=statistics, **settings)
+    return with_everything(margin_softmax, x, w, y, margin, b, settings)
 
 
 @seeded
 def dense(x, w, y, margin, b=None, **settings):
-    statistics = statistics_of(margin, len(w) // settings.get("subcenters", 1))
-    return dense_margin_softmax(x, w, y, margin, bias=b, statistics=statistics, **settings)
+    return with_everything(dense_margin_softmax, x, w, y, margin, b, settings)
+
+
+def with_everything(losses, x, w, y, margin, b, settings):
+    """Losses of the margin for as many classes as there are, with running numbers."""
+    num_classes = len(w) // settings.get("subcenters", 1)
+    margin, statistics = of_classes(margin, range(num_classes)), statistics_of(margin, num_classes)
+    return losses(x, w, y, margin, bias=b, statistics=statistics, **settings)
 
 
 @seeded
 def formula(x, w, y, margin, b=None, held_at=None):
     """(N,) float64 NumPy losses from NumPy arrays."""
-    return references.losses(margin, x, w, y, b, statistics_of(margin, len(w)), held_at)
+    margin, statistics = of_classes(margin, range(len(w))), statistics_of(margin, len(w))
+    return references.losses(margin, x, w, y, b, statistics, held_at)
 
 
 def scale_of(margin):

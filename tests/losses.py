@@ -1,6 +1,7 @@
 """Every public margin in the settings the contract tests run them in, and artificial ones."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from references import EVERY_MARGIN as EVERY_MARGIN
@@ -16,8 +17,15 @@ def statistics_of(margin: Margin, num_classes: int) -> dict[str, Tensor]:
     """The margin's running numbers, away from their start."""
     return {
         name: torch.tensor(RUNNING.get(name, start), dtype=torch.float64)
-        for name, start in margin.init_statistics(num_classes).items()
+        for name, start in of_classes(margin, range(num_classes)).init_statistics(num_classes).items()
     }
+
+
+def of_classes(margin: Margin, classes: Sequence[int]) -> Margin:
+    """The margin for some classes by number: what it has one a class of is picked, and begun again past its end."""
+    several = {name: value for name, value in vars(margin).items() if isinstance(value, tuple)}
+    picked = {name: tuple(value[j % len(value)] for j in classes) for name, value in several.items()}
+    return replace(margin, **picked) if picked else margin
 
 
 @dataclass(frozen=True)

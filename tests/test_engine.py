@@ -227,7 +227,7 @@ WRONG = [
         r"subcenters is 2, but weight has 23 rows: expected a whole number of classes of 2 centers each",
     ),
     (lambda: margin_softmax(X, W, Y, ArcFace(), label_smoothing=1.0), ValueError, r"label_smoothing is 1.0"),
-    (lambda: Head(5, 10, ArcFace(), focal=-1.0), ValueError, r"focal is -1.0, expected a number of at least 0"),
+    (lambda: Head(5, 10, ArcFace(), focal=-1.0), ValueError, r"focal is -1.0, expected a finite number of at least 0"),
     (lambda: Head(5, 10, ArcFace(), class_weights=W[:3, 0]), ValueError, r"class_weights has shape \(3,\)"),
     (
         lambda: Head(5, 10, ArcFace(), label_smoothing=0.1, sample_rate=0.5),

@@ -28,12 +28,13 @@ ALLOWED = {
     "bending": {"margins", "products", "tiles"},
     "classes": {"collective", "margins", "streaming"},
     "small": {"classes", "geometry", "margins"},
-    "layer": {"bending", "classes", "collective", "geometry", "margins", "operator", "small", "tiles"},
+    "layer": {"arguments", "bending", "classes", "collective", "geometry", "margins", "operator", "small", "tiles"},
     "softmax": {"arguments", "classes", "collective", "geometry", "layer", "margins", "planner"},
     "head": {"arguments", "classes", "collective", "layer", "margins", "planner", "softmax", "streaming"},
     "class_sgd": {"head"},
+    "subcenters": {"arguments", "geometry", "head", "margins"},
     "layers": {"geometry"},
-    "feature_losses": {"arguments", "geometry", "margins"},
+    "feature_losses": {"arguments", "classes", "geometry", "layer", "margins", "planner", "softmax"},
     "backbones": {"notation"},
     "data": {"files"},
     "evaluation": set(),
@@ -52,7 +53,7 @@ ALLOWED = {
         "catalogue", "commands", "data", "display", "margins", "migrate", "notation", "planner", "plots", "training",
     },
     "__main__": {"cli"},
-    "__init__": {"class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax"},
+    "__init__": {"class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax", "subcenters"},
 }  # fmt: skip
 
 ONLY_IN = {

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from losses import EVERY_MARGIN
+from losses import EVERY_MARGIN, of_classes
 
 import cones
 from cones import ArcFace, ClassSGD, CombinedMargin, CosFace, Head, NormFace, margin_softmax
@@ -146,7 +146,7 @@ def test_d11_cosface_takes_the_margin_off_the_cosine_of_the_own_class_alone():
 @pytest.mark.parametrize("margin", EVERY_MARGIN, ids=repr)
 def test_d12_an_empty_batch_is_zero_and_wrong_labels_are_named(margin):
     """pytorch-metric-learning 2.9.0: NaN for no rows; an IndexError that names neither the label nor the classes."""
-    head = Head(4, 3, margin)
+    head = Head(4, 3, of_classes(margin, range(3)))
     loss = head(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long))
     loss.backward()
     assert loss.item() == 0

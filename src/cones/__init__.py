@@ -4,8 +4,11 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 `head(features, labels)` is the loss, `head.logits(features)` predicts.
 """
 
+from . import subcenters as subcenters
 from .class_sgd import ClassSGD as ClassSGD
 from .feature_losses import MHE as MHE
+from .feature_losses import UNPG as UNPG
+from .feature_losses import VPL as VPL
 from .feature_losses import BatchCOCO as BatchCOCO
 from .feature_losses import CenterLoss as CenterLoss
 from .feature_losses import CirclePairs as CirclePairs
@@ -20,6 +23,7 @@ from .head import Head as Head
 from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
 from .margins import COCO as COCO
+from .margins import LDAM as LDAM
 from .margins import ArcFace as ArcFace
 from .margins import ArcNegFace as ArcNegFace
 from .margins import ASoftmax as ASoftmax
@@ -29,6 +33,7 @@ from .margins import CosFace as CosFace
 from .margins import CurricularFace as CurricularFace
 from .margins import L2Softmax as L2Softmax
 from .margins import LMSoftmax as LMSoftmax
+from .margins import LogitAdjusted as LogitAdjusted
 from .margins import LSoftmax as LSoftmax
 from .margins import Margin as Margin
 from .margins import MVSoftmax as MVSoftmax
@@ -47,7 +52,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "COCO",
+    "LDAM",
     "MHE",
+    "UNPG",
+    "VPL",
     "ASoftmax",
     "ArcFace",
     "ArcNegFace",
@@ -69,6 +77,7 @@ __all__ = [
     "L2Softmax",
     "LMSoftmax",
     "LSoftmax",
+    "LogitAdjusted",
     "MVSoftmax",
     "Margin",
     "NPCFace",
@@ -84,4 +93,5 @@ __all__ = [
     "dense_margin_softmax",
     "margin_softmax",
     "softmax_loss",
+    "subcenters",
 ]

@@ -104,12 +104,29 @@ def check_fraction(name: str, value: float) -> None:
         raise ValueError(f"{name} is {value}, expected a number in [0, 1)")
 
 
-def focused(losses: Tensor, focal: float) -> Tensor:
-    """losses (N,) times (1 - p)^focal with p = exp(-loss); as they are for focal = 0."""
-    if focal == 0:
-        return losses
-    # the smallest number keeps the slope of the power finite where the loss is 0
-    return losses * (-torch.expm1(-losses)).clamp(min=torch.finfo(losses.dtype).tiny) ** focal
+def check_weighting(label_smoothing: float, focal: float, class_weights: Tensor | None, num_classes: int) -> None:
+    """Raise ValueError for what rows cannot be weighted by; class_weights are (num_classes,) or None."""
+    check_fraction("label_smoothing", label_smoothing)
+    if not 0 <= focal < math.inf:
+        raise ValueError(f"focal is {focal}, expected a finite number of at least 0")
+    if class_weights is None:
+        return
+    if class_weights.shape != (num_classes,):
+        raise ValueError(
+            f"class_weights has shape {tuple(class_weights.shape)}, expected ({num_classes},), one a class"
+        )
+    wrong = (~(class_weights >= 0) | class_weights.isinf()).nonzero()
+    if len(wrong):
+        place = int(wrong[0])
+        raise ValueError(
+            f"class_weights[{place}] is {class_weights[place].item()}, expected a finite number of at least 0"
+        )
+
+
+def focus(cross_entropy: Tensor, focal: float) -> Tensor:
+    """(1 - p)^focal with p = exp(-cross_entropy), the probability of the own class; (N,) from (N,)."""
+    # the smallest number keeps the slope of the power finite where p is 1
+    return (-torch.expm1(-cross_entropy)).clamp(min=torch.finfo(cross_entropy.dtype).tiny) ** focal
 
 
 def reduce_weighted(losses: Tensor, weights: Tensor | None, reduction: str) -> Tensor:
@@ -137,6 +154,7 @@ def warn_of_degrees(margin: Margin) -> None:
     """Warn of an angle past pi / 2, which looks like degrees."""
     for name in margin.angles:
         angle = getattr(margin, name)
+        angle = max(angle, default=0.0) if isinstance(angle, tuple) else angle
         if isinstance(angle, float | int) and angle > math.pi / 2:
             warnings.warn(
                 f"{type(margin).__name__}: {name} is {angle} radians, past pi / 2: angles are radians; "

@@ -10,10 +10,10 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .arguments import check_arguments, check_fraction, check_settings, focused, reduce_weighted, warn_of_degrees
+from .arguments import check_arguments, check_settings, check_weighting, reduce_weighted, warn_of_degrees
 from .classes import Classes, How
 from .collective import Group, count, gather, home, meet, replicated, scale_gradient, shard
-from .layer import cross_entropy_of, losses_over, updated_statistics
+from .layer import losses_over, updated_statistics
 from .margins import Margin
 from .planner import MEMORY_BUDGET
 from .softmax import added_to_logits, logits
@@ -48,10 +48,10 @@ class Head(nn.Module):
         compute_dtype: precision of the products of features and weights, None for that of the inputs.
         memory_budget: bytes of temporaries.
         label_smoothing: epsilon in [0, 1): the share of a row's target that is spread over all K classes.
-        focal: gamma, at least 0: the loss is multiplied by (1 - p)^gamma, p = exp(-loss), so that rows already right
-            count less (Lin et al. 2017, arXiv 1708.02002).
-        class_weights: (K,) by which a row's loss counts, by its label; "mean" then divides by their sum over the rows,
-            as F.cross_entropy does.
+        focal: gamma, at least 0: the cross entropy is multiplied by (1 - p)^gamma, p = exp(-cross entropy) being the
+            probability of the own class, so that rows already right count less (Lin et al. 2017, arXiv 1708.02002).
+        class_weights: (K,), at least 0, by which a row's loss counts, by its label; "mean" then divides by their sum
+            over the rows, as F.cross_entropy does. A buffer; may be filled anew at any time.
         device, dtype: of the parameters.
 
     Attributes:
@@ -105,16 +105,10 @@ class Head(nn.Module):
             raise ValueError(f"sample_rate is {sample_rate}, expected a share of the classes in (0, 1]")
         if label_smoothing > 0 and sample_rate < 1:
             raise ValueError("label_smoothing spreads over all classes, sample_rate takes some: pass one of the two")
-        if not focal >= 0:
-            raise ValueError(f"focal is {focal}, expected a number of at least 0")
-        if focal > 0 and not cross_entropy_of(margin):
-            raise ValueError(f"focal is {focal}, but {type(margin).__name__} is no cross entropy: pass focal=0")
-        if class_weights is not None and class_weights.shape != (num_classes,):
-            raise ValueError(f"class_weights has shape {tuple(class_weights.shape)}, expected ({num_classes},)")
         if learn_scale and "scale" not in (field.name for field in fields(margin)):
             raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
         check_settings(memory_budget, compute_dtype)
-        check_fraction("label_smoothing", label_smoothing)
+        check_weighting(label_smoothing, focal, class_weights, num_classes)
         warn_of_degrees(margin)
         self.in_features = in_features
         self.num_classes = num_classes
@@ -136,7 +130,8 @@ class Head(nn.Module):
         self.bias = nn.Parameter(torch.empty(shape, device=device, dtype=dtype)) if bias else None
         self.scale = nn.Parameter(torch.empty((), device=device, dtype=dtype)) if learn_scale else None
         self.class_weights: Tensor | None
-        self.register_buffer("class_weights", class_weights)
+        own_copy = None if class_weights is None else class_weights.detach().clone().to(device)
+        self.register_buffer("class_weights", own_copy)
         self._statistics = list(margin.init_statistics(num_classes))
         for name in self._statistics:
             self.register_buffer(name, torch.empty((), device=device, dtype=torch.float32))
@@ -211,11 +206,12 @@ class Head(nn.Module):
             new = updated_statistics(features, labels, margin, held, self.statistics(), how)
             for name, value in new.items():
                 getattr(self, name).copy_(value)
+        smoothing, focal = self.label_smoothing, self.focal
         losses = losses_over(
-            features, labels, margin, held, self.statistics(), how, label_smoothing=self.label_smoothing
+            features, labels, margin, held, self.statistics(), how, label_smoothing=smoothing, focal=focal
         )
         counted = None if self.class_weights is None else self.class_weights[labels]
-        return reduce_weighted(focused(losses, self.focal), counted, reduction)
+        return reduce_weighted(losses, counted, reduction)
 
     def statistics(self) -> dict[str, Tensor]:
         """The margin's running numbers by name, 0-dim: buffers, so that they are saved and resumed."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from .arguments import focus
 from .bending import bent_rest, map_tensors
 from .classes import Classes, Found, How, bring_home, fetch_own
 from .collective import Ranks, gather, home, scale_gradient, total
@@ -28,6 +29,7 @@ def losses_over(
     how: How,
     *,
     label_smoothing: float = 0.0,
+    focal: float = 0.0,
 ) -> Tensor:
     """The losses of `margin_softmax`, unchecked.
 
@@ -39,25 +41,28 @@ def losses_over(
         statistics: the margin's running numbers.
         how: how it is computed.
         label_smoothing: epsilon.
+        focal: gamma.
 
     Returns:
         (N,) losses, float32 or float64.
 
     Raises:
-        ValueError: an update together with what bends the other classes, or smoothing of what is no cross entropy.
+        ValueError: an update together with what bends the other classes, or smoothing or focus of no cross entropy.
     """
     smooth = label_smoothing > 0
-    if smooth and not cross_entropy_of(margin):
-        raise ValueError(
-            f"label_smoothing is {label_smoothing}, but {type(margin).__name__} is no cross entropy over the classes: "
-            f"pass label_smoothing=0"
-        )
+    for name, value in (("label_smoothing", label_smoothing), ("focal", focal)):
+        if value > 0 and not cross_entropy_of(margin):
+            raise ValueError(
+                f"{name} is {value}, but {type(margin).__name__} is no cross entropy over the classes: pass {name}=0"
+            )
     with torch.autocast(features.device.type, enabled=False):
         found = target_and_rest(features, labels, margin, classes, statistics, how, sums=smooth)
-        losses = margin.join(found.target, found.rest)
+        losses = cross_entropy = margin.join(found.target, found.rest)
         if found.others_sum is not None:
             mean = (found.target + found.others_sum) / classes.num_classes
             losses = losses + label_smoothing * (found.target - mean)
+        if focal > 0:
+            losses = losses * focus(cross_entropy, focal)
         losses = losses.to(working_dtype(features, classes.weight))
         penalty = margin.penalty(found.rows)
         return losses if penalty is None else losses + penalty

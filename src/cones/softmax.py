@@ -187,7 +187,7 @@ def added_to_logits(
     class_bias = margin.class_bias(num_classes)
     if class_bias is None:
         return bias
-    class_bias = class_bias.to(weight.device)
+    class_bias = class_bias.to(weight.device, torch.promote_types(weight.dtype, torch.float32))
     if ranks is not None:
         class_bias = class_bias[ranks.first_class :][: ranks.classes[ranks.rank]]
     return class_bias if bias is None else bias + class_bias

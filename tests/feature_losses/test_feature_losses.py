@@ -10,6 +10,8 @@ import cones
 import cones.feature_losses
 from cones import (
     MHE,
+    UNPG,
+    VPL,
     BatchCOCO,
     CenterLoss,
     CirclePairs,
@@ -32,6 +34,8 @@ OF_ROWS = {
     "FeatureIncay": lambda x, w, y, r: FeatureIncay()(x, y % 2 == 0, r),
     "RingLoss": lambda x, w, y, r: RingLoss(2.0)(x, r),
     "TripletAgents": lambda x, w, y, r: TripletAgents()(x, w, y, r),
+    "UNPG": lambda x, w, y, r: UNPG(scale=4.0)(x, w, y, r),
+    "VPL": lambda x, w, y, r: VPL(*w.shape, start=0)(x, w, y, r),
     "TripletAgents, hardest": lambda x, w, y, r: TripletAgents(hardest=True)(x, w, y, r),
 }
 # one number in all

@@ -62,6 +62,11 @@ class Given:
         """(N, K), True in each row's own column."""
         return np.arange(len(self.w)) == self.y[:, None]
 
+    def field(self, name):
+        """A field of the loss; where it has one number a class, (N,) those of the rows."""
+        value = self.fields[name]
+        return np.asarray(value)[self.y] if isinstance(value, tuple) else value
+
     def logits(self, others, own):
         """(N, K) logits: others (N, K) with own (N,) in the own column, and the bias."""
         z = np.where(self.is_own, np.asarray(own)[:, None], others)

@@ -58,17 +58,17 @@ def norm_face(g, g0):
 
 
 def cos_face(g, g0):
-    return on_cosines(g, g.own - g.fields["margin"])
+    return on_cosines(g, g.own - g.field("margin"))
 
 
 def arc_face(g, g0):
-    return on_cosines(g, arc(g.own, g.fields["margin"], g.fields["tail"]))
+    return on_cosines(g, arc(g.own, g.field("margin"), g.fields["tail"]))
 
 
 def combined(g, g0):
-    m1, m2 = g.fields["m1"], g.fields["m2"]
+    m1, m2 = g.fields["m1"], g.field("m2")
     last = np.ceil((m1 * PI + m2) / PI) - 1 if g.fields["tail"] == "smooth" else 0
-    return on_cosines(g, folded(m1 * g.theta + m2, last) - g.fields["m3"])
+    return on_cosines(g, folded(m1 * g.theta + m2, last) - g.field("m3"))
 
 
 def on_cosines(g, own):

@@ -14,9 +14,13 @@ from ._mhe import MHE as MHE
 from ._regularface import RegularFace as RegularFace
 from ._ring import RingLoss as RingLoss
 from ._triplet_agents import TripletAgents as TripletAgents
+from ._unpg import UNPG as UNPG
+from ._vpl import VPL as VPL
 
 __all__ = [
     "MHE",
+    "UNPG",
+    "VPL",
     "BatchCOCO",
     "CenterLoss",
     "CirclePairs",

@@ -9,7 +9,9 @@ from ._combined import CombinedMargin as CombinedMargin
 from ._cosface import CosFace as CosFace
 from ._curricularface import CurricularFace as CurricularFace
 from ._l2softmax import L2Softmax as L2Softmax
+from ._ldam import LDAM as LDAM
 from ._lmsoftmax import LMSoftmax as LMSoftmax
+from ._logit_adjusted import LogitAdjusted as LogitAdjusted
 from ._lsoftmax import LSoftmax as LSoftmax
 from ._margin import Geometry as Geometry
 from ._margin import Margin as Margin
@@ -19,6 +21,7 @@ from ._mvsoftmax import MVSoftmax as MVSoftmax
 from ._normface import NormFace as NormFace
 from ._npcface import NPCFace as NPCFace
 from ._parse import known as known
+from ._parse import name_of as name_of
 from ._parse import parse as parse
 from ._softmax import Softmax as Softmax
 from ._spherefacer import SphereFaceR as SphereFaceR
@@ -26,6 +29,7 @@ from ._x2softmax import X2Softmax as X2Softmax
 
 __all__ = [
     "COCO",
+    "LDAM",
     "ASoftmax",
     "ArcFace",
     "ArcNegFace",
@@ -36,6 +40,7 @@ __all__ = [
     "L2Softmax",
     "LMSoftmax",
     "LSoftmax",
+    "LogitAdjusted",
     "MVSoftmax",
     "NPCFace",
     "NormFace",

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from ._angle import shifted_cosine
-from ._check import check_not_negative, check_positive
+from ._check import check_positive
 from ._margin import Margin, Rows
+from ._per_class import PerClass, check_each_not_negative, check_one_a_class, of_rows
 
 Tail = Literal["smooth", "plain", "monotone", "easy", "clip"]
 TAILS: tuple[Tail, ...] = ("smooth", "plain", "monotone", "easy", "clip")
@@ -22,7 +23,8 @@ class ArcFace(Margin):
     Past theta_y = pi - m the cosine would rise again; `tail` says what stands there instead.
 
     Args:
-        margin: m in radians, at least 0; 0.5 radians are 28.6 degrees.
+        margin: m in radians, at least 0; 0.5 radians are 28.6 degrees. A tuple or a (K,) tensor has one a class; a
+            tensor may be learnt, and is then yours to optimise and to save.
         scale: s, above 0.
         tail: "smooth" -2 - cos(theta + m), the monotone continuation with a continuous slope; "plain" the paper's
             cos(theta + m); "monotone" cos(theta) - m sin(m), the original code's, which jumps; "easy" cos(theta)
@@ -31,29 +33,33 @@ class ArcFace(Margin):
             gradient.
 
     Raises:
-        ValueError: a field is out of its range.
+        ValueError: a field is out of its range; or, when used, a tuple or tensor has not one number a class.
 
     Reference: Deng, Guo, Xue, Zafeiriou, "ArcFace: Additive Angular Margin Loss for Deep Face Recognition",
     CVPR 2019, arXiv 1801.07698, eq. 3.
     """
 
     angles: ClassVar[tuple[str, ...]] = ("margin",)
-    margin: float = 0.5
+    margin: PerClass = 0.5
     scale: float | Tensor = 64.0
     tail: Tail = "smooth"
     straight_through: bool = False
 
     def __post_init__(self) -> None:
-        check_not_negative("ArcFace", "margin", self.margin)
+        check_each_not_negative("ArcFace", "margin", self.margin)
         check_positive("ArcFace", "scale", self.scale)
         if self.tail not in TAILS:
             raise ValueError(f"ArcFace: tail is {self.tail!r}, expected one of {', '.join(TAILS)}")
 
     def target(self, similarity: Tensor, rows: Rows) -> Tensor:
-        cosine = arc(similarity, self.margin, self.tail)
+        cosine = arc(similarity, of_rows(self.margin, rows), self.tail)
         if self.straight_through:
             cosine = similarity + (cosine - similarity).detach()
         return self.scale * cosine
+
+    def init_statistics(self, num_classes: int) -> dict[str, float]:
+        check_one_a_class("ArcFace", "margin", self.margin, num_classes)
+        return {}
 
 
 def arc(cosine: Tensor, margin: float | Tensor, tail: Tail) -> Tensor:

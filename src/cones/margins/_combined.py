@@ -4,8 +4,9 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from ._angle import shifted_cosine
-from ._check import check_not_negative, check_positive
+from ._check import check_positive
 from ._margin import Margin, Rows
+from ._per_class import PerClass, check_each_not_negative, check_one_a_class, of_rows
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class CombinedMargin(Margin):
 
         t = s (cos(m1 theta_y + m2) - m3),   o_j = s cos(theta_j)
 
-    m1 alone is SphereFace's margin on a scaled unit sphere, m2 alone ArcFace's, m3 alone CosFace's.
+    m1 alone is SphereFace's margin on a scaled unit sphere, m2 alone ArcFace's, m3 alone CosFace's. For m2 and m3 a
+    tuple or a (K,) tensor has one number a class; a tensor may be learnt, and is then yours to optimise and to save.
 
     Args:
         m1: multiple of the angle, above 0.
@@ -25,25 +27,31 @@ class CombinedMargin(Margin):
             the cosine itself, which rises again.
 
     Raises:
-        ValueError: a field is out of its range.
+        ValueError: a field is out of its range; or, when used, a tuple or tensor has not one number a class.
 
     Reference: Deng, Guo, Xue, Zafeiriou, "ArcFace", CVPR 2019, arXiv 1801.07698, eq. 4.
     """
 
     angles: ClassVar[tuple[str, ...]] = ("m2",)
     m1: float = 1.0
-    m2: float = 0.3
-    m3: float = 0.2
+    m2: PerClass = 0.3
+    m3: PerClass = 0.2
     scale: float | Tensor = 64.0
     tail: Literal["smooth", "plain"] = "smooth"
 
     def __post_init__(self) -> None:
         check_positive("CombinedMargin", "m1", self.m1)
-        check_not_negative("CombinedMargin", "m2", self.m2)
-        check_not_negative("CombinedMargin", "m3", self.m3)
+        check_each_not_negative("CombinedMargin", "m2", self.m2)
+        check_each_not_negative("CombinedMargin", "m3", self.m3)
         check_positive("CombinedMargin", "scale", self.scale)
         if self.tail not in ("smooth", "plain"):
             raise ValueError(f"CombinedMargin: tail is {self.tail!r}, expected 'smooth' or 'plain'")
 
     def target(self, similarity: Tensor, rows: Rows) -> Tensor:
-        return self.scale * (shifted_cosine(similarity, self.m1, self.m2, fold=self.tail == "smooth") - self.m3)
+        shifted = shifted_cosine(similarity, self.m1, of_rows(self.m2, rows), fold=self.tail == "smooth")
+        return self.scale * (shifted - of_rows(self.m3, rows))
+
+    def init_statistics(self, num_classes: int) -> dict[str, float]:
+        check_one_a_class("CombinedMargin", "m2", self.m2, num_classes)
+        check_one_a_class("CombinedMargin", "m3", self.m3, num_classes)
+        return {}

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from ..feature_losses import (
     MHE,
+    UNPG,
+    VPL,
     BatchCOCO,
     CenterLoss,
     CirclePairs,
@@ -77,7 +79,7 @@ class JointLoss(nn.Module):
                 part = loss(features, labels)
             case BatchCOCO():
                 part = loss(features, labels, self.head.num_classes)
-            case ContrastiveAgents() | TripletAgents() | DiscFace():
+            case ContrastiveAgents() | TripletAgents() | DiscFace() | UNPG() | VPL():
                 part = loss(features, self.head.weight, labels)
             case MHE() | RegularFace():
                 part = loss(self.head.weight)
@@ -86,9 +88,9 @@ class JointLoss(nn.Module):
         return part
 
     def after_backward(self, features: Tensor, labels: Tensor) -> None:
-        """Line 6 of Algorithm 1: move the centers, by neither lambda nor the learning rate."""
+        """Line 6 of Algorithm 1: move the centers, and what VPL remembers, by neither lambda nor the learning rate."""
         for _, loss in self.terms:
-            if isinstance(loss, CenterLoss):
+            if isinstance(loss, CenterLoss | VPL):
                 loss.update(features.detach(), labels)
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, cast
@@ -10,6 +10,8 @@ from typing import Any, cast
 from .. import feature_losses
 from ..feature_losses import (
     MHE,
+    UNPG,
+    VPL,
     BatchCOCO,
     CenterLoss,
     CirclePairs,
@@ -21,7 +23,7 @@ from ..feature_losses import (
     RingLoss,
     TripletAgents,
 )
-from ..margins import Margin
+from ..margins import Margin, name_of
 from ..margins import known as known_margins
 from ..notation import call, did_you_mean, evaluate, parse_tree
 from ._schedules import PAPER_ANNEALINGS, Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup, Schedule
@@ -40,6 +42,8 @@ FeatureLoss = (
     | RegularFace
     | RingLoss
     | TripletAgents
+    | UNPG
+    | VPL
 )
 FEATURE_LOSSES: dict[str, Callable[..., FeatureLoss]] = {
     name: getattr(feature_losses, name) for name in feature_losses.__all__
@@ -87,11 +91,19 @@ class Objective:
         margin: with the values that hold at the first step.
         schedules: pairs of a margin's field and its schedule.
         terms: the feature losses.
+        counted: whether the margin's `counts` are those of the training data, which `for_counts` puts in.
     """
 
     margin: Margin
     schedules: tuple[tuple[str, Schedule], ...] = ()
     terms: tuple[Term, ...] = ()
+    counted: bool = False
+
+    def for_counts(self, counts: Sequence[int]) -> "Objective":
+        """The objective for training data with so many samples of each class."""
+        if not self.counted:
+            return self
+        return replace(self, margin=replace(self.margin, counts=tuple(counts)))  # type: ignore[call-arg]
 
     def margin_at(self, step: int) -> Margin:
         """The margin in force at a step (1, 2, ...)."""
@@ -103,8 +115,9 @@ class Objective:
         written = ", ".join(
             f"{field.name}={schedules.get(field.name, getattr(self.margin, field.name))!r}"
             for field in fields(self.margin)
+            if not (self.counted and field.name == "counts")
         )
-        return " + ".join([f"{type(self.margin).__name__}({written})", *(str(term) for term in self.terms)])
+        return " + ".join([f"{name_of(type(self.margin))}({written})", *(str(term) for term in self.terms)])
 
 
 def parse_objective(text: str) -> Objective:
@@ -113,7 +126,8 @@ def parse_objective(text: str) -> Objective:
     Args:
         text: one margin, and any number of feature losses, each with its weight in front. A margin's field may be
             a schedule, or the name of a paper's: Annealing, LinearWarmup, CosineWarmup, ExponentialWarmup,
-            L_SOFTMAX_MNIST, L_SOFTMAX_CIFAR10, L_SOFTMAX_CIFAR10_PLUS, SPHEREFACE_20.
+            L_SOFTMAX_MNIST, L_SOFTMAX_CIFAR10, L_SOFTMAX_CIFAR10_PLUS, SPHEREFACE_20. A margin of one's own is written
+            with its module, package.module:Mine(margin=0.1). `counts` left out are those of the training data.
 
     Raises:
         ValueError: the text, a name or a field is wrong; the error says which and what is near.
@@ -170,4 +184,8 @@ def _margin_or_schedule(name: str, written: dict[str, Any]) -> Objective | Sched
         return cast(Schedule, call(SCHEDULES, "schedule", name, written))
     schedules = tuple((field, value) for field, value in written.items() if isinstance(value, Schedule))
     at_first_step = {**written, **{field: schedule(1) for field, schedule in schedules}}
-    return Objective(call(known_margins(), "loss", name, at_first_step), schedules)
+    known = known_margins(name)
+    counted = name in known and "counts" in inspect.signature(known[name]).parameters and "counts" not in written
+    if counted:
+        at_first_step["counts"] = (1,)
+    return Objective(call(known, "loss", name, at_first_step), schedules, counted=counted)

@@ -1,0 +1,69 @@
+"""Fields with one number for all classes, or one a class: a tuple or a (K,) tensor, of which each row takes its own."""
+
+import math
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from ._check import check_not_negative
+from ._margin import Rows
+
+PerClass: TypeAlias = float | tuple[float, ...] | Tensor
+"""One number; or a tuple of K; or a tensor, 0-dim or (K,), which may need a gradient."""
+
+
+def of_rows(value: PerClass, rows: Rows) -> float | Tensor:
+    """What each row has of a field.
+
+    Args:
+        value: the field.
+        rows: N of them, with their labels.
+
+    Returns:
+        one number for all rows as it is; otherwise (N,), in the similarities' precision. Gradients reach a tensor.
+
+    Example:
+        >>> one, label = torch.ones(3), torch.tensor([1, 0, 1])
+        >>> of_rows((0.25, 0.5), Rows(one, one, one, label, {}))
+        tensor([0.5000, 0.2500, 0.5000])
+    """
+    like = rows.similarity
+    if isinstance(value, tuple):
+        value = torch.tensor(value, dtype=like.dtype, device=like.device)
+    if isinstance(value, Tensor):
+        value = value.to(like.device, like.dtype)
+        return value[rows.label] if value.dim() else value
+    return value
+
+
+def check_each_not_negative(owner: str, name: str, value: object) -> None:
+    """Raise ValueError unless `value` is a finite number of at least 0, a tuple of such, or a tensor of () or (K,)."""
+    if isinstance(value, Tensor) and value.dim() > 1:
+        raise ValueError(f"{owner}: {name} has shape {tuple(value.shape)}, expected () or (K,), one number a class")
+    if isinstance(value, list):
+        raise ValueError(f"{owner}: {name} is a list, expected a number, or a tuple or tensor of one number a class")
+    if not isinstance(value, tuple):
+        check_not_negative(owner, name, value)
+    elif not _plainly_fine(value):
+        for place, number in enumerate(value):
+            if isinstance(number, Tensor):
+                raise ValueError(f"{owner}: {name}[{place}] is a tensor, expected a number, or one (K,) tensor for all")
+            check_not_negative(owner, f"{name}[{place}]", number)
+
+
+def check_one_a_class(owner: str, name: str, value: PerClass, num_classes: int) -> None:
+    """Raise ValueError where `value` has one number a class, but not of so many classes."""
+    if isinstance(value, tuple) or (isinstance(value, Tensor) and value.dim() == 1):
+        if len(value) == num_classes:
+            return
+        raise ValueError(
+            f"{owner}: {name} has {len(value)} numbers, but there are {num_classes} classes: expected one a class"
+        )
+
+
+def _plainly_fine(values: tuple[Any, ...]) -> bool:
+    """Whether all are Python's own numbers, finite and at least 0; fast, for a margin is checked whenever replaced."""
+    return (
+        {int, float}.issuperset(map(type, values)) and all(map(math.isfinite, values)) and min(values, default=0) >= 0
+    )
