@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .margins import Margin, Rows
 from .products import product
-from .tiles import Settings, Tiles, norms_of
+from .tiles import Settings, Tiles, norms_of, vector_dtype
 
 
 def bent_rest(
@@ -45,8 +45,8 @@ def bent_rest(
         settings: what is fixed before the step; `centered` asks for the second result.
 
     Returns:
-        rest (N,) in x's dtype, -inf (for a sum 0) where there is no other class; and sum_{j != y_i} z_ij (N,), empty if
-        not asked for.
+        rest (N,), -inf (for a sum 0) where there is no other class; and sum_{j != y_i} z_ij (N,), empty if not asked
+        for.
     """
     fixed = _Fixed(margin, rows.label, rows.statistics, subcenters, settings)
     of_rows = (target, rows.similarity, rows.feature_norm, rows.weight_norm)
@@ -98,7 +98,7 @@ class _BentRest(torch.autograd.Function):
         norms = norms_of(weight, x.dtype) if settings.unit else x.new_empty(0)
         tiles = Tiles(x, weight, bias, labels, norms, settings, bent=True, subcenters=fixed.subcenters)
         kept = x.new_empty(len(x) * tiles.plan.kept * fixed.subcenters if settings.keeps else 0)
-        rest = x.new_full((len(x),), 0.0 if fixed.sums else -torch.inf)
+        rest = x.new_full((len(x),), 0.0 if fixed.sums else -torch.inf, dtype=vector_dtype(x))
         whole_sum = x.new_zeros(len(x) if settings.centered else 0)
         for index, (start, stop) in enumerate(tiles.bounds):
             similarity = tiles.products(tiles.unit(index))
@@ -109,7 +109,7 @@ class _BentRest(torch.autograd.Function):
             if fixed.sums:
                 rest += _without_own(tiles, index, terms, 0.0).sum(dim=1)
             else:
-                rest = torch.logaddexp(rest, _without_own(tiles, index, terms, -torch.inf).logsumexp(dim=1))
+                rest = torch.logaddexp(rest, _logsumexp(_without_own(tiles, index, terms, -torch.inf), rest.dtype))
             if settings.centered:
                 whole_sum += _without_own(tiles, index, logits, 0.0).sum(dim=1)
         ctx.save_for_backward(x, weight, bias, labels, norms, rest, kept, *variables)
@@ -132,8 +132,9 @@ class _BentRest(torch.autograd.Function):
         wanted = [leaf for leaf in leaves if leaf.requires_grad]
         d_wanted = [torch.zeros_like(leaf) for leaf in wanted]
         alone = rest == -torch.inf  # K = 1: no other class, no gradient
-        finite_rest = torch.where(alone, 0, rest)[:, None]
-        factor = torch.where(alone, 0, d_rest)[:, None]
+        shift = torch.where(alone, 0, rest).to(x.dtype)
+        # what rounding the shift took from an exponential is given back with the factor of its row
+        factor = torch.where(alone, 0, d_rest if fixed.sums else d_rest * (shift - rest).exp()).to(x.dtype)[:, None]
         for index, (start, stop) in enumerate(tiles.bounds):
             place, unit = tiles.place(index, kept), tiles.unit(index)
             similarity = tiles.products(unit) if place is None else place
@@ -144,7 +145,8 @@ class _BentRest(torch.autograd.Function):
             if fixed.sums:
                 upstream = _without_own(tiles, index, factor.expand_as(terms), 0.0)
             else:
-                upstream = _without_own(tiles, index, terms.detach(), -torch.inf).sub_(finite_rest).exp_().mul_(factor)
+                upstream = _without_own(tiles, index, terms.detach(), -torch.inf)
+                upstream = upstream.sub_(shift[:, None]).exp_().mul_(factor)
                 if fixed.settings.centered:
                     upstream += _without_own(tiles, index, d_sum[:, None].expand_as(terms), 0.0)
             sources = [similarity, *wanted] + ([tile_bias] if tile_bias is not None and needs_bias else [])
@@ -170,6 +172,13 @@ def _without_own(tiles: Tiles, index: int, values: Tensor, instead: float) -> Te
     values = values.clone(memory_format=torch.contiguous_format)
     values[tiles.own(index)] = instead
     return values
+
+
+def _logsumexp(terms: Tensor, dtype: torch.dtype) -> Tensor:
+    """logsumexp (N,) of terms (N, C), which it overwrites; exponentials in their precision, the rest in dtype."""
+    top = terms.amax(dim=1)
+    top = torch.where(top == -torch.inf, 0, top)
+    return terms.sub_(top[:, None]).exp_().sum(dim=1).to(dtype).log() + top
 
 
 def map_tensors(margin: Margin, change: Callable[[Tensor], Tensor]) -> Margin:

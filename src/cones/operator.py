@@ -8,8 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from .streaming import Move, Update, empty_for_backward, per_total, rest_backward, rest_forward, vector_dtype
-from .tiles import Settings
+from .streaming import Move, Update, empty_for_backward, per_total, rest_backward, rest_forward
+from .tiles import Settings, vector_dtype
 
 
 def rest_and_own(

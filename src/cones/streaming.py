@@ -28,7 +28,7 @@ from torch import Tensor
 from .arguments import check_range
 from .planner import Plan
 from .products import product
-from .tiles import Settings, Tiles, norms_of
+from .tiles import Settings, Tiles, norms_of, vector_dtype
 
 Move = Callable[[slice | Tensor, Tensor], None]
 """Takes some rows of W, by slice or by number (C,), and their gradient (C, D), and moves them."""
@@ -137,11 +137,6 @@ def rest_backward(
 def _among(labels: Tensor, weight: Tensor) -> Tensor:
     """The labels (N,), those of classes that are not here replaced by one that is."""
     return labels.clamp(0, max(len(weight) - 1, 0))
-
-
-def vector_dtype(x: Tensor) -> torch.dtype:
-    """What sums over all classes are gathered in: these (N,) numbers cost nothing, and float32 would round them."""
-    return x.dtype if x.device.type == "mps" else torch.float64
 
 
 def _shift(logits: Tensor, shift: Tensor) -> Tensor:
