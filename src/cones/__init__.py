@@ -12,16 +12,23 @@ from .head import Head as Head
 from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
 from .margins import COCO as COCO
+from .margins import AdaCos as AdaCos
+from .margins import AdaFace as AdaFace
 from .margins import ArcFace as ArcFace
 from .margins import ASoftmax as ASoftmax
 from .margins import CombinedMargin as CombinedMargin
 from .margins import CosFace as CosFace
+from .margins import ElasticFace as ElasticFace
 from .margins import L2Softmax as L2Softmax
 from .margins import LSoftmax as LSoftmax
+from .margins import MagFace as MagFace
 from .margins import Margin as Margin
 from .margins import NormFace as NormFace
+from .margins import P2SGrad as P2SGrad
 from .margins import Rows as Rows
 from .margins import Softmax as Softmax
+from .margins import SphereFace2 as SphereFace2
+from .margins import UniFace as UniFace
 from .probability import cross_entropy as cross_entropy
 from .probability import softmax_loss as softmax_loss
 from .softmax import dense_margin_softmax as dense_margin_softmax
@@ -32,6 +39,8 @@ __version__ = "0.1.0"
 __all__ = [
     "COCO",
     "ASoftmax",
+    "AdaCos",
+    "AdaFace",
     "ArcFace",
     "CenterLoss",
     "ClassSGD",
@@ -39,15 +48,20 @@ __all__ = [
     "CosFace",
     "CosineConv2d",
     "CosineLinear",
+    "ElasticFace",
     "FeatureIncay",
     "Head",
     "L2Softmax",
     "LSoftmax",
+    "MagFace",
     "Margin",
     "NormFace",
+    "P2SGrad",
     "RingLoss",
     "Rows",
     "Softmax",
+    "SphereFace2",
+    "UniFace",
     "cross_entropy",
     "dense_margin_softmax",
     "margin_softmax",
