@@ -93,6 +93,9 @@ NOT_FALLING = {
     "CurricularFace",  # the same
     "NPCFace",  # the easy margin jumps at cosine 0
     "MVSoftmax",  # the easy margin jumps at cosine 0; the plain angular one rises past pi - m
+    "AdaFace",  # where z is -1 nothing is subtracted, and the clip of the angle stands above the cosine near pi
+    "ElasticFace",  # every row draws another margin
+    "MagFace",  # the easy margin jumps at cosine 0
 }
 """Margins by name whose papers have jumps, or a target above the neutral logit."""
 

@@ -24,6 +24,8 @@ from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
 from .margins import COCO as COCO
 from .margins import LDAM as LDAM
+from .margins import AdaCos as AdaCos
+from .margins import AdaFace as AdaFace
 from .margins import ArcFace as ArcFace
 from .margins import ArcNegFace as ArcNegFace
 from .margins import ASoftmax as ASoftmax
@@ -31,17 +33,22 @@ from .margins import CircleLoss as CircleLoss
 from .margins import CombinedMargin as CombinedMargin
 from .margins import CosFace as CosFace
 from .margins import CurricularFace as CurricularFace
+from .margins import ElasticFace as ElasticFace
 from .margins import L2Softmax as L2Softmax
 from .margins import LMSoftmax as LMSoftmax
 from .margins import LogitAdjusted as LogitAdjusted
 from .margins import LSoftmax as LSoftmax
+from .margins import MagFace as MagFace
 from .margins import Margin as Margin
 from .margins import MVSoftmax as MVSoftmax
 from .margins import NormFace as NormFace
 from .margins import NPCFace as NPCFace
+from .margins import P2SGrad as P2SGrad
 from .margins import Rows as Rows
 from .margins import Softmax as Softmax
+from .margins import SphereFace2 as SphereFace2
 from .margins import SphereFaceR as SphereFaceR
+from .margins import UniFace as UniFace
 from .margins import X2Softmax as X2Softmax
 from .probability import cross_entropy as cross_entropy
 from .probability import softmax_loss as softmax_loss
@@ -57,6 +64,8 @@ __all__ = [
     "UNPG",
     "VPL",
     "ASoftmax",
+    "AdaCos",
+    "AdaFace",
     "ArcFace",
     "ArcNegFace",
     "BatchCOCO",
@@ -72,6 +81,7 @@ __all__ = [
     "CosineLinear",
     "CurricularFace",
     "DiscFace",
+    "ElasticFace",
     "FeatureIncay",
     "Head",
     "L2Softmax",
@@ -79,15 +89,19 @@ __all__ = [
     "LSoftmax",
     "LogitAdjusted",
     "MVSoftmax",
+    "MagFace",
     "Margin",
     "NPCFace",
     "NormFace",
+    "P2SGrad",
     "RegularFace",
     "RingLoss",
     "Rows",
     "Softmax",
+    "SphereFace2",
     "SphereFaceR",
     "TripletAgents",
+    "UniFace",
     "X2Softmax",
     "cross_entropy",
     "dense_margin_softmax",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .margins import Margin, Rows
-from .products import product
+from .products import product, product_of_many
 from .tiles import Settings, Tiles, norms_of, vector_dtype
 
 
@@ -125,7 +125,8 @@ class _BentRest(torch.autograd.Function):
         needs_x, needs_weight, needs_bias, _, _, *needs = ctx.needs_input_grad
         dtype = fixed.settings.low or x.dtype
         x_low = x.to(dtype)
-        d_x = torch.zeros_like(x) if needs_x else None
+        # no softmax picks a few of a sum's terms: thousands count alike, and float32 would round at each tile
+        d_x = torch.zeros_like(x, dtype=vector_dtype(x) if fixed.sums else x.dtype) if needs_x else None
         d_weight = torch.empty_like(weight) if needs_weight else None
         d_bias = torch.empty_like(bias) if needs_bias else None
         leaves = tuple(variable.detach().requires_grad_(need) for variable, need in zip(variables, needs, strict=True))
@@ -159,11 +160,12 @@ class _BentRest(torch.autograd.Function):
                 whole += part
             d_similarity = d_similarity.to(dtype)
             if d_x is not None:
-                d_x += product(d_similarity, unit.to(dtype))
+                d_x += product_of_many(d_similarity, unit.to(dtype))
             if d_weight is not None:
                 d_unit = product(d_similarity.T, x_low).to(x.dtype)
                 tiles.through_norm(index, d_unit, d_weight[tiles.rows(index)])
         found = iter(d_wanted)
+        d_x = None if d_x is None else d_x.to(x.dtype)
         return d_x, d_weight, d_bias, None, None, *(next(found) if leaf.requires_grad else None for leaf in leaves)
 
 

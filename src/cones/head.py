@@ -134,7 +134,7 @@ class Head(nn.Module):
         self.register_buffer("class_weights", own_copy)
         self._statistics = list(margin.init_statistics(num_classes))
         for name in self._statistics:
-            self.register_buffer(name, torch.empty((), device=device, dtype=torch.float32))
+            self.register_buffer(f"running_{name}", torch.empty((), device=device, dtype=torch.float32))
         self.reset_parameters()
         self._backwards_unchanged = 0
         self._version_seen = self.weight._version
@@ -152,7 +152,7 @@ class Head(nn.Module):
         if self.scale is not None:
             nn.init.constant_(self.scale, float(self.margin.scale))
         for name, value in self.margin.init_statistics(self.num_classes).items():
-            getattr(self, name).fill_(value)
+            getattr(self, f"running_{name}").fill_(value)
 
     @torch.no_grad()
     def _draw_share(self, std: float) -> None:
@@ -205,7 +205,7 @@ class Head(nn.Module):
         if self.training and self._statistics:
             new = updated_statistics(features, labels, margin, held, self.statistics(), how)
             for name, value in new.items():
-                getattr(self, name).copy_(value)
+                getattr(self, f"running_{name}").copy_(value)
         smoothing, focal = self.label_smoothing, self.focal
         losses = losses_over(
             features, labels, margin, held, self.statistics(), how, label_smoothing=smoothing, focal=focal
@@ -214,8 +214,8 @@ class Head(nn.Module):
         return reduce_weighted(losses, counted, reduction)
 
     def statistics(self) -> dict[str, Tensor]:
-        """The margin's running numbers by name, 0-dim: buffers, so that they are saved and resumed."""
-        return {name: getattr(self, name).clone() for name in self._statistics}
+        """The margin's running numbers by name, 0-dim: buffers running_<name>, so that they are saved and resumed."""
+        return {name: getattr(self, f"running_{name}").clone() for name in self._statistics}
 
     def _class_bias(self) -> Tensor | None:
         """The layer's bias of the classes here, (C,)."""

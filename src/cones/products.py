@@ -11,11 +11,25 @@ _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_l
 _WIDE_RESULT = hasattr(torch.ops.aten.mm, "dtype")
 
 
+PART = 256
+"""Terms that a product of many is summed by."""
+
+
 def product(a: Tensor, b: Tensor) -> Tensor:
     """a (M, L) @ b (L, P) in their common dtype; not differentiable."""
-    if _ONEDNN and a.dtype == torch.float32 and a.device.type == "cpu" and a.numel() and b.numel():
+    if _by_onednn(a, b):
         return torch.ops.mkldnn._linear_pointwise(a, b.T, None, "none", [], "")  # type: ignore[no-any-return]
     return a @ b
+
+
+def product_of_many(a: Tensor, b: Tensor) -> Tensor:
+    """The same where L is large and its terms are alike: oneDNN sums them one by one and rounds at each."""
+    if not _by_onednn(a, b):
+        return a @ b
+    total = product(a[:, :PART], b[:PART])
+    for start in range(PART, len(b), PART):
+        total += product(a[:, start : start + PART], b[start : start + PART])
+    return total
 
 
 def wide_product(a: Tensor, b: Tensor, low: torch.dtype | None) -> Tensor:
@@ -28,3 +42,7 @@ def wide_product(a: Tensor, b: Tensor, low: torch.dtype | None) -> Tensor:
     if _WIDE_RESULT:
         return torch.mm(a.to(low), b.to(low), out_dtype=a.dtype)
     return a.to(low).to(a.dtype) @ b.to(low).to(b.dtype)
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    return _ONEDNN and a.dtype == torch.float32 and a.device.type == "cpu" and a.numel() > 0 and b.numel() > 0

@@ -1,5 +1,7 @@
 """Softmax-margin losses, one a file: frozen dataclasses whose fields are the hyperparameters."""
 
+from ._adacos import AdaCos as AdaCos
+from ._adaface import AdaFace as AdaFace
 from ._arcface import ArcFace as ArcFace
 from ._arcnegface import ArcNegFace as ArcNegFace
 from ._asoftmax import ASoftmax as ASoftmax
@@ -8,11 +10,13 @@ from ._coco import COCO as COCO
 from ._combined import CombinedMargin as CombinedMargin
 from ._cosface import CosFace as CosFace
 from ._curricularface import CurricularFace as CurricularFace
+from ._elasticface import ElasticFace as ElasticFace
 from ._l2softmax import L2Softmax as L2Softmax
 from ._ldam import LDAM as LDAM
 from ._lmsoftmax import LMSoftmax as LMSoftmax
 from ._logit_adjusted import LogitAdjusted as LogitAdjusted
 from ._lsoftmax import LSoftmax as LSoftmax
+from ._magface import MagFace as MagFace
 from ._margin import Geometry as Geometry
 from ._margin import Margin as Margin
 from ._margin import Rows as Rows
@@ -20,31 +24,41 @@ from ._margin import surveyed as surveyed
 from ._mvsoftmax import MVSoftmax as MVSoftmax
 from ._normface import NormFace as NormFace
 from ._npcface import NPCFace as NPCFace
+from ._p2sgrad import P2SGrad as P2SGrad
 from ._parse import known as known
 from ._parse import name_of as name_of
 from ._parse import parse as parse
 from ._softmax import Softmax as Softmax
+from ._sphereface2 import SphereFace2 as SphereFace2
 from ._spherefacer import SphereFaceR as SphereFaceR
+from ._uniface import UniFace as UniFace
 from ._x2softmax import X2Softmax as X2Softmax
 
 __all__ = [
     "COCO",
     "LDAM",
     "ASoftmax",
+    "AdaCos",
+    "AdaFace",
     "ArcFace",
     "ArcNegFace",
     "CircleLoss",
     "CombinedMargin",
     "CosFace",
     "CurricularFace",
+    "ElasticFace",
     "L2Softmax",
     "LMSoftmax",
     "LSoftmax",
     "LogitAdjusted",
     "MVSoftmax",
+    "MagFace",
     "NPCFace",
     "NormFace",
+    "P2SGrad",
     "Softmax",
+    "SphereFace2",
     "SphereFaceR",
+    "UniFace",
     "X2Softmax",
 ]
