@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 import cones
 from cones.training import Run, fit, parse_objective
-from cones.training._joint import JointLoss, build_loss
+from cones.training._joint import JointLoss, balanced, build_loss
 from cones.training._objective import FEATURE_LOSSES
 from cones.training._optimizer import build_optimizer
 
@@ -28,6 +28,8 @@ CALLS = {
     "RegularFace": lambda loss, x, w, y: loss(w),
     "RingLoss": lambda loss, x, w, y: loss(x),
     "TripletAgents": lambda loss, x, w, y: loss(x, w, y),
+    "UNPG": lambda loss, x, w, y: loss(x, w, y),
+    "VPL": lambda loss, x, w, y: loss(x, w, y),
 }
 
 each_loss = pytest.mark.parametrize("name", CALLS)
@@ -36,7 +38,7 @@ each_loss = pytest.mark.parametrize("name", CALLS)
 def joint(name, k=6):
     """A joint loss with one term, and a batch."""
     x, w, y, _ = problem(n=12, k=k, dtype=torch.float32)
-    loss = build_loss(parse_objective(f"Softmax + 0.5 * {name}"), k, 5)
+    loss = build_loss(Run(loss=f"Softmax + 0.5 * {name}"), [2] * k, 5)
     loss.head.weight.data.copy_(w)
     return loss, x.requires_grad_(), y
 
@@ -127,3 +129,24 @@ def test_reading_an_objective_draws_no_random_number():
     before = torch.get_rng_state()
     parse_objective(" + ".join(["Softmax", *(f"0.01 * {name}" for name in CALLS)]))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_counts_left_out_are_those_of_the_training_data():
+    loss = build_loss(Run(loss="LDAM(margin=0.3)"), [50, 20, 30], 5)
+    assert loss.head.margin == cones.LDAM(counts=(50, 20, 30), margin=0.3)
+    assert str(parse_objective("LDAM(margin=0.3)")) == "LDAM(margin=0.3, scale=30.0)"
+    assert build_loss(Run(loss="LDAM(counts=(1, 2))"), [5, 5], 3).head.margin.counts == (1, 2)
+
+
+def test_a_loss_with_a_bias_of_its_own_gets_it():
+    head = build_loss(Run(loss="SphereFace2"), [3] * 10, 5).head
+    assert head.bias.item() == pytest.approx(cones.SphereFace2().initial_bias(10))
+    assert build_loss(Run(loss="P2SGrad"), [3] * 10, 5).head.bias is None
+
+
+def test_options_of_a_run_reach_the_head():
+    head = build_loss(Run(loss="Softmax", label_smoothing=0.1, focal=2.0, balance=1.0), [90, 10], 5).head
+    assert (head.label_smoothing, head.focal) == (0.1, 2.0)
+    torch.testing.assert_close(head.class_weights, torch.tensor([5 / 9, 5.0]))
+    assert balanced([1, 2], 0.0) is None
+    assert balanced([4, 0], 0.5).tolist() == [1.0, 0.0]  # a class without samples weighs nothing

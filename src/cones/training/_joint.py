@@ -23,7 +23,8 @@ from ..feature_losses import (
 )
 from ..geometry import direction
 from ..head import Head
-from ._objective import FeatureLoss, Objective
+from ._objective import FeatureLoss
+from ._run import Run
 
 
 class Parts(NamedTuple):
@@ -105,9 +106,35 @@ class JointLoss(nn.Module):
         return (direction(features.float())[0] * own).sum(dim=1)
 
 
-def build_loss(
-    objective: Objective, num_classes: int, dim: int, *, bias: bool = False, learn_scale: bool = False
-) -> JointLoss:
-    """The joint loss of an objective for K classes and D dims."""
-    head = Head(dim, num_classes, objective.margin, bias=bias, learn_scale=learn_scale)
+def build_loss(run: Run, counts: Sequence[int], dim: int) -> JointLoss:
+    """The joint loss of a run, for training data with so many samples of each class and D dims.
+
+    A loss that tells each class from all the others starts from a bias of its own and cannot do without it: it gets one
+    whether the run asks or not.
+    """
+    objective, num_classes = run.objective.for_counts(counts), len(counts)
+    head = Head(
+        dim,
+        num_classes,
+        objective.margin,
+        bias=run.bias or objective.margin.initial_bias(num_classes) != 0,
+        learn_scale=run.learn_scale,
+        label_smoothing=run.label_smoothing,
+        focal=run.focal,
+        class_weights=balanced(counts, run.balance),
+    )
     return JointLoss(head, [(term.weight, term.build(num_classes, dim)) for term in objective.terms])
+
+
+def balanced(counts: Sequence[int], power: float) -> Tensor | None:
+    """Weights (K,) of the classes, as their counts to the power of -power, with mean 1 over the samples; None for 0.
+
+    Example:
+        >>> balanced([90, 10], 1.0)
+        tensor([0.5556, 5.0000])
+    """
+    if power == 0:
+        return None
+    samples = torch.tensor(counts, dtype=torch.float32)
+    weights = torch.where(samples > 0, samples.clamp(min=1) ** -power, 0)
+    return weights * samples.sum() / (weights * samples).sum()

@@ -70,7 +70,7 @@ def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | Non
         position = load_checkpoint(folder / LAST, backbone, loss, optimizer)
     write_run(folder / "config.toml", run)
     log = MetricsLog(folder, step=position.step, tensorboard=run.tensorboard)
-    objective = run.objective
+    objective = run.objective.for_counts(counts_of(train))
     images, labels = train.inputs.to(device), train.labels.to(device)
     total_steps = run.epochs * len(order(len(train), run.batch_size, run.seed, 0))
     before, since, seen = position.seconds, time.perf_counter(), 0
@@ -186,8 +186,14 @@ def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
     if not isinstance(features, Tensor) or features.dim() != 2:
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise TrainingError(f"backbone {run.backbone} returned {shape}, expected one vector a row, (N, D)")
-    loss = build_loss(run.objective, train.num_classes, features.shape[1], bias=run.bias, learn_scale=run.learn_scale)
+    loss = build_loss(run, counts_of(train), features.shape[1])
     return backbone, loss.double() if run.precision == "float64" else loss
+
+
+def counts_of(train: Dataset) -> list[int]:
+    """The samples of each class."""
+    counts: list[int] = torch.bincount(train.labels, minlength=train.num_classes).tolist()
+    return counts
 
 
 @torch.no_grad()

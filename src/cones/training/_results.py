@@ -18,7 +18,7 @@ from ..margins import Margin
 from ..softmax import margin_softmax
 from ._checkpoint import load_weights
 from ._joint import JointLoss
-from ._loop import LAST, build_model, extract, pick_device, read_data
+from ._loop import LAST, build_model, counts_of, extract, pick_device, read_data
 from ._metrics import read_metrics
 from ._run import Run, read_run
 
@@ -50,7 +50,8 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
     position = load_weights(folder / LAST, backbone, loss)
     device = pick_device(run.device)
     backbone, loss = backbone.to(device), loss.to(device).eval()
-    loss.head.margin = run.objective.margin_at(max(position.step, 1))
+    objective = run.objective.for_counts(counts_of(splits.train))
+    loss.head.margin = objective.margin_at(max(position.step, 1))
     margin = _with_plain_scale(loss.head.margin_in_force())
 
     train = _features(backbone, splits.train, run)

@@ -30,6 +30,10 @@ class Run:
         loss: the objective, such as "ArcFace(margin=0.2, scale=16)" or "Softmax + 0.01 * CenterLoss".
         bias: whether classes have a bias.
         learn_scale: whether the margin's scale is learnt.
+        label_smoothing: share of a sample's target that is spread over all classes.
+        focal: gamma of focal weighting; 0 weights all samples alike.
+        balance: power of the classes' sizes by which their samples count less: 1 lets all classes count the same, 0 all
+            samples.
         backbone: lenets, lsoftmax-net, resnet, mlp, identity, or package.module:Net(field=value) of your own.
         feature_dim: D of the named backbones, in dimensions.
         width: factor on the channels of the named backbones.
@@ -69,6 +73,9 @@ class Run:
     loss: str = "Softmax"
     bias: bool = False
     learn_scale: bool = False
+    label_smoothing: float = 0.0
+    focal: float = 0.0
+    balance: float = 0.0
     backbone: str = "lenets"
     feature_dim: int = 2
     width: float = 0.5
@@ -102,11 +109,14 @@ class Run:
             self._check(name, getattr(self, name) >= 1, "at least 1")
         for name in ("image_size", "warmup_steps", "save_every", "shift", "threads", "seed"):
             self._check(name, getattr(self, name) >= 0, "at least 0")
-        for name in ("clip_norm", "weight_decay", "learning_rate", "decay", "head_learning_rate_factor"):
+        for name in (
+            "clip_norm", "weight_decay", "learning_rate", "decay", "head_learning_rate_factor", "focal", "balance",
+        ):  # fmt: skip
             value = getattr(self, name)
             self._check(name, math.isfinite(value) and value >= 0, "a finite number of at least 0")
         self._check("width", self.width > 0, "above 0")
         self._check("test_fraction", 0 < self.test_fraction < 1, "between 0 and 1")
+        self._check("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)")
         self._check("momentum", 0 <= self.momentum < 1, "in [0, 1)")
         self._check("milestones", all(0 < share < 1 for share in self.milestones), "shares of the run, between 0 and 1")
         for name, allowed in CHOICES.items():
