@@ -29,6 +29,8 @@ ALLOWED = {
     "classes": {"collective"},
     "layer": {"bending", "classes", "collective", "geometry", "margins", "operator", "streaming", "tiles"},
     "softmax": {"arguments", "classes", "collective", "geometry", "layer", "margins", "planner"},
+    "situation": {"margins"},
+    "linter": {"layer", "margins", "notation", "planner", "plots", "situation", "softmax", "tiles"},
     "head": {"arguments", "classes", "collective", "layer", "margins", "planner", "softmax", "streaming"},
     "class_sgd": {"head"},
     "layers": {"geometry"},
@@ -40,13 +42,15 @@ ALLOWED = {
         "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "margins",
         "notation", "softmax",
     },
-    "plots": {"evaluation", "files", "geometry", "margins", "softmax"},
+    "plots": {"evaluation", "files", "geometry", "margins", "situation", "softmax"},
     "catalogue": {"feature_losses", "margins"},
     "display": set(),
     "commands": {"training"},
-    "cli": {"catalogue", "commands", "data", "display", "margins", "notation", "planner", "plots", "training"},
+    "cli": {
+        "catalogue", "commands", "data", "display", "linter", "margins", "notation", "planner", "plots", "training",
+    },
     "__main__": {"cli"},
-    "__init__": {"class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax"},
+    "__init__": {"class_sgd", "feature_losses", "head", "layers", "linter", "margins", "probability", "softmax"},
 }  # fmt: skip
 
 ONLY_IN = {

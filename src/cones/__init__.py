@@ -11,6 +11,8 @@ from .feature_losses import RingLoss as RingLoss
 from .head import Head as Head
 from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
+from .linter import MarginReport as MarginReport
+from .linter import check_margin as check_margin
 from .margins import COCO as COCO
 from .margins import ArcFace as ArcFace
 from .margins import ASoftmax as ASoftmax
@@ -44,10 +46,12 @@ __all__ = [
     "L2Softmax",
     "LSoftmax",
     "Margin",
+    "MarginReport",
     "NormFace",
     "RingLoss",
     "Rows",
     "Softmax",
+    "check_margin",
     "cross_entropy",
     "dense_margin_softmax",
     "margin_softmax",

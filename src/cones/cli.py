@@ -1,4 +1,7 @@
-"""The command line: `cones train | compare | plot | losses | data | plan`. Thin: it parses, calls and prints."""
+"""The command line: `cones train | compare | plot | losses | data | plan | check`.
+
+Thin: it parses, calls and prints.
+"""
 
 import argparse
 import sys
@@ -14,13 +17,13 @@ from rich.table import Column, Table
 
 from . import __version__
 from .catalogue import loss_table
-from .commands import Command, Compare, Data, Losses, Plan, Plot, Train
+from .commands import Check, Command, Compare, Data, Losses, Plan, Plot, Train
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
 from .notation import did_you_mean
 from .training import DEMO, DEMO_RUN, Run, compare, fit, read_fields, read_run, read_summaries, write_results
 
-COMMANDS = ("train", "compare", "plot", "losses", "data", "plan")
+COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "check")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,6 +88,7 @@ def parse(arguments: list[str]) -> Command:
             | Annotated[Losses, tyro.conf.subcommand("losses")]
             | Annotated[Data, tyro.conf.subcommand("data")]
             | Annotated[Plan, tyro.conf.subcommand("plan")]
+            | Annotated[Check, tyro.conf.subcommand("check")]
         )
         about = "Train embeddings that separate. Each command has its own --help."
         return cast(Command, tyro.cli(kinds, prog="cones", description=about, args=arguments))
@@ -114,6 +118,8 @@ def _execute(command: Command) -> int:
             return _data(command)
         case Plan():
             return _plan(command)
+        case Check():
+            return _check(command)
 
 
 def _train(command: Train) -> int:
@@ -215,3 +221,19 @@ def _plan(command: Plan) -> int:
     table.add_row("the logits of all classes, which are never made", f"{step.logits_bytes / 2**20:,.1f}", style="dim")
     Console(soft_wrap=True, highlight=False).print(table)
     return 0
+
+
+def _check(command: Check) -> int:
+    from .linter import check_margin, margin_named
+
+    try:
+        report = check_margin(margin_named(command.margin), num_classes=command.classes, detached=command.detached)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    print(report)
+    if command.out is not None:
+        from .plots import save
+
+        for path in save(report.figure(), command.out):
+            print(path)
+    return 0 if report.ok else 1

@@ -11,6 +11,7 @@ from .features import feature_figure as feature_figure
 from .grid import Panel as Panel
 from .grid import grid_figure as grid_figure
 from .learning import learning_figure as learning_figure
+from .margin import margin_figure as margin_figure
 from .norms import norm_figure as norm_figure
 from .report import write_comparison_report as write_comparison_report
 from .report import write_run_report as write_run_report

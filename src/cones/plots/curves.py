@@ -77,7 +77,7 @@ def _overlaid(margins: Sequence[Margin], columns: int) -> Figure:
     lines = 2 // columns
     figure = new_figure(4.1 * columns, 3.2 * lines)
     left, right = figure.subplots(lines, columns).flatten()
-    _reference(left, right)
+    draw_reference(left, right)
     for margin, color in zip(margins, (TEN[3], TEN[0], TEN[2]), strict=False):
         theta, curve, slope = target_curve(margin)
         degrees = torch.rad2deg(theta)
@@ -86,7 +86,7 @@ def _overlaid(margins: Sequence[Margin], columns: int) -> Figure:
     left.set_title("target logit t(θ) / scale")
     right.set_title("its slope by θ, per radian")
     for axes in (left, right):
-        _angle_axis(axes)
+        angle_axis(axes)
         axes.set_xlabel("θ, angle to the own class")
     left.legend(fontsize=8, loc="lower left")
     return figure
@@ -101,10 +101,10 @@ def _multiples(margins: Sequence[Margin], columns: int) -> Figure:
     for axes, margin in zip(panels, margins, strict=False):
         theta, curve, slope = target_curve(margin)
         degrees = torch.rad2deg(theta)
-        _reference(axes, axes)
+        draw_reference(axes, axes)
         axes.plot(degrees, slope, color=TEN[0], linewidth=1.1, label="slope by θ")
         axes.plot(degrees, curve, color=TEN[3], linewidth=1.9, label="t(θ) / scale")
-        _angle_axis(axes)
+        angle_axis(axes)
         axes.set_title(wrap(short_objective(repr(margin)), int(11 * width)), fontsize=8.5)
     for axes in panels[len(margins) :]:
         axes.set_axis_off()
@@ -119,7 +119,7 @@ def _theta() -> Tensor:
     return (torch.arange(ANGLES, dtype=torch.float64) + 0.5) * (math.pi / ANGLES)
 
 
-def _reference(value: Axes, slope: Axes) -> None:
+def draw_reference(value: Axes, slope: Axes) -> None:
     theta = _theta()
     degrees = torch.rad2deg(theta)
     # dotted and on top, to be seen where nothing differs
@@ -128,7 +128,7 @@ def _reference(value: Axes, slope: Axes) -> None:
     slope.plot(degrees, -theta.sin(), color=MUTED, linestyle=DOTS, linewidth=0.9, zorder=3, label=name)
 
 
-def _angle_axis(axes: Axes) -> None:
+def angle_axis(axes: Axes) -> None:
     axes.set_xlim(0, 180)
     axes.set_xticks(range(0, 181, 45), [f"{angle}°" for angle in range(0, 181, 45)])
     axes.yaxis.set_major_locator(MaxNLocator(5))
