@@ -116,13 +116,17 @@ def _draw(panels: Sequence[Axes], curve: Curve, color: str, label: str) -> None:
 
 
 def _mark(panels: Sequence[Axes], marks: Sequence[Mark]) -> None:
+    """Lines at the angles, and the names in a headroom above the curves of the first panel."""
+    low, high = panels[0].get_ylim()
+    headroom = 0.08 * sum(bool(name) for name, _ in marks)
+    panels[0].set_ylim(low, high + headroom / (1 - headroom) * (high - low))
     for place, (name, angle) in enumerate(marks):
         at = math.degrees(angle)
         for axes in panels:
-            axes.axvline(at, color=MARK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=0.8)
+            axes.axvline(at, color=MARK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=2.6, clip_on=False)
         side = -1 if at > 90 else 1
         panels[0].annotate(
-            name, (at, 0.98 - 0.085 * place), (4 * side, 0), xycoords=("data", "axes fraction"), fontsize=7.5,
+            name, (at, 1 - 0.08 * place), (4 * side, 0), xycoords=("data", "axes fraction"), fontsize=7.5,
             textcoords="offset points", ha="right" if side < 0 else "left", va="top", color=MARK, zorder=5,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6},
         )  # fmt: skip
