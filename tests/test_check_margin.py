@@ -111,7 +111,7 @@ def test_public_margins_in_their_defaults(margin):
     assert report.ok == (not expected)
 
 
-@pytest.mark.parametrize(("margin", "expected"), SETTINGS, ids=repr)
+@pytest.mark.parametrize(("margin", "expected"), SETTINGS, ids=[repr(margin) for margin, _ in SETTINGS])
 def test_public_margins_in_other_settings(margin, expected):
     report = check_margin(margin)
     assert names(report) == expected, report
