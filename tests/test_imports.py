@@ -30,6 +30,8 @@ ALLOWED = {
     "small": {"classes", "geometry", "margins"},
     "layer": {"arguments", "bending", "classes", "collective", "geometry", "margins", "operator", "small", "tiles"},
     "softmax": {"arguments", "classes", "collective", "geometry", "layer", "margins", "planner"},
+    "situation": {"margins"},
+    "linter": {"layer", "margins", "planner", "plots", "situation", "softmax", "tiles"},
     "head": {"arguments", "classes", "collective", "layer", "margins", "planner", "softmax", "streaming"},
     "class_sgd": {"head"},
     "subcenters": {"arguments", "geometry", "head", "margins"},
@@ -42,7 +44,10 @@ ALLOWED = {
         "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",
         "margins", "notation", "softmax",
     },
-    "plots": {"catalogue", "evaluation", "files", "geometry", "margins", "notation", "probe", "scenes", "softmax"},
+    "plots": {
+        "catalogue", "evaluation", "files", "geometry", "margins", "notation", "probe", "scenes", "situation",
+        "softmax",
+    },
     "migrate": {"files", "head", "margins"},
     "probe": {"margins"},
     "scenes": set(),
@@ -50,10 +55,14 @@ ALLOWED = {
     "display": set(),
     "commands": {"training"},
     "cli": {
-        "catalogue", "commands", "data", "display", "margins", "migrate", "notation", "planner", "plots", "training",
+        "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "notation", "planner", "plots",
+        "training",
     },
     "__main__": {"cli"},
-    "__init__": {"class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax", "subcenters"},
+    "__init__": {
+        "class_sgd", "feature_losses", "head", "layers", "linter", "margins", "probability", "softmax",
+        "subcenters",
+    },
 }  # fmt: skip
 
 ONLY_IN = {

@@ -22,6 +22,8 @@ from .feature_losses import TripletAgents as TripletAgents
 from .head import Head as Head
 from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
+from .linter import MarginReport as MarginReport
+from .linter import check_margin as check_margin
 from .margins import COCO as COCO
 from .margins import LDAM as LDAM
 from .margins import AdaCos as AdaCos
@@ -91,6 +93,7 @@ __all__ = [
     "MVSoftmax",
     "MagFace",
     "Margin",
+    "MarginReport",
     "NPCFace",
     "NormFace",
     "P2SGrad",
@@ -103,6 +106,7 @@ __all__ = [
     "TripletAgents",
     "UniFace",
     "X2Softmax",
+    "check_margin",
     "cross_entropy",
     "dense_margin_softmax",
     "margin_softmax",

@@ -1,4 +1,4 @@
-"""The command line: `cones train | compare | plot | losses | data | plan | migrate`.
+"""The command line: `cones train | compare | plot | losses | data | plan | check | migrate`.
 
 Thin: it parses, calls and prints.
 """
@@ -17,13 +17,13 @@ from rich.table import Column, Table
 
 from . import __version__
 from .catalogue import describe_in_full, every_loss, find_loss, loss_table
-from .commands import Command, Compare, Data, Losses, Migrate, Plan, Plot, Train
+from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Train
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
 from .notation import did_you_mean
 from .training import DEMO, DEMO_RUN, Run, compare, fit, read_fields, read_run, read_summaries, write_results
 
-COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "migrate")
+COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "check", "migrate")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -89,6 +89,7 @@ def parse(arguments: list[str]) -> Command:
             | Annotated[Data, tyro.conf.subcommand("data")]
             | Annotated[Plan, tyro.conf.subcommand("plan")]
             | Annotated[Migrate, tyro.conf.subcommand("migrate")]
+            | Annotated[Check, tyro.conf.subcommand("check")]
         )
         about = "Train embeddings that separate. Each command has its own --help."
         return cast(Command, tyro.cli(kinds, prog="cones", description=about, args=arguments))
@@ -120,6 +121,8 @@ def _execute(command: Command) -> int:
             return _plan(command)
         case Migrate():
             return _migrate(command)
+        case Check():
+            return _check(command)
 
 
 def _train(command: Train) -> int:
@@ -263,3 +266,19 @@ def _migrate(command: Migrate) -> int:
     write_head(command.out, head)
     print(command.out)
     return 0
+
+
+def _check(command: Check) -> int:
+    from .linter import check_margin
+
+    try:
+        report = check_margin(parse_margin(command.margin), num_classes=command.classes, detached=command.detached)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    print(report)
+    if command.out is not None:
+        from .plots import save
+
+        for path in save(report.figure(), command.out):
+            print(path)
+    return 0 if report.ok else 1

@@ -171,4 +171,23 @@ class Migrate:
     traceback: bool = False
 
 
-Command = Train | Compare | Plot | Losses | Data | Plan | Migrate
+@dataclass(frozen=True)
+class Check:
+    """Tell in words what holds of a margin and what does not; exits with 1 if something fails.
+
+    Args:
+        margin: such as "ArcFace(margin=0.3)", or one of your own, "package.module:MyMargin(margin=0.3)"
+        classes: K; as many as the margin has counts, where it has some
+        detached: part of the loss is a constant for the gradient by definition
+        out: file to draw it to, without ending; both SVG and PNG are written
+        traceback: show where an error came from
+    """
+
+    margin: Annotated[str, tyro.conf.Positional]
+    classes: int = 10
+    detached: bool = False
+    out: Path | None = None
+    traceback: bool = False
+
+
+Command = Train | Compare | Plot | Losses | Data | Plan | Check | Migrate

@@ -79,9 +79,11 @@ def test_what_is_learnt_reaches_the_optimiser_without_decay(name):
 def test_what_is_learnt_is_in_the_state(name):
     loss, _, _ = joint(name)
     keys = {key.rsplit(".", 1)[1] for key in loss.state_dict() if key.startswith("modules_of_terms")}
-    assert keys == {"CenterLoss": {"centers"}, "RingLoss": {"radius", "started"}}.get(
-        name, {LEARNT[name]} if name in LEARNT else set()
-    )
+    assert keys == {
+        "CenterLoss": {"centers"},
+        "RingLoss": {"radius", "started"},
+        "VPL": {"memory", "seen", "steps"},
+    }.get(name, {LEARNT[name]} if name in LEARNT else set())
 
 
 def test_two_regularisers_at_once():
@@ -121,7 +123,7 @@ def test_all_at_once_go_on_bit_by_bit(small, tmp_path):
     for key in whole:
         assert torch.equal(whole[key], parts[key]), key
     learnt = [key for key in whole if key.startswith("loss.modules_of_terms") and "started" not in key]
-    assert len(learnt) == 4
+    assert len(learnt) == 7  # two tables of centers, xi, the radius, and what VPL remembers
     assert all(whole[key].abs().sum() > 0 for key in learnt)
 
 

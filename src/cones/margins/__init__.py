@@ -28,6 +28,7 @@ from ._p2sgrad import P2SGrad as P2SGrad
 from ._parse import known as known
 from ._parse import name_of as name_of
 from ._parse import parse as parse
+from ._parse import written as written
 from ._softmax import Softmax as Softmax
 from ._sphereface2 import SphereFace2 as SphereFace2
 from ._spherefacer import SphereFaceR as SphereFaceR

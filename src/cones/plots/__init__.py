@@ -13,6 +13,7 @@ from .grid import grid_figure as grid_figure
 from .learning import learning_figure as learning_figure
 from .loss import feature_loss_figure as feature_loss_figure
 from .loss import loss_figure as loss_figure
+from .margin import margin_figure as margin_figure
 from .norms import norm_figure as norm_figure
 from .pages import write_index as write_index
 from .pages import write_pages as write_pages

@@ -14,7 +14,7 @@ from ..data import Dataset
 from ..evaluation import geometry
 from ..files import replacing, write_text
 from ..layer import cross_entropy_of
-from ..margins import Margin
+from ..margins import Margin, written
 from ..softmax import margin_softmax
 from ._checkpoint import load_weights
 from ._joint import JointLoss
@@ -66,8 +66,8 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
         tensors[f"{side}_features"], tensors[f"{side}_labels"] = features[rows], dataset.labels[rows]
     metadata = {
         "objective": str(run.objective),
-        "in_force": " + ".join([repr(margin), *(str(term) for term in run.objective.terms)]),
-        "margin": repr(margin),
+        "in_force": " + ".join([written(margin), *(str(term) for term in run.objective.terms)]),
+        "margin": written(margin),
         "classes": json.dumps(splits.train.classes),
         "test_classes": json.dumps(splits.test.classes),
     }
@@ -79,7 +79,7 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
     summary = {
         "name": name or folder.name,
         "objective": str(run.objective),
-        "margin": repr(margin),
+        "margin": written(margin),
         "data": run.data,
         "train_accuracy": _accuracy(loss, train, splits.train),
         "test_accuracy": _accuracy(loss, test, splits.test) if closed else None,

@@ -1,0 +1,158 @@
+import traceback
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from ..margins import Margin
+from ..softmax import start_of_statistics
+from . import _contract, _cost, _engine, _form, _gradient, _order, _slopes, _values
+from ._report import Cost, Finding, MarginReport, Outcome
+from ._subject import Subject, batch
+
+Check = Callable[[Subject], Outcome]
+
+NO_STATISTICS: Mapping[str, Tensor] = MappingProxyType({})
+
+FORM: dict[str, Check] = {
+    "frozen dataclass": _form.frozen,
+    "repr": _form.readable,
+    "hashable": _form.hashable,
+    "class attributes": _form.class_attributes,
+}
+SHAPES: dict[str, Check] = {
+    "statistics": _contract.statistics,
+    "shapes and dtypes": _contract.shapes,
+}
+CONTRACT: dict[str, Check] = {
+    "few rows": _contract.few,
+    "repeatable": _contract.repeatable,
+    "inputs kept": _contract.kept,
+    "rows independent": _contract.independent,
+    "elementwise": _contract.elementwise,
+}
+NUMBERS: dict[str, Check] = {
+    "finite": _values.finite,
+    "continuous": _values.continuous,
+    "continuous slope": _values.smooth,
+    "monotone target": _order.target_falls,
+    "monotone others": _order.others_rise,
+    "below neutral": _order.below_neutral,
+    "gradient": _gradient.gradient,
+    "gradient sign": _slopes.sign,
+    "gradient at the poles": _slopes.poles,
+}
+ENGINE: dict[str, Check] = {
+    "engine": _engine.engine_equals_dense,
+    "finite at the edges": _engine.edges,
+}
+
+
+def check_margin(margin: Margin, *, num_classes: int = 10, dim: int = 8, detached: bool = False) -> MarginReport:
+    """Tell in words what holds of a margin and what does not.
+
+    Its logits are followed over the angles from 0 to pi, its gradients are held against finite differences, its
+    functions are asked in pieces and as a whole, and the engine is held against the dense form. A margin that raises is
+    reported, too.
+
+    Args:
+        margin: any Margin, of this package or of your own.
+        num_classes: K, at least 2; as many as the margin has counts, where it has some.
+        dim: D, at least 2.
+        detached: whether part of the loss is a constant for the gradient by definition, so that a gradient that is not
+            the value's only warns.
+
+    Returns:
+        a MarginReport: `ok`, `findings`, `cost`; print it for a table, `figure()` draws it.
+
+    Raises:
+        TypeError: margin is not a Margin, or a class instead of a value.
+        ValueError: num_classes or dim is below 2.
+
+    Source: what the contract of `Margin` asks; central differences for the slopes.
+
+    Example:
+        >>> from cones import ArcFace
+        >>> check_margin(ArcFace()).ok
+        True
+        >>> report = check_margin(ArcFace(tail="plain"))
+        >>> [finding.name for finding in report.findings if finding.verdict == "fails"]
+        ['monotone target', 'below neutral', 'gradient sign']
+    """
+    if isinstance(margin, type):
+        raise TypeError(f"margin is the class {margin.__name__}, expected a value: write {margin.__name__}()")
+    if not isinstance(margin, Margin):
+        raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
+    for name, value in (("num_classes", num_classes), ("dim", dim)):
+        if value < 2:
+            raise ValueError(f"{name} is {value}, expected at least 2")
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay where they were
+        return _report(_subject(margin, num_classes, dim, detached))
+
+
+def _report(subject: Subject) -> MarginReport:
+    found = _judge(subject, FORM) | _judge(subject, SHAPES)
+    found |= _after(subject, CONTRACT, found, "shapes and dtypes")
+    alone = found["repeatable"].verdict == "warns" or found["rows independent"].verdict == "fails"
+    subject = subject._replace(alone=alone)
+    found |= _after(subject, NUMBERS, found, "shapes and dtypes", "repeatable")
+    found |= _after(subject, ENGINE, found, "shapes and dtypes", "repeatable", "elementwise", "inputs kept")
+    return MarginReport(subject.margin, tuple(found.values()), _cost_of(subject, found), subject.num_classes)
+
+
+def _judge(subject: Subject, checks: Mapping[str, Check]) -> dict[str, Finding]:
+    found = {}
+    for name, check in checks.items():
+        try:
+            outcome = check(subject)
+        except Exception as error:
+            outcome = Outcome("fails", _what_raised(error, subject.margin))
+        found[name] = Finding(name, *outcome)
+    return found
+
+
+def _after(
+    subject: Subject, checks: Mapping[str, Check], found: Mapping[str, Finding], *names: str
+) -> dict[str, Finding]:
+    """Judge once nothing that the checks rest on has failed."""
+    for name in names:
+        if found[name].verdict == "fails":
+            return {check: Finding(check, "not applicable", f"waits for: {name}") for check in checks}
+    return _judge(subject, checks)
+
+
+def _subject(margin: Margin, num_classes: int, dim: int, detached: bool) -> Subject:
+    """With running numbers as they start and after a batch, as far as the margin gives them; a check tells why not."""
+    subject = Subject(margin, num_classes, dim, detached, NO_STATISTICS, NO_STATISTICS)
+    try:
+        start = start_of_statistics(margin, num_classes, torch.device("cpu"))
+    except Exception:
+        return subject
+    subject = subject._replace(statistics=start, later=start)
+    try:
+        asked = batch(subject).copy()
+        later = margin.update_statistics(asked.rows.statistics, asked.rows, lambda: torch.ones_like(asked.rows[0]))
+        return subject._replace(later=dict(later))
+    except Exception:
+        return subject
+
+
+def _cost_of(subject: Subject, found: Mapping[str, Finding]) -> Cost | None:
+    if found["shapes and dtypes"].verdict == "fails":
+        return None
+    try:
+        return _cost.cost_of(subject)
+    except Exception:  # a check has told it
+        return None
+
+
+def _what_raised(error: Exception, margin: Margin) -> str:
+    """The margin's function that raised, or the check's own if none did, with the first line of the error."""
+    raised = "the check"
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if isinstance(frame.f_locals.get("self"), type(margin)):
+            raised = frame.f_code.co_name
+            break
+    lines = str(error).strip().splitlines()
+    return f"{raised} raised {type(error).__name__}" + (f": {lines[0]}" if lines else "")

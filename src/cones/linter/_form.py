@@ -1,0 +1,73 @@
+"""Whether a margin is a value: a frozen dataclass whose repr is its configuration."""
+
+import dataclasses
+from typing import Any, get_args
+
+from torch import Tensor
+
+from ..margins import Geometry, Margin, known
+from ..margins._margin import Combine
+from ..notation import call, evaluate, parse_tree
+from ._report import Outcome
+from ._subject import Subject
+
+
+def frozen(subject: Subject) -> Outcome:
+    """A frozen dataclass of its own, not only by its base."""
+    kind = type(subject.margin)
+    if "__dataclass_params__" not in vars(kind):
+        return Outcome("fails", f"{kind.__name__} is no dataclass of its own: write @dataclass(frozen=True) above it")
+    for field in dataclasses.fields(kind):
+        try:
+            setattr(subject.margin, field.name, getattr(subject.margin, field.name))
+        except dataclasses.FrozenInstanceError:
+            continue
+        return Outcome("fails", f"the field {field.name} can be set: write @dataclass(frozen=True) and no __setattr__")
+    return Outcome("holds", "a frozen dataclass: its fields are its hyperparameters")
+
+
+def readable(subject: Subject) -> Outcome:
+    """The repr is the configuration: it reads back to an equal margin, or at least lists every field."""
+    margin = subject.margin
+    values = _values(margin)
+    if any(isinstance(value, Tensor) for value in values.values()):
+        return Outcome("not applicable", "a field is a tensor, which has no text of its own")
+    text = repr(margin)
+    missing = [name for name, value in values.items() if f"{name}={value!r}" not in text]
+    if missing:
+        return Outcome("fails", f"the repr {text} does not say {', '.join(missing)}: leave it to the dataclass")
+    allowed = known() | {type(margin).__name__: type(margin)}
+    try:
+        again = evaluate(parse_tree(text), lambda name, fields: call(allowed, "margin", name, fields))
+    except ValueError:
+        return Outcome("holds", f"the repr lists every field: {text}")
+    if again != margin:
+        return Outcome("fails", f"the repr {text} reads back as {again!r}, which is not equal")
+    return Outcome("holds", "the repr reads back to an equal margin")
+
+
+def hashable(subject: Subject) -> Outcome:
+    """Hashable, so that a margin can be a key and a field of another."""
+    try:
+        hash(subject.margin)
+    except TypeError as error:
+        return Outcome("fails", f"{error}: make the field a tuple")
+    return Outcome("holds", "hashable, so that it can be a key")
+
+
+def class_attributes(subject: Subject) -> Outcome:
+    """Geometry and combination are words that the engine knows; the angles it names are fields."""
+    margin = subject.margin
+    for name, allowed in (("features", Geometry), ("weights", Geometry), ("combine", Combine)):
+        value = getattr(margin, name)
+        if value not in get_args(allowed):
+            return Outcome("fails", f"{name} is {value!r}, expected one of {', '.join(map(repr, get_args(allowed)))}")
+    strangers = [name for name in margin.angles if name not in _values(margin)]
+    if strangers:
+        return Outcome("fails", f"angles names {', '.join(strangers)}, which is no field")
+    geometry = f"features {margin.features}, weights {margin.weights}, combined by {margin.combine}"
+    return Outcome("holds", f"{geometry}; angles: {', '.join(margin.angles) or 'none'}")
+
+
+def _values(margin: Margin) -> dict[str, Any]:
+    return {field.name: getattr(margin, field.name) for field in dataclasses.fields(margin)}

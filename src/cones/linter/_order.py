@@ -1,0 +1,65 @@
+"""Whether logits order angles as they should: nearer is more, and a margin is never a gift."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ._curves import angles, others_curves, where
+from ._report import Outcome, Verdict, degrees, number
+from ._subject import Subject
+
+
+def target_falls(subject: Subject) -> Outcome:
+    """The target logit falls with the angle to the own class."""
+    theta = angles(subject)
+    for situation in subject.situations():
+        found = _rise(situation.target(theta.cos()).detach(), theta)
+        if found:
+            start, stop, size = found
+            words = f"the target logit rises by {number(size)} from {degrees(start)} to {degrees(stop)}"
+            words = f"{words}{where(situation, subject)}: there a row gains by turning away"
+            return Outcome(_verdict(subject), words, start)
+    return Outcome("holds", "the target logit never rises with the angle to the own class")
+
+
+def others_rise(subject: Subject) -> Outcome:
+    """The logit of another class does not fall as it gets nearer."""
+    theta = angles(subject)
+    for situation in subject.situations():
+        for curve in others_curves(situation):
+            found = _rise(curve.at_angle(theta), theta)
+            if found:
+                start, stop, size = found
+                words = f"{curve} falls by {number(size)} as it comes from {degrees(stop)} to {degrees(start)}"
+                own = math.radians(curve.own or 0.0)
+                return Outcome(_verdict(subject), words + where(situation, subject), own, start)
+    return Outcome("holds", "the logit of another class never falls as it gets nearer")
+
+
+def below_neutral(subject: Subject) -> Outcome:
+    """The target logit is nowhere above the logit without margin."""
+    theta = angles(subject)
+    for situation in subject.situations():
+        excess = (situation.target(theta.cos()).detach() - situation.neutral * theta.cos()).nan_to_num(-torch.inf)
+        worst = excess.argmax()
+        if excess[worst] > 1e-6 * abs(situation.neutral):
+            place, size = float(theta[worst]), number(float(excess[worst]))
+            words = f"the target logit is {size} above scale * similarity at {degrees(place)}"
+            return Outcome("fails", f"{words}{where(situation, subject)}: there it makes the task easier", place)
+    return Outcome("holds", "the target logit is nowhere above scale * similarity")
+
+
+def _rise(values: Tensor, theta: Tensor) -> tuple[float, float, float] | None:
+    """The first angles (from, to) over which values (M,) rise, and by how much; None if they nowhere do."""
+    rising = (values.diff().nan_to_num(0) > 1e-9 * values.nan_to_num(0).abs().max()).tolist()
+    if True not in rising:
+        return None
+    start = rising.index(True)
+    stop = rising.index(False, start) if False in rising[start:] else len(rising)
+    return float(theta[start]), float(theta[stop]), float(values[stop] - values[start])
+
+
+def _verdict(subject: Subject) -> Verdict:
+    """Where the gradient is declared to be another's, no step follows the value."""
+    return "warns" if subject.detached else "fails"

@@ -1,0 +1,77 @@
+"""Whether gradients have the right sign, and stay sound at cosine +1 and -1."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from ..situation import Situation
+from ._curves import where
+from ._report import Outcome, Verdict, degrees, number, short
+from ._subject import Subject, gradients
+
+OTHER = 60.0
+TARGET = "the target logit"
+
+
+def sign(subject: Subject) -> Outcome:
+    """The loss falls as the own cosine grows, and does not fall as another grows."""
+    theta = torch.linspace(0.03, math.pi - 0.03, 13 if subject.alone else 61, dtype=torch.float64)
+    own_angle, other_angle = (angle.flatten() for angle in torch.meshgrid(theta, theta, indexing="ij"))
+    for situation in subject.situations():
+        own, other = (angle.cos().requires_grad_() for angle in (own_angle, other_angle))
+        found = gradients(situation.losses(own, other[:, None]).sum(), [own, other])
+        by_own, by_other = (slope.nan_to_num(0.0) for slope in found)
+        for words, wrong, of_other in (
+            ("the loss rises with the cosine to the own class", by_own, False),
+            ("the loss falls as the cosine to another class grows", -by_other, True),
+        ):
+            worst = int(wrong.argmax())
+            if wrong[worst] > 1e-9 * wrong.abs().max():
+                mine, theirs = float(own_angle[worst]), float(other_angle[worst])
+                place = f"with the own class at {degrees(mine)} and the other at {degrees(theirs)}"
+                words = f"{words} (slope {number(float(wrong[worst]))}) {place}{where(situation, subject)}"
+                return Outcome("fails", words, mine, theirs if of_other else None)
+    return Outcome("holds", "the loss pulls every row to its own class and pushes no row to another")
+
+
+def poles(subject: Subject) -> Outcome:
+    """At cosine +1 and -1 the slopes are finite and of the size of those beside."""
+    for dtype in (torch.float64, torch.float32):
+        for situation in subject.situations():
+            for what, function in _at_poles(situation, dtype):
+                for pole in (1.0, -1.0):
+                    found = _at_pole(function, torch.tensor(pole, dtype=dtype), 1e-6 * abs(situation.neutral))
+                    if found:
+                        verdict, words = found
+                        words = f"the slope of {what} at cosine {pole:+.0f} in {short(dtype)} is {words}"
+                        other = None if what == TARGET else math.acos(pole)
+                        own = math.acos(pole) if what == TARGET else math.radians(OTHER)
+                        return Outcome(verdict, words + where(situation, subject), own, other)
+    return Outcome("holds", "at cosine +1 and -1 the slopes are finite and of the size of those beside")
+
+
+def _at_pole(function: Callable[[Tensor], Tensor], pole: Tensor, least: float) -> tuple[Verdict, str] | None:
+    """What is wrong with the slope by the cosine at a pole, beside that of the next number and that a little away."""
+    beside, away = pole.nextafter(torch.zeros_like(pole)), pole * math.cos(0.005)
+    here, next_to, near = (_slope(function, cosine) for cosine in (pole, beside, away))
+    if not math.isfinite(here):
+        return "fails", str(here)
+    if abs(here - next_to) > 0.5 * abs(next_to) + least:
+        return "fails", f"{number(here)}, but {number(next_to)} one step beside"
+    if here == 0 and abs(near) > least:
+        return "warns", f"0, but {number(near)} a third of a degree beside: is the cosine clamped?"
+    return None
+
+
+def _at_poles(situation: Situation, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
+    own = torch.tensor([math.cos(math.radians(OTHER))], dtype=dtype)
+    yield TARGET, situation.target
+    yield "the logit of another class", lambda cosine: situation.others(cosine[:, None], own).squeeze(1)
+
+
+def _slope(function: Callable[[Tensor], Tensor], cosine: Tensor) -> float:
+    leaf = cosine[None].clone().requires_grad_()
+    (slope,) = gradients(function(leaf).sum(), [leaf])
+    return float(slope)

@@ -1,0 +1,113 @@
+"""The margin under examination, and batches to ask it about."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..margins import Margin, Rows
+from ..situation import Situation, seeded
+
+
+class Subject(NamedTuple):
+    """What every check is told.
+
+    Attributes:
+        margin: the margin.
+        num_classes: K.
+        dim: D.
+        detached: whether the caller says that part of the loss is a constant for the gradient by definition.
+        statistics: running numbers, as they start.
+        later: running numbers after a batch.
+        alone: whether its rows can only be judged one by one.
+    """
+
+    margin: Margin
+    num_classes: int
+    dim: int
+    detached: bool
+    statistics: Mapping[str, Tensor]
+    later: Mapping[str, Tensor]
+    alone: bool = False
+
+    def situations(self) -> list[Situation]:
+        """Situations with other norms, another class, and later statistics."""
+        first = Situation(self.margin, self.statistics, alone=self.alone)
+        if self.alone:
+            return [first]
+        last = Situation(self.margin, self.later, feature_norm=57.3, weight_norm=0.7, label=self.num_classes - 1)
+        return [first, Situation(self.margin, self.statistics, feature_norm=1.0), last]
+
+
+class Batch(NamedTuple):
+    """N rows and their similarity to C other classes (N, C)."""
+
+    rows: Rows
+    similarity: Tensor
+
+    def copy(self) -> "Batch":
+        """The same numbers in other memory; one tensor stands for both similarities to the own class, as always."""
+        statistics = {name: value.clone() for name, value in self.rows.statistics.items()}
+        return self._map(Tensor.clone, statistics)
+
+    def take(self, index: Tensor) -> "Batch":
+        """Some of the rows."""
+        return self._map(lambda part: part[index], self.rows.statistics)
+
+    def _map(self, change: Callable[[Tensor], Tensor], statistics: Mapping[str, Tensor]) -> "Batch":
+        rows = self.rows._replace(
+            similarity=change(self.rows.similarity),
+            feature_norm=change(self.rows.feature_norm),
+            weight_norm=change(self.rows.weight_norm),
+            label=change(self.rows.label),
+            statistics=statistics,
+            surveys=tuple(change(survey) for survey in self.rows.surveys),
+        )
+        return Batch(rows, change(self.similarity))
+
+
+def batch(
+    subject: Subject, num_rows: int = 12, num_others: int = 7, dtype: torch.dtype = torch.float64, seed: int = 0
+) -> Batch:
+    """A batch at random angles away from the poles, with random norms; the same one for the same arguments."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+    feature_norm, weight_norm = uniform(3.0, 60.0, num_rows), uniform(0.5, 2.0, num_rows)
+    own, other = uniform(-0.95, 0.95, num_rows), uniform(-0.95, 0.95, num_rows, num_others)
+    length = feature_norm if subject.margin.features == "raw" else torch.ones_like(feature_norm)
+    if subject.margin.weights == "raw":
+        length = length * weight_norm
+    label = torch.arange(num_rows) % subject.num_classes
+    own, other, feature_norm, weight_norm = (
+        part.to(dtype) for part in (own * length, other * length[:, None], feature_norm, weight_norm)
+    )
+    surveys = tuple(torch.ones_like(own) for _ in subject.margin.surveys())
+    return Batch(Rows(own, feature_norm, weight_norm, label, subject.statistics, surveys), other)
+
+
+def answers(subject: Subject, asked: Batch, seed: int = 0) -> Iterator[tuple[str, Any]]:
+    """What a margin returns for a batch, one after the other: a name, and what should be a tensor."""
+    margin, (rows, similarity) = subject.margin, asked.copy()
+    target = seeded(lambda: margin.target(rows.similarity, rows), seed)
+    yield "target", target
+    logits = seeded(lambda: margin.others(similarity, target, rows), seed)
+    yield "others", logits
+    terms = logits
+    if margin.combine == "one-vs-all":
+        terms = margin.class_loss(logits)
+        yield "class_loss", terms
+    yield "join", margin.join(target, terms.sum(dim=1) if margin.combine == "one-vs-all" else terms.logsumexp(dim=1))
+    penalty = margin.penalty(rows)
+    if penalty is not None:
+        yield "penalty", penalty
+
+
+def gradients(value: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:
+    """The gradients of a number, 0 for leaves that it does not depend on."""
+    if not value.requires_grad:
+        return tuple(torch.zeros_like(leaf) for leaf in leaves)
+    return torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
