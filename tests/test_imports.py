@@ -18,6 +18,7 @@ ALLOWED = {
     "geometry": set(),
     "notation": set(),
     "probability": set(),
+    "bounds": set(),
     "margins": {"notation", "margins"},
     "planner": set(),
     "products": set(),
@@ -40,9 +41,13 @@ ALLOWED = {
     "catalogue": {"feature_losses", "margins"},
     "display": set(),
     "commands": {"training"},
-    "cli": {"catalogue", "commands", "data", "display", "margins", "notation", "planner", "plots", "training"},
+    "cli": {
+        "catalogue", "commands", "data", "display", "margins", "notation", "planner", "plots", "training",
+    },
     "__main__": {"cli"},
-    "__init__": {"class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax"},
+    "__init__": {
+        "bounds", "class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax",
+    },
 }  # fmt: skip
 
 ONLY_IN = {

@@ -4,6 +4,7 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 `head(features, labels)` is the loss, `head.logits(features)` predicts.
 """
 
+from . import bounds as bounds
 from .class_sgd import ClassSGD as ClassSGD
 from .feature_losses import CenterLoss as CenterLoss
 from .feature_losses import FeatureIncay as FeatureIncay
