@@ -20,6 +20,7 @@ ALLOWED = {
     "probability": set(),
     "bounds": set(),
     "margins": {"notation", "margins"},
+    "suggestion": {"bounds", "margins"},
     "planner": set(),
     "products": set(),
     "tiles": {"geometry", "margins", "planner", "products"},
@@ -42,11 +43,11 @@ ALLOWED = {
     "display": set(),
     "commands": {"training"},
     "cli": {
-        "catalogue", "commands", "data", "display", "margins", "notation", "planner", "plots", "training",
+        "catalogue", "commands", "data", "display", "margins", "notation", "planner", "plots", "suggestion", "training",
     },
     "__main__": {"cli"},
     "__init__": {
-        "bounds", "class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax",
+        "bounds", "class_sgd", "feature_losses", "head", "layers", "margins", "probability", "softmax", "suggestion",
     },
 }  # fmt: skip
 

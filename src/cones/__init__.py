@@ -27,6 +27,8 @@ from .probability import cross_entropy as cross_entropy
 from .probability import softmax_loss as softmax_loss
 from .softmax import dense_margin_softmax as dense_margin_softmax
 from .softmax import margin_softmax as margin_softmax
+from .suggestion import Suggestion as Suggestion
+from .suggestion import suggest as suggest
 
 __version__ = "0.1.0"
 
@@ -49,8 +51,10 @@ __all__ = [
     "RingLoss",
     "Rows",
     "Softmax",
+    "Suggestion",
     "cross_entropy",
     "dense_margin_softmax",
     "margin_softmax",
     "softmax_loss",
+    "suggest",
 ]

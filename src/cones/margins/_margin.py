@@ -44,12 +44,14 @@ class Margin(ABC):
         weights: the same for the rows of W.
         combine: how the classes are combined; "softmax" is a logsumexp.
         angles: the names of the fields that are angles, in radians.
+        cosines: the names of the fields that are subtracted from the cosine.
     """
 
     features: ClassVar[Geometry] = "unit"
     weights: ClassVar[Geometry] = "unit"
     combine: ClassVar[Literal["softmax"]] = "softmax"
     angles: ClassVar[tuple[str, ...]] = ()
+    cosines: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
