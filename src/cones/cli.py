@@ -1,4 +1,4 @@
-"""The command line: `cones train | compare | plot | losses | data | plan`. Thin: it parses, calls and prints."""
+"""The command line: `cones train | compare | plot | losses | data | plan | suggest`. It parses, calls, prints."""
 
 import argparse
 import sys
@@ -14,13 +14,13 @@ from rich.table import Column, Table
 
 from . import __version__
 from .catalogue import loss_table
-from .commands import Command, Compare, Data, Losses, Plan, Plot, Train
+from .commands import Command, Compare, Data, Losses, Plan, Plot, Suggest, Train
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
 from .notation import did_you_mean
 from .training import DEMO, DEMO_RUN, Run, compare, fit, read_fields, read_run, read_summaries, write_results
 
-COMMANDS = ("train", "compare", "plot", "losses", "data", "plan")
+COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "suggest")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,6 +85,7 @@ def parse(arguments: list[str]) -> Command:
             | Annotated[Losses, tyro.conf.subcommand("losses")]
             | Annotated[Data, tyro.conf.subcommand("data")]
             | Annotated[Plan, tyro.conf.subcommand("plan")]
+            | Annotated[Suggest, tyro.conf.subcommand("suggest")]
         )
         about = "Train embeddings that separate. Each command has its own --help."
         return cast(Command, tyro.cli(kinds, prog="cones", description=about, args=arguments))
@@ -114,6 +115,8 @@ def _execute(command: Command) -> int:
             return _data(command)
         case Plan():
             return _plan(command)
+        case Suggest():
+            return _suggest(command)
 
 
 def _train(command: Train) -> int:
@@ -214,4 +217,14 @@ def _plan(command: Plan) -> int:
     table.add_row("together", f"{sum(parts.values()) / 2**20:,.1f}", style="bold")
     table.add_row("the logits of all classes, which are never made", f"{step.logits_bytes / 2**20:,.1f}", style="dim")
     Console(soft_wrap=True, highlight=False).print(table)
+    return 0
+
+
+def _suggest(command: Suggest) -> int:
+    from .suggestion import suggest
+
+    try:
+        print(suggest(command.classes, command.dim, command.probability))
+    except ValueError as error:
+        raise UsageError(f"--{str(error).replace('num_classes', 'classes')}") from error
     return 0

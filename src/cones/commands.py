@@ -131,4 +131,21 @@ class Plan:
     traceback: bool = False
 
 
-Command = Train | Compare | Plot | Losses | Data | Plan
+@dataclass(frozen=True)
+class Suggest:
+    """Print the papers' bounds on scale and margin for so many classes and dims, and what to take.
+
+    Args:
+        classes: K, at least 2
+        dim: D, of the features, at least 2
+        probability: that the scale is to reach, between 0 and 1
+        traceback: show where an error came from
+    """
+
+    classes: int
+    dim: int
+    probability: float = 0.9
+    traceback: bool = False
+
+
+Command = Train | Compare | Plot | Losses | Data | Plan | Suggest
