@@ -107,6 +107,19 @@ def test_plan_tells_memory_before_a_run(capsys):
     assert "--classes is 0, expected at least 1" in capsys.readouterr().err
 
 
+def test_suggest_prints_the_bounds_and_what_to_take(capsys):
+    assert run("suggest", "--classes", 10, "--dim", 2) == 0
+    out = capsys.readouterr().out
+    assert "Take scale 16; CosFace margin 0.064; ArcFace margin 0.21 radians" in out
+    assert "Believe none of the scales in the plane" in out
+    assert run("suggest", "--classes", 10, "--dim", 2, "--probability", 0.99) == 0
+    assert "Take scale 28;" in capsys.readouterr().out
+    assert run("suggest", "--classes", 1, "--dim", 2) == 2
+    assert "--classes is 1, expected a whole number of at least 2" in capsys.readouterr().err
+    assert run("suggest", "--classes", 10, "--dim", 2, "--probability", 2) == 2
+    assert "--probability is 2.0, expected a number between 0 and 1" in capsys.readouterr().err
+
+
 def test_data_lists_and_describes(pictures, capsys):
     assert run("data") == 0
     assert run("data", f"folder:{pictures}") == 0
@@ -122,7 +135,7 @@ def test_curves_of_margins(tmp_path):
     assert (tmp_path / "curves.png").exists()
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["compare"], ["plot"], ["losses"], ["data"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["compare"], ["plot"], ["losses"], ["data"], ["suggest"]])
 def test_help(command, capsys):
     assert run(*command, "--help") == 0
     out = capsys.readouterr().out

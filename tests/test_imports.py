@@ -17,9 +17,11 @@ ALLOWED = {
     "geometry": set(),
     "notation": set(),
     "probability": set(),
+    "bounds": set(),
     "margins": {"notation", "margins"},
     "arguments": {"margins"},
     "collective": {"arguments"},
+    "suggestion": {"bounds", "margins"},
     "planner": set(),
     "products": set(),
     "tiles": {"geometry", "margins", "planner", "products"},
@@ -56,12 +58,12 @@ ALLOWED = {
     "commands": {"training"},
     "cli": {
         "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "notation", "planner", "plots",
-        "training",
+        "suggestion", "training",
     },
     "__main__": {"cli"},
     "__init__": {
-        "class_sgd", "feature_losses", "head", "layers", "linter", "margins", "probability", "softmax",
-        "subcenters",
+        "bounds", "class_sgd", "feature_losses", "head", "layers", "linter", "margins", "probability", "softmax",
+        "subcenters", "suggestion",
     },
 }  # fmt: skip
 

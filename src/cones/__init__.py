@@ -4,6 +4,7 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 `head(features, labels)` is the loss, `head.logits(features)` predicts.
 """
 
+from . import bounds as bounds
 from . import subcenters as subcenters
 from .class_sgd import ClassSGD as ClassSGD
 from .feature_losses import MHE as MHE
@@ -56,6 +57,8 @@ from .probability import cross_entropy as cross_entropy
 from .probability import softmax_loss as softmax_loss
 from .softmax import dense_margin_softmax as dense_margin_softmax
 from .softmax import margin_softmax as margin_softmax
+from .suggestion import Suggestion as Suggestion
+from .suggestion import suggest as suggest
 
 __version__ = "0.1.0"
 
@@ -103,6 +106,7 @@ __all__ = [
     "Softmax",
     "SphereFace2",
     "SphereFaceR",
+    "Suggestion",
     "TripletAgents",
     "UniFace",
     "X2Softmax",
@@ -112,4 +116,5 @@ __all__ = [
     "margin_softmax",
     "softmax_loss",
     "subcenters",
+    "suggest",
 ]

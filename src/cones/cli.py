@@ -1,4 +1,4 @@
-"""The command line: `cones train | compare | plot | losses | data | plan | check | migrate`.
+"""The command line: `cones train | compare | plot | losses | data | plan | suggest | check | migrate`.
 
 Thin: it parses, calls and prints.
 """
@@ -17,13 +17,13 @@ from rich.table import Column, Table
 
 from . import __version__
 from .catalogue import describe_in_full, every_loss, find_loss, loss_table
-from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Train
+from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
 from .notation import did_you_mean
 from .training import DEMO, DEMO_RUN, Run, compare, fit, read_fields, read_run, read_summaries, write_results
 
-COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "check", "migrate")
+COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "suggest", "check", "migrate")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -88,6 +88,7 @@ def parse(arguments: list[str]) -> Command:
             | Annotated[Losses, tyro.conf.subcommand("losses")]
             | Annotated[Data, tyro.conf.subcommand("data")]
             | Annotated[Plan, tyro.conf.subcommand("plan")]
+            | Annotated[Suggest, tyro.conf.subcommand("suggest")]
             | Annotated[Migrate, tyro.conf.subcommand("migrate")]
             | Annotated[Check, tyro.conf.subcommand("check")]
         )
@@ -119,6 +120,8 @@ def _execute(command: Command) -> int:
             return _data(command)
         case Plan():
             return _plan(command)
+        case Suggest():
+            return _suggest(command)
         case Migrate():
             return _migrate(command)
         case Check():
@@ -236,6 +239,16 @@ def _plan(command: Plan) -> int:
     table.add_row("together", f"{sum(parts.values()) / 2**20:,.1f}", style="bold")
     table.add_row("the logits of all classes, which are never made", f"{step.logits_bytes / 2**20:,.1f}", style="dim")
     Console(soft_wrap=True, highlight=False).print(table)
+    return 0
+
+
+def _suggest(command: Suggest) -> int:
+    from .suggestion import suggest
+
+    try:
+        print(suggest(command.classes, command.dim, command.probability))
+    except ValueError as error:
+        raise UsageError(f"--{str(error).replace('num_classes', 'classes')}") from error
     return 0
 
 

@@ -137,6 +137,23 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Suggest:
+    """Print the papers' bounds on scale and margin for so many classes and dims, and what to take.
+
+    Args:
+        classes: K, at least 2
+        dim: D, of the features, at least 2
+        probability: that the scale is to reach, between 0 and 1
+        traceback: show where an error came from
+    """
+
+    classes: int
+    dim: int
+    probability: float = 0.9
+    traceback: bool = False
+
+
+@dataclass(frozen=True)
 class Migrate:
     """Move class weights from another library into a head, and hold it against that library's formula.
 
@@ -190,4 +207,4 @@ class Check:
     traceback: bool = False
 
 
-Command = Train | Compare | Plot | Losses | Data | Plan | Check | Migrate
+Command = Train | Compare | Plot | Losses | Data | Plan | Suggest | Check | Migrate

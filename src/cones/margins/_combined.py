@@ -33,6 +33,7 @@ class CombinedMargin(Margin):
     """
 
     angles: ClassVar[tuple[str, ...]] = ("m2",)
+    cosines: ClassVar[tuple[str, ...]] = ("m3",)
     m1: float = 1.0
     m2: PerClass = 0.3
     m3: PerClass = 0.2

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -25,6 +26,7 @@ class CosFace(Margin):
     arXiv 1801.09414, eq. 4; Wang, Cheng, Liu, Liu, "Additive Margin Softmax", arXiv 1801.05599.
     """
 
+    cosines: ClassVar[tuple[str, ...]] = ("margin",)
     margin: PerClass = 0.35
     scale: float | Tensor = 64.0
 

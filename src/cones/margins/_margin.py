@@ -49,12 +49,14 @@ class Margin(ABC):
         combine: how the other classes are combined: "softmax" takes the logsumexp of their logits, "one-vs-all" the
             sum of `class_loss` of each.
         angles: the names of the fields that are angles, in radians.
+        cosines: the names of the fields that are subtracted from the cosine.
     """
 
     features: ClassVar[Geometry] = "unit"
     weights: ClassVar[Geometry] = "unit"
     combine: ClassVar[Combine] = "softmax"
     angles: ClassVar[tuple[str, ...]] = ()
+    cosines: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod

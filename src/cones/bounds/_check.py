@@ -1,0 +1,22 @@
+"""Checks of numbers, each an error that names the argument, the value and what was expected."""
+
+import math
+from numbers import Integral, Real
+
+
+def check_count(name: str, value: object, least: int, fix: str = "") -> None:
+    """Raise ValueError unless `value` is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise ValueError(f"{name} is {value!r}, expected a whole number of at least {least}{fix and f': {fix}'}")
+
+
+def check_probability(name: str, value: object) -> None:
+    """Raise ValueError unless `value` is in (0, 1)."""
+    if not isinstance(value, Real) or not 0 < float(value) < 1:
+        raise ValueError(f"{name} is {value!r}, expected a number between 0 and 1, both excluded, such as 0.9")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Raise ValueError unless `value` is a finite number above 0."""
+    if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{name} is {value!r}, expected a finite number above 0")
