@@ -1,7 +1,6 @@
 """What every loss asks of its arguments."""
 
 import math
-import warnings
 
 import torch
 from torch import Tensor
@@ -148,16 +147,3 @@ def reduce(losses: Tensor, reduction: str) -> Tensor:
     if reduction == "mean":
         return losses.sum() / max(len(losses), 1)
     raise ValueError(f"reduction is {reduction!r}, expected 'none', 'mean' or 'sum'")
-
-
-def warn_of_degrees(margin: Margin) -> None:
-    """Warn of an angle past pi / 2, which looks like degrees."""
-    for name in margin.angles:
-        angle = getattr(margin, name)
-        angle = max(angle, default=0.0) if isinstance(angle, tuple) else angle
-        if isinstance(angle, float | int) and angle > math.pi / 2:
-            warnings.warn(
-                f"{type(margin).__name__}: {name} is {angle} radians, past pi / 2: angles are radians; "
-                f"{angle} degrees would be {math.radians(angle):.4f}",
-                stacklevel=3,
-            )

@@ -29,7 +29,7 @@ COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "suggest", "ch
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 0, 1 on failure, 2 on bad usage, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     shown: set[str] = set()
 
     def show_once(message: Warning | str, *_: object, **__: object) -> None:
@@ -196,14 +196,14 @@ def _losses(command: Losses) -> int:
             print(write_index(command.out))
         return 0
     text = describe_in_full(wanted[0]) if command.name else loss_table()
-    Console(soft_wrap=True, highlight=False).print(text, markup=False)
+    Console(soft_wrap=True, highlight=False, emoji=False).print(text, markup=False)
     return 0
 
 
 def _data(command: Data) -> int:
     from .data import load, named
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, emoji=False)
     if not command.spec:
         table = Table("name", "what", "samples", "classes", "shape", "on disk")
         for known in named(command.data_folder):
@@ -238,7 +238,7 @@ def _plan(command: Plan) -> int:
         table.add_row(name, f"{size / 2**20:,.1f}")
     table.add_row("together", f"{sum(parts.values()) / 2**20:,.1f}", style="bold")
     table.add_row("the logits of all classes, which are never made", f"{step.logits_bytes / 2**20:,.1f}", style="dim")
-    Console(soft_wrap=True, highlight=False).print(table)
+    Console(soft_wrap=True, highlight=False, emoji=False).print(table)
     return 0
 
 

@@ -18,7 +18,7 @@ class TrainingDisplay:
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
-        self._console = Console(file=sys.stderr, highlight=False)
+        self._console = Console(file=sys.stderr, highlight=False, emoji=False)
         self._progress = Progress(
             TextColumn("{task.description:<22}", markup=False),
             BarColumn(bar_width=24),

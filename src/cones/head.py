@@ -10,7 +10,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .arguments import check_arguments, check_settings, check_weighting, reduce_weighted, warn_of_degrees
+from .arguments import check_arguments, check_settings, check_weighting, reduce_weighted
 from .classes import Classes, How
 from .collective import Group, count, gather, home, meet, replicated, scale_gradient, shard
 from .layer import losses_over, updated_statistics
@@ -18,6 +18,7 @@ from .margins import Margin
 from .planner import MEMORY_BUDGET
 from .softmax import added_to_logits, logits
 from .streaming import Move, Update
+from .suggestion import far_outside
 
 PATIENCE = 50
 """Backward passes without a change of W after which `Head` asks whether an optimiser knows it."""
@@ -109,7 +110,9 @@ class Head(nn.Module):
             raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
         check_settings(memory_budget, compute_dtype)
         check_weighting(label_smoothing, focal, class_weights, num_classes)
-        warn_of_degrees(margin)
+        far = far_outside(margin, num_classes, in_features)
+        if far is not None:
+            warnings.warn(far, stacklevel=2)
         self.in_features = in_features
         self.num_classes = num_classes
         self.margin = margin

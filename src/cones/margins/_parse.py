@@ -3,7 +3,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
 
 import cones.margins
 
@@ -25,7 +24,10 @@ def parse(text: str) -> Margin:
         >>> parse("CosFace(margin=0.2)")
         CosFace(margin=0.2, scale=64.0)
     """
-    return cast(Margin, evaluate(parse_tree(text), lambda name, fields: call(known(name), "margin", name, fields)))
+    margin = evaluate(parse_tree(text), lambda name, fields: call(known(name), "margin", name, fields))
+    if not isinstance(margin, Margin):
+        raise ValueError(f"{text.strip()} is {margin!r}, expected a margin such as ArcFace(margin=0.3)")
+    return margin
 
 
 def known(name: str = "") -> dict[str, type[Margin]]:

@@ -66,8 +66,10 @@ def _margins_outside(margin: Margin, num_classes: int, dim: int) -> Iterator[str
 
 
 def _numbers(margin: Margin, names: tuple[str, ...]) -> list[tuple[str, float]]:
-    """Fields that are plain numbers; a tensor is learnt or differs from row to row."""
-    return [(name, getattr(margin, name)) for name in names if not isinstance(getattr(margin, name), Tensor)]
+    """Fields that are plain numbers, and the largest of those that have one a class; not those that are learnt."""
+    values = [(name, getattr(margin, name)) for name in names]
+    values = [(name, max(value, default=0.0) if isinstance(value, tuple) else value) for name, value in values]
+    return [(name, value) for name, value in values if isinstance(value, float | int)]
 
 
 def _too_wide(margin: Margin, name: str, got: str, largest: str, take: float, num_classes: int, dim: int) -> str:
@@ -79,7 +81,7 @@ def _too_wide(margin: Margin, name: str, got: str, largest: str, take: float, nu
 
 
 def _scale_outside(margin: Margin, scale: float, num_classes: int, dim: int) -> Iterator[str]:
-    if not _has_room(num_classes, dim) or type(margin).others is not Margin.others:
+    if not _has_room(num_classes, dim) or margin.bends:
         return
     least = cosface_scale(num_classes)
     most = max(saturating_scale(num_classes), 2 * among_neighbours(num_classes, dim, 0.9))
