@@ -194,7 +194,7 @@ def test_a_table_cell_keeps_its_bars():
 
 def test_losses_are_found_by_name():
     assert find_loss("ArcFace") is every_loss()["ArcFace"]
-    with pytest.raises(ValueError, match=r"'arcfac' is no loss \(did you mean ArcFace\?\); there are ArcFace, "):
+    with pytest.raises(ValueError, match=r"'arcfac' is no loss \(did you mean ArcFace\?\); there are AdaCos, "):
         find_loss("arcfac")
 
 

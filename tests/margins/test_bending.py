@@ -142,7 +142,7 @@ def test_curricularface_running_number_is_saved_resumed_and_rests_outside_traini
     head, x, y = Head(4, 9, cones.CurricularFace()), torch.randn(5, 4), torch.arange(5)
     head(x, y)
     other = Head(4, 9, cones.CurricularFace())
-    assert other.state_dict()["t"] == 0
+    assert other.state_dict()["running_t"] == 0
     other.load_state_dict(copy.deepcopy(head.state_dict()))
     assert other.statistics() == head.statistics()
     torch.testing.assert_close(other.eval()(x, y), head.eval()(x, y), rtol=0, atol=0)
