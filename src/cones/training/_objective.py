@@ -171,7 +171,9 @@ def _weighted(node: ast.expr) -> tuple[float | None, ast.expr]:
     return None, node
 
 
-def _term(weight: float, name: str, written: dict[str, Any]) -> Term:
+def _term(weight: float, name: str, written: dict[str, Any]) -> Term | Margin:
+    if name not in FEATURE_LOSSES:  # a margin inside, such as that of VPL
+        return cast(Margin, call(known_margins(name), "margin", name, written))
     term = Term(weight, name, tuple(written.items()))
     term.build(1, 1)  # an error of its fields is told where it was written, before the sizes are known
     return term
