@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+from losses import problem
+from sharding.world import in_world
 
 import cones
 from cones import margins
 from cones.cli import main
+from cones.collective import shard
 from cones.margins._parse import written
+from cones.training import Run, parse_objective
 
 TUTORIAL = Path(__file__).parent.parent / "docs" / "new-loss.md"
 FILE, *STEPS = re.findall(
@@ -86,3 +91,29 @@ def test_its_curve_and_its_page(mine, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["losses", "mine:SineMargin"])
     assert "largest across the class direction" in capsys.readouterr().out
+
+
+def test_the_trainer_takes_it(mine, tmp_path):
+    run = Run(loss="mine:SineMargin(margin=LinearWarmup(start=0.0, end=0.3, steps=9)) + 0.1 * CenterLoss")
+    assert str(run.objective).startswith("mine:SineMargin(margin=LinearWarmup(")
+    assert parse_objective(str(run.objective)) == run.objective
+
+
+def sharded(rank, world, folder):
+    """The tutorial's loss over classes that the processes share, against one process."""
+    sys.path.insert(0, folder)
+    margin = margins.parse("mine:SineMargin(scale=8.0)")
+    x, w, y, _ = problem()
+    start, stop = shard(len(w), rank, world)
+    whole, part = w.clone().requires_grad_(), w[start:stop].clone().requires_grad_()
+    expected = cones.dense_margin_softmax(x, whole, y, margin)
+    expected.mean().backward()
+    mine = slice(0, 4) if rank == 0 else slice(4, 7)
+    losses = cones.margin_softmax(x[mine], part, y[mine], margin, group=dist.group.WORLD)
+    (losses.sum() * world / len(x)).backward()
+    torch.testing.assert_close(losses, expected[mine])
+    torch.testing.assert_close(part.grad, whole.grad[start:stop])
+
+
+def test_its_classes_can_be_shared_by_processes(mine, tmp_path):
+    in_world(2, sharded, str(tmp_path))
