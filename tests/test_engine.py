@@ -179,6 +179,14 @@ def test_not_a_number_is_not_hidden():
 
 
 X, W, Y, B = problem()
+
+
+def with_margin(head, margin):
+    """The head with another margin than it was built with."""
+    head.margin = margin
+    return head
+
+
 WRONG = [
     (
         lambda: margin_softmax(X, W, Y.float(), ArcFace()),
@@ -239,6 +247,16 @@ WRONG = [
         lambda: Head(5, 23, ArcFace())(X, Y, reduction="avg"),
         ValueError,
         r"reduction is 'avg', expected 'none', 'mean' or 'sum'",
+    ),
+    (
+        lambda: with_margin(Head(5, 23, ArcFace()), cones.CurricularFace())(X, Y),
+        ValueError,
+        r"CurricularFace keeps a running t, for which this head was not built: make a new Head",
+    ),
+    (
+        lambda: with_margin(Head(5, 23, CosFace()), CosFace(margin=(0.1, 0.2)))(X, Y),
+        ValueError,
+        r"margin has 2 numbers, but there are 23 classes",
     ),
     (lambda: ArcFace(tail="flat"), ValueError, r"tail is 'flat', expected one of smooth, plain"),
     (lambda: ArcFace(margin=-0.1), ValueError, r"margin is -0.1, expected a finite number of at least 0"),

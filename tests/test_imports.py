@@ -34,7 +34,11 @@ ALLOWED = {
     "softmax": {"arguments", "classes", "collective", "geometry", "layer", "margins", "planner"},
     "situation": {"margins"},
     "linter": {"layer", "margins", "notation", "planner", "plots", "situation", "softmax", "tiles"},
-    "head": {"arguments", "classes", "collective", "layer", "margins", "planner", "softmax", "streaming", "suggestion"},
+    "head": {
+        "arguments", "classes", "collective", "layer", "margins", "planner", "sampling", "softmax", "streaming",
+        "suggestion",
+    },
+    "sampling": {"streaming"},
     "class_sgd": {"head"},
     "subcenters": {"arguments", "geometry", "head", "margins"},
     "layers": {"geometry"},

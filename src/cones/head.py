@@ -16,8 +16,9 @@ from .collective import Group, count, gather, home, meet, replicated, scale_grad
 from .layer import losses_over, updated_statistics
 from .margins import Margin
 from .planner import MEMORY_BUDGET
+from .sampling import centers_of, renumbered, sample
 from .softmax import added_to_logits, logits
-from .streaming import Move, Update
+from .streaming import Update
 from .suggestion import far_outside
 
 PATIENCE = 50
@@ -193,8 +194,8 @@ class Head(nn.Module):
         bias = added_to_logits(margin, self._class_bias(), self.num_classes, weight, ranks)
         update = self.update
         if self.training and self.sample_rate < 1:
-            classes = self._sample(places)
-            rows = _centers_of(classes, self.subcenters)
+            classes = sample(places, len(self.classes), self.sample_rate)
+            rows = centers_of(classes, self.subcenters)
             inside = (places >= 0) & (places < len(self.classes))
             places = torch.where(inside, torch.searchsorted(classes, places), -1)
             bias = None if bias is None else bias[classes]
@@ -202,7 +203,7 @@ class Head(nn.Module):
                 weight = F.embedding(rows, weight, sparse=True)
             else:
                 weight = weight.detach()[rows].requires_grad_(weight.requires_grad)
-                update = _renumbered(update, rows)
+                update = renumbered(update, rows)
         held = Classes(weight, bias, self.subcenters, places, ranks)
         how = How(self.memory_budget, self.compute_dtype, update)
         if self.training and self._statistics:
@@ -218,7 +219,14 @@ class Head(nn.Module):
 
     def statistics(self) -> dict[str, Tensor]:
         """The margin's running numbers by name, 0-dim: buffers running_<name>, so that they are saved and resumed."""
-        return {name: getattr(self, f"running_{name}").clone() for name in self._statistics}
+        wanted = self.margin.init_statistics(self.num_classes)  # a margin of other classes than these says so here
+        missing = [name for name in wanted if name not in self._statistics]
+        if missing:
+            raise ValueError(
+                f"{type(self.margin).__name__} keeps a running {' and '.join(missing)}, for which this head was not "
+                f"built: make a new Head with this margin"
+            )
+        return {name: getattr(self, f"running_{name}").clone() for name in wanted}
 
     def _class_bias(self) -> Tensor | None:
         """The layer's bias of the classes here, (C,)."""
@@ -228,15 +236,6 @@ class Head(nn.Module):
         if self.group is not None:  # what comes back from the classes here is their part of the average already
             shared = scale_gradient(shared, dist.get_world_size(self.group))
         return shared.expand(len(self.classes))
-
-    def _sample(self, places: Tensor) -> Tensor:
-        """The classes of a step, ascending, by their place here: those of labels and random others, as many in all as
-        sample_rate says."""
-        here = len(self.classes)
-        chance = torch.rand(here, device=places.device)
-        chance[places[(places >= 0) & (places < here)]] = 2.0
-        size = max(int((chance == 2.0).sum()), int(self.sample_rate * here), 1)
-        return chance.topk(size, sorted=False).indices.sort().values
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, K) = scale * similarity + bias of features (N, D): no label, no margin; argmax predicts."""
@@ -282,18 +281,3 @@ class Head(nn.Module):
                 f"Pass [*backbone.parameters(), *head.parameters()]",
                 stacklevel=2,
             )
-
-
-def _centers_of(classes: Tensor, subcenters: int) -> Tensor:
-    """The rows of W of some classes, all centers of each."""
-    return (classes[:, None] * subcenters + torch.arange(subcenters, device=classes.device)).flatten()
-
-
-def _renumbered(update: Update, classes: Tensor) -> Update:
-    """An update of all of W for what numbers only the rows of some classes."""
-
-    def begin() -> Move:
-        move = update()
-        return lambda rows, gradient: move(classes[rows], gradient)
-
-    return begin

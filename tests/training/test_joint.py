@@ -127,6 +127,22 @@ def test_all_at_once_go_on_bit_by_bit(small, tmp_path):
     assert all(whole[key].abs().sum() > 0 for key in learnt)
 
 
+@pytest.mark.parametrize("loss", ["AdaFace", "CurricularFace", "AdaCos", "SphereFace2", "ElasticFace", "LDAM"])
+def test_running_numbers_and_draws_go_on_bit_by_bit(small, tmp_path, loss):
+    run = replace(small, loss=loss, save_every=1)
+    list(fit(run, tmp_path / "whole"))
+    lines = fit(run, tmp_path / "parts")
+    for _ in range(4):
+        next(lines)
+    lines.close()
+    list(fit(run, tmp_path / "parts", resume=True))
+    whole, parts = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    names = {key.removeprefix("loss.head.running_") for key in whole if "running_" in key and "loss.head" in key}
+    assert names == set(Run(loss=loss).objective.for_counts([1] * 10).margin.init_statistics(10))
+
+
 def test_reading_an_objective_draws_no_random_number():
     before = torch.get_rng_state()
     parse_objective(" + ".join(["Softmax", *(f"0.01 * {name}" for name in CALLS)]))
