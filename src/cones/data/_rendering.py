@@ -57,16 +57,16 @@ def render(folder: Path, characters: Sequence[str], size: int, versions: Mapping
 
     faces = find_faces(folder)
     verdicts = judge(faces, characters)
-    kept = [verdict.face for verdict in verdicts if not verdict.dropped]
-    if not kept:
+    chosen = [verdict.face for verdict in verdicts if not verdict.dropped]
+    if not chosen:
         first = f"; {faces[0].name} {verdicts[0].dropped}" if faces else ""
         raise DataError(
             f"{folder} holds {len(faces)} fonts (.ttf, .otf, .ttc or .otc), and none draws half or more of the "
             f"{len(characters)} characters, such as {characters[0]}{first}; put fonts there that do"
         )
     sheets = []
-    with bar("draws the characters", len(kept), in_bytes=False) as done:
-        for face in kept:
+    with bar("draws the characters", len(chosen), in_bytes=False) as done:
+        for face in chosen:
             sheets.append(draw(face, characters, size))
             done(1)
     counts = torch.tensor([len(sheet.places) for sheet in sheets])
@@ -76,7 +76,7 @@ def render(folder: Path, characters: Sequence[str], size: int, versions: Mapping
         "size": size,
         "designs": [
             _line(face, versions) | {"glyphs": len(sheet.places), "left_out": sheet.left_out}
-            for face, sheet in zip(kept, sheets, strict=True)
+            for face, sheet in zip(chosen, sheets, strict=True)
         ],
         "dropped": [
             _line(face, versions) | {"why": why} for face, why in ((v.face, v.dropped) for v in verdicts) if why
