@@ -124,7 +124,7 @@ def test_data_lists_and_describes(pictures, capsys):
     assert run("data") == 0
     assert run("data", f"folder:{pictures}") == 0
     out = capsys.readouterr().out
-    for name in ("mnist5k", "mnist", "fashion-mnist", "faces-orl"):
+    for name in ("mnist5k", "mnist", "fashion-mnist", "faces-orl", "glyphs-jis", "glyphs-jis-fonts"):
         assert name in out
     assert "train: 10 samples of 1x16x16, 2 classes (split: sample)" in out
 

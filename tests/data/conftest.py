@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from glyph_fonts import folder_of
 from PIL import Image
 
 from cones.data import load
@@ -45,3 +46,11 @@ def draw(tmp_path: Path) -> Draw:
         return path
 
     return write
+
+
+@pytest.fixture
+def fonts(tmp_path: Path) -> Path:
+    """A folder of four designs of Latin letters."""
+    return folder_of(
+        tmp_path / "fonts", a="DejaVuSans.ttf", b="DejaVuSerif.ttf", c="cmtt10.ttf", d="STIXGeneralItalic.ttf"
+    )

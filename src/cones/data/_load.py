@@ -9,7 +9,9 @@ from ._dataset import Dataset, Splits
 from ._errors import DataError
 from ._faces_orl import FACES_ORL
 from ._folder import read_folder
-from ._named import READERS
+from ._glyphs_jis import NAME as GLYPHS_JIS
+from ._glyphs_jis import SIZE, UNSEEN, read_glyphs
+from ._named import DRAWN, NAMES, READERS
 from ._npz import read_npz
 from ._pictures import resized
 from ._root import data_root
@@ -17,6 +19,7 @@ from ._split import by_identity, by_sample, whole
 
 _Split = Literal["auto", "given", "sample", "identity"]
 _FILES = {"folder": read_folder, "npz": read_npz, "csv": read_csv}
+_FORMS = (*_FILES, "glyphs")
 
 
 def load(
@@ -34,14 +37,17 @@ def load(
         spec: a name that `named()` lists, such as "mnist5k", which is fetched the first time; or
             "folder:PATH", one folder of images a class (or PATH/train and PATH/test, each so);
             "npz:PATH", arrays features or images, and labels (or train_images, train_labels, and so on);
-            "csv:PATH", lines of path,label or path,label,split.
+            "csv:PATH", lines of path,label or path,label,split;
+            "glyphs:PATH", a folder of fonts that draw the kanji of glyphs-jis.
         split: "given" is the split that the set comes with; "sample" draws from each class; "identity" draws
             whole classes, so that test has none of train's; "auto" is given where there is one, else sample,
-            and for faces-orl identity with half of the people a side.
+            and for faces-orl identity with half of the people a side, for glyphs with 2000 kanji to train and 965
+            to test.
         test_fraction: in (0, 1), of the samples or the classes, for a split that is drawn; "auto" of
-            faces-orl does not use it.
+            faces-orl and glyphs does not use it.
         seed: of the draw.
-        image_size: pixels; images are stretched to this width and height. Needed where sizes differ.
+        image_size: pixels; images are stretched to this width and height, and glyphs drawn so. Needed where
+            sizes differ.
         root: the data folder for the sets known by name; None for `default_root()`.
 
     Raises:
@@ -72,16 +78,24 @@ def load(
         raise ValueError(f"split is 'given', but {spec} comes without a split; use 'sample' or 'identity'")
     if split == "auto" and found.name == FACES_ORL.name:
         return by_identity(found, 0.5, seed)
+    if split == "auto" and (found.name == GLYPHS_JIS or found.name.startswith("glyphs:")):
+        return by_identity(found, UNSEEN, seed)
     _check_classes(found)
     return by_identity(found, test_fraction, seed) if split == "identity" else by_sample(found, test_fraction, seed)
 
 
 def _read(spec: str, image_size: int | None, root: Path) -> Dataset | Splits:
     prefix, colon, path = spec.partition(":")
-    if colon and prefix in _FILES:
+    if colon and prefix in _FORMS:
         if not path:
             raise ValueError(f"spec is {spec!r}; expected a path after {prefix}:")
-        return _FILES[prefix](spec, Path(path).expanduser(), image_size)
+        where = Path(path).expanduser()
+        if prefix == "glyphs":
+            return read_glyphs(spec, where, image_size, root)
+        return _FILES[prefix](spec, where, image_size)
+    for name, draw in DRAWN:
+        if name == spec:
+            return draw(root, image_size or SIZE)
     for recipe, read in READERS:
         if recipe.name == spec:
             found = read(root)
@@ -111,10 +125,9 @@ def _check_classes(data: Dataset) -> None:
 
 def _advice(spec: str) -> str:
     """What the caller may have meant."""
-    names = [recipe.name for recipe, _ in READERS]
-    forms = [f"{prefix}:PATH" for prefix in _FILES]
+    forms = [f"{prefix}:PATH" for prefix in _FORMS]
     prefix, colon, path = spec.partition(":")
-    close = difflib.get_close_matches(prefix.lower(), [*_FILES] if colon else names, n=1)
+    close = difflib.get_close_matches(prefix.lower(), _FORMS if colon else NAMES, n=1)
     if Path(spec).expanduser().exists():
         kind = {".npz": "npz", ".csv": "csv"}.get(Path(spec).suffix.lower(), "folder")
         meant = f"did you mean {kind}:{spec}? "
@@ -122,4 +135,4 @@ def _advice(spec: str) -> str:
         meant = f"did you mean {close[0]}{colon}{path}? "
     else:
         meant = ""
-    return f"{meant}expected one of {', '.join([*names, *forms])}"
+    return f"{meant}expected one of {', '.join([*NAMES, *forms])}"

@@ -1,11 +1,12 @@
 """The data sets that are known by name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ._dataset import Dataset, Splits
 from ._faces_orl import FACES_ORL, find_installed, read_faces_orl
+from ._glyphs_jis import FONTS_NAME, KANJI, NAME, PACKAGES, SIZE, is_drawn, read_glyphs_jis, read_glyphs_jis_fonts
 from ._mnist import FASHION_MNIST, MNIST, read_fashion_mnist, read_mnist
 from ._mnist5k import MNIST5K, read_mnist5k
 from ._recipe import Recipe
@@ -17,6 +18,12 @@ READERS: tuple[tuple[Recipe, Callable[[Path], Dataset | Splits]], ...] = (
     (FASHION_MNIST, read_fashion_mnist),
     (FACES_ORL, read_faces_orl),
 )
+# These are not read but drawn, at the size that is asked for.
+DRAWN: tuple[tuple[str, Callable[[Path, int], Dataset | Splits]], ...] = (
+    (NAME, read_glyphs_jis),
+    (FONTS_NAME, read_glyphs_jis_fonts),
+)
+NAMES = (*(recipe.name for recipe, _ in READERS), *(name for name, _ in DRAWN))
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class NamedSet:
     Args:
         name: what to pass to `load`.
         about: what it shows.
-        count: how many images.
+        count: how many images; of glyphs, with the fonts of Debian 12.
         num_classes: how many classes.
         shape: channels, height and width in pixels.
         folder: where its files lie or will lie.
@@ -52,9 +59,10 @@ def named(root: Path | None = None) -> tuple[NamedSet, ...]:
 
     Example:
         >>> [known.name for known in named()]
-        ['mnist5k', 'mnist', 'fashion-mnist', 'faces-orl']
+        ['mnist5k', 'mnist', 'fashion-mnist', 'faces-orl', 'glyphs-jis', 'glyphs-jis-fonts']
     """
-    return tuple(_describe(recipe, data_root(root)) for recipe, _ in READERS)
+    folder = data_root(root)
+    return (*(_describe(recipe, folder) for recipe, _ in READERS), *_describe_glyphs(folder))
 
 
 def _describe(recipe: Recipe, root: Path) -> NamedSet:
@@ -71,3 +79,18 @@ def _describe(recipe: Recipe, root: Path) -> NamedSet:
         source=f"{recipe.package.client}: {recipe.package.requirement}",
         on_disk=on_disk,
     )
+
+
+def _describe_glyphs(root: Path) -> tuple[NamedSet, NamedSet]:
+    glyphs = NamedSet(
+        name=NAME,
+        about="2965 kanji in 37 designs; 965 of them are never seen in training",
+        count=109689,
+        num_classes=len(KANJI),
+        shape=(1, SIZE, SIZE),
+        folder=root / NAME,
+        source=f"apt-get: {' '.join(PACKAGES)}",
+        on_disk=is_drawn(root),
+    )
+    about = "the same, and the fonts of test are never seen in training either"
+    return glyphs, replace(glyphs, name=FONTS_NAME, about=about, count=66746)

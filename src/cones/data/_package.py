@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,13 @@ from typing import Literal
 
 from ._errors import DataError
 from ._progress import spinner
+
+# What apt-get says of a name that it has never heard of, and of one that it only knows from hearsay.
+_NO_SUCH_PACKAGE = ("E: Unable to locate package", "as it has no candidate", "has no installation candidate")
+
+
+class NotFound(DataError):
+    """The client works, but where it looks there is no package of that name."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ def download(package: Package, folder: Path) -> Path:
     """Run the package's client in `folder`, which is empty, and return the archive it leaves there.
 
     Raises:
+        NotFound: if apt-get knows no such package.
         DataError: if the client is not installed or fails, with the client's own words.
     """
     command = package.command()
@@ -73,6 +82,7 @@ def download(package: Package, folder: Path) -> Path:
         done = subprocess.run(
             command,
             cwd=folder,
+            env=os.environ | {"LC_ALL": "C.UTF-8"},  # its words are read below
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -80,7 +90,9 @@ def download(package: Package, folder: Path) -> Path:
             errors="replace",
         )
     if done.returncode != 0:
-        raise DataError(f"{package.client} failed with exit status {done.returncode}: {_complaint(done.stdout)}")
+        unknown = any(words in done.stdout for words in _NO_SUCH_PACKAGE)
+        kind = NotFound if unknown else DataError
+        raise kind(f"{package.client} failed with exit status {done.returncode}: {_complaint(done.stdout)}")
     archives = [path for path in folder.iterdir() if path.suffix in (".whl", ".tgz", ".deb")]
     if len(archives) != 1:
         raise DataError(f"{package.client} left {len(archives)} archives, expected one")

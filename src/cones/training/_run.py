@@ -23,10 +23,11 @@ class Run:
     """Everything that decides what a training run computes.
 
     Args:
-        data: data set: mnist5k, mnist, fashion-mnist, faces-orl, folder:PATH, npz:PATH or csv:PATH.
+        data: data set: mnist5k, mnist, fashion-mnist, faces-orl, glyphs-jis, glyphs-jis-fonts, folder:PATH, npz:PATH,
+            csv:PATH or glyphs:PATH.
         split: how test data are held out: the set's own (given), by sample, by identity; auto takes the usual one.
         test_fraction: share of samples or identities held out, where the set has no split of its own.
-        image_size: side in pixels to which images of a folder or csv are resized; 0 keeps their size.
+        image_size: side in pixels to which images are resized, and at which glyphs are drawn; 0 keeps their size.
         loss: the objective, such as "ArcFace(margin=0.2, scale=16)" or "Softmax + 0.01 * CenterLoss".
         bias: whether classes have a bias.
         learn_scale: whether the margin's scale is learnt.
