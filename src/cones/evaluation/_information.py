@@ -91,9 +91,9 @@ def _entropy(n: Tensor) -> float:
 
 
 def _mutual_information(n: Tensor, m: Tensor, joint: Tensor) -> float:
-    i, j, count = joint
-    c = count.double()
-    total = n.sum().double()
+    i, j, _ = joint
+    n, m, c = n.double(), m.double(), joint[2].double()
+    total = n.sum()
     value: float = (c / total * (c.log() + total.log() - n[i].log() - m[j].log())).sum().item()
     return max(0.0, value)
 
@@ -116,6 +116,6 @@ def _expected_mutual_information(n: Tensor, m: Tensor) -> float:
             - log_factorial[total] - log_factorial[c] - log_factorial[size - c] - log_factorial[other - c]
             - log_factorial[total - size - other + c]
         )  # fmt: skip
-        information = c / total * ((c.double() * total).log() - (other.double() * size).log())
+        information = c.double() / total * ((c.double() * total).log() - (other.double() * size).log())
         expected += times * (m_times[which] * log_p.exp() * information).sum().item()
     return expected

@@ -88,11 +88,10 @@ def _seeds(x: Tensor, k: int, generator: torch.Generator) -> Tensor:
 
 
 def _lloyd(x: Tensor, centers: Tensor, iterations: int, step: int) -> Clusters:
-    k = len(centers)
     assignment, distance = _nearest(x, centers, step)
     done, converged = 0, False
     while done < iterations and not converged:
-        centers = _means(x, assignment, distance, k)
+        centers = _means(x, assignment, distance, centers)
         before = assignment
         assignment, distance = _nearest(x, centers, step)
         done, converged = done + 1, bool((assignment == before).all())
@@ -109,13 +108,15 @@ def _nearest(x: Tensor, centers: Tensor, step: int) -> tuple[Tensor, Tensor]:
     return assignment, (x - centers[assignment]).square().sum(1)
 
 
-def _means(x: Tensor, assignment: Tensor, distance: Tensor, k: int) -> Tensor:
+def _means(x: Tensor, assignment: Tensor, distance: Tensor, centers: Tensor) -> Tensor:
+    """The mean of each cluster's rows; an empty cluster gets the farthest row; it stays where all distances are 0."""
+    k = len(centers)
     counts = torch.bincount(assignment, minlength=k)
     empty = (counts == 0).nonzero()[:, 0]
     if len(empty):
-        # the farthest rows leave their clusters; a cluster that so loses its last row is filled in the next iteration
+        far, row = distance.topk(len(empty))
         assignment = assignment.clone()
-        assignment[distance.topk(len(empty)).indices] = empty
+        assignment[row[far > 0]] = empty[far > 0]
         counts = torch.bincount(assignment, minlength=k)
-    sums = torch.zeros(k, x.shape[1], dtype=x.dtype, device=x.device).index_add_(0, assignment, x)
-    return sums / counts.clamp_min(1)[:, None]
+    sums = torch.zeros_like(centers).index_add_(0, assignment, x)
+    return torch.where(counts[:, None] > 0, sums / counts.clamp_min(1)[:, None], centers)

@@ -156,6 +156,6 @@ def _figures(best: Best, relevant: Tensor) -> Tensor:
     place = torch.arange(1, ranks.shape[1] + 1, device=ranks.device)
     r = relevant[:, None]
     found = (place <= r) & (ranks <= r)
-    share_found = found.sum(1) / relevant.clamp_min(1)
+    precision = found.double().sum(1) / relevant.clamp_min(1)
     average = torch.where(found, place / ranks, 0.0).sum(1) / relevant.clamp_min(1)
-    return torch.stack([ranks[:, 0], share_found, average], 1)
+    return torch.stack([ranks[:, 0], precision, average], 1)
