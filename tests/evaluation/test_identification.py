@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from evaluation import samples
+from evaluation.memory import WidestTensor
 from evaluation.search import scores, unit
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -196,6 +197,18 @@ def test_order_of_rows_does_not_matter():
     assert [(at.dir, at.threshold) for at in again.open_set] == [(at.dir, at.threshold) for at in whole.open_set]
 
 
+def test_labels_of_two_kinds_of_integers():
+    assert identification(GALLERY, NAMES.int(), GALLERY, NAMES.to(torch.uint8), resamples=0).cmc == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("subjects", ["set", "template"])
+def test_memory_follows_the_block(subjects):
+    x, y = torch.randn(6000, 4), torch.arange(6000) % 1000
+    with WidestTensor() as widest:
+        identification(x[:3000], y[:3000], x[3000:4000], y[3000:4000], resamples=0, subjects=subjects, block=20_000)
+    assert widest.numbers <= 20_000  # of 3,000,000 scores
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -204,6 +217,7 @@ def test_order_of_rows_does_not_matter():
         ({"gallery_labels": torch.ones(2).long()}, r"gallery_labels has shape \(2,\), expected \(3,\)"),
         ({"probe_labels": torch.ones(4)}, r"probe_labels has dtype torch.float32, expected integers"),
         ({"probes": torch.ones(4, 3)}, r"probes has 3 dims, expected 2"),
+        ({"probes": torch.ones(4, 2, device="meta")}, r"probes is on meta, expected cpu"),
         ({"probes": torch.full((4, 2), torch.inf)}, r"probes\[0\] is not finite"),
         ({"ranks": 0}, r"ranks is 0, expected 1 or more"),
         ({"fars": (0.1, 0.0)}, r"fars has 0.0, expected rates in \(0, 1\]"),

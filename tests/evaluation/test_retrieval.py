@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from evaluation import samples
+from evaluation.memory import WidestTensor
 from evaluation.search import scores
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -95,10 +96,17 @@ def test_a_table_to_read():
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_no_block_changes_a_bit(metric):
     torch.manual_seed(0)
-    x, y = torch.randn(200, 16), torch.arange(200) % 9
+    x, y = torch.randn(70, 16), torch.arange(70) % 9
     whole = retrieval(x, y, metric=metric, restarts=0, resamples=20)
-    for block in (1, 99, 5000):
+    for block in (1, 99, 1500):
         assert retrieval(x, y, metric=metric, restarts=0, resamples=20, block=block) == whole
+
+
+def test_memory_follows_the_block():
+    x, y = torch.randn(2000, 4), torch.arange(2000) % 500
+    with WidestTensor() as widest:
+        retrieval(x, y, restarts=0, resamples=0, block=20_000)
+    assert widest.numbers <= 20_000  # of 4,000,000 scores
 
 
 def test_order_of_rows_and_names_of_classes_do_not_matter():

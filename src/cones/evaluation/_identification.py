@@ -115,7 +115,8 @@ def identification(
         resamples: of the bootstrap over subjects (the gallery stays as it is); 0 for no intervals.
         confidence: of the percentile intervals.
         seed: of the resampling.
-        block: about how many float64 numbers are held at once; a subject's rows stay together.
+        block: about how many float64 numbers are held at once, beside a sorted copy of the gallery; a subject's rows
+            stay together.
 
     Returns:
         `Identification`; `print` shows it as tables.
@@ -124,7 +125,7 @@ def identification(
         ValueError: shapes that do not fit, rows that are not finite, no gallery, settings out of their range.
 
     Reference: P. J. Phillips, P. Grother, R. Micheals, "Evaluation Methods in Face Recognition", Handbook of Face
-        Recognition, Springer 2011 (from memory, the chapter was not at hand; it ranks ties by their order).
+        Recognition, Springer 2011 (the chapter itself was not at hand; how it counts ties was not checked).
 
     Example:
         >>> gallery, probes = torch.eye(3), torch.tensor([[9.0, 1.0, 0.0], [1.0, 3.0, 0.0], [1.0, 1.0, 1.0]])
@@ -134,12 +135,12 @@ def identification(
     """
     _check(gallery, gallery_labels, probes, probe_labels, ranks, fars, subjects, metric)
     bootstrap = Bootstrap(resamples, confidence, seed)
-    names, classes = gallery_labels.to(gallery.device).unique(return_inverse=True)
+    names, classes = gallery_labels.to(gallery.device).long().unique(return_inverse=True)
     order = classes.argsort(stable=True)
     enrolled, classes = gallery[order], classes[order]
     if subjects == "template":
         enrolled, classes = _templates(enrolled, classes, len(names), block), torch.arange(len(names)).to(classes)
-    labels = probe_labels.to(probes.device)
+    labels = probe_labels.to(probes.device).long()
     place = torch.searchsorted(names, labels).clamp_max(len(names) - 1)
     mated = names[place] == labels
     most = min(ranks, len(names))
@@ -256,7 +257,7 @@ def _check(
     metric: str,
 ) -> None:
     check_features("gallery", gallery)
-    check_features("probes", probes, dims=gallery.shape[1])
+    check_features("probes", probes, beside=gallery)
     check_labels("gallery_labels", gallery_labels, len(gallery))
     check_labels("probe_labels", probe_labels, len(probes))
     if len(gallery) == 0:

@@ -22,7 +22,7 @@ def normalized_mutual_information(a: Tensor, b: Tensor) -> float:
         ValueError: two lengths, or no integers.
 
     Reference: N. X. Vinh, J. Epps, J. Bailey, "Information Theoretic Measures for Clusterings Comparison: Variants,
-        Properties, Normalization and Correction for Chance", JMLR 11, 2010, table 2 (NMI_sum).
+        Properties, Normalization and Correction for Chance", JMLR 11, 2010 (NMI_sum).
 
     Example:
         >>> normalized_mutual_information(torch.tensor([0, 0, 1, 1]), torch.tensor([5, 5, 3, 3]))
@@ -51,7 +51,7 @@ def adjusted_mutual_information(a: Tensor, b: Tensor) -> float:
         ValueError: two lengths, or no integers.
 
     Reference: N. X. Vinh, J. Epps, J. Bailey, "Information Theoretic Measures for Clusterings Comparison: Variants,
-        Properties, Normalization and Correction for Chance", JMLR 11, 2010, table 2 (AMI_sum) and theorem 5.
+        Properties, Normalization and Correction for Chance", JMLR 11, 2010 (AMI_sum).
 
     Example:
         >>> round(adjusted_mutual_information(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])), 6)

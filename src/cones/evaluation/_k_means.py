@@ -1,11 +1,13 @@
 """k-means: Lloyd's iteration from k-means++ seeds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from cones.evaluation._scores import BLOCK, check_features, slices
+
+ROUNDING = 1e-14  # of float64; below it a squared distance is none
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,24 @@ def k_means(
         raise ValueError(f"restarts is {restarts} and iterations {iterations}, expected 1 or more of each")
     x = features.detach().to(torch.float64)
     generator = torch.Generator().manual_seed(seed)
+    # around the mean, so that a common offset does not drown the distances in rounding
+    middle = x.mean(0)
+    x = x - middle
     starts = [_lloyd(x, _seeds(x, k, generator), iterations, max(1, block // k)) for _ in range(restarts)]
-    return min(starts, key=lambda clusters: clusters.inertia)
+    best = min(starts, key=lambda clusters: clusters.inertia)
+    return replace(best, centers=best.centers + middle)
 
 
 def _seeds(x: Tensor, k: int, generator: torch.Generator) -> Tensor:
     """k rows by k-means++, (k, D)."""
     chosen = [int(torch.randint(len(x), (), generator=generator))]
-    nearest = (x - x[chosen[0]]).square().sum(1)
+    squares = x.square().sum(1)
+
+    def distance(row: int) -> Tensor:
+        d = (squares + squares[row] - 2 * (x @ x[row])).clamp_min(0)
+        return d.where(d > ROUNDING * (squares + squares[row]), 0)
+
+    nearest = distance(chosen[0])
     while len(chosen) < k:
         # a number between 0 and the sum, looked up among the partial sums; where all distances are 0, any row will do
         sums = nearest.cumsum(0)
@@ -83,7 +95,7 @@ def _seeds(x: Tensor, k: int, generator: torch.Generator) -> Tensor:
             chosen.append(min(int(torch.searchsorted(sums, drawn, right=True)), len(x) - 1))
         else:
             chosen.append(int(torch.randint(len(x), (), generator=generator)))
-        nearest = torch.minimum(nearest, (x - x[chosen[-1]]).square().sum(1))
+        nearest = torch.minimum(nearest, distance(chosen[-1]))
     return x[chosen]
 
 

@@ -85,14 +85,20 @@ def slices(count: int, step: int) -> Iterator[slice]:
         yield slice(start, min(start + step, count))
 
 
-def check_features(name: str, features: Tensor, dims: int | None = None) -> None:
-    """Raise unless `features` is (N, dims), floating and finite."""
+def check_features(name: str, features: Tensor, beside: Tensor | None = None) -> None:
+    """Raise unless `features` is (N, D), floating and finite, with the dims and on the device of `beside`."""
     if features.ndim != 2:
         raise ValueError(f"{name} has shape {tuple(features.shape)}, expected (N, D): one row a sample")
     if not features.is_floating_point():
         raise ValueError(f"{name} has dtype {features.dtype}, expected a floating dtype: call {name}.float()")
-    if dims is not None and features.shape[1] != dims:
-        raise ValueError(f"{name} has {features.shape[1]} dims, expected {dims}: both sides must come from one network")
+    if beside is not None and features.shape[1] != beside.shape[1]:
+        raise ValueError(
+            f"{name} has {features.shape[1]} dims, expected {beside.shape[1]}: one network makes both sides"
+        )
+    if beside is not None and features.device != beside.device:
+        raise ValueError(
+            f"{name} is on {features.device}, expected {beside.device} like the other side: move one of them"
+        )
     if features.numel():
         bad = (~_norms(features).isfinite()).nonzero()
         if len(bad):

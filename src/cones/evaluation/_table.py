@@ -13,7 +13,9 @@ def table(lines: Sequence[Sequence[str]]) -> str:
         filled = [i for i, cell in enumerate(line) if cell]
         for i in filled[:-1]:
             widths[i] = max(widths[i], len(line[i]))
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)  # noqa: B905
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def share(value: float | Interval | None) -> str:

@@ -52,7 +52,7 @@ def top_k(
         ([[1.0, 1.0, 0.0]], [[1, 2, 0]])
     """
     check_features("queries", queries)
-    check_features("gallery", gallery, dims=queries.shape[1])
+    check_features("gallery", gallery, beside=queries)
     if exclude_self and len(queries) != len(gallery):
         raise ValueError(f"exclude_self needs queries that are the gallery, got {len(queries)} and {len(gallery)} rows")
     most = len(gallery) - int(exclude_self)
