@@ -60,7 +60,7 @@ class Identification:
 
     def __str__(self) -> str:
         head = f"{self.subjects} subjects in the gallery, {self.mated} probes with a mate, {self.non_mated} without"
-        interval = f"{self.confidence:.0%} interval"
+        interval = f"{100 * self.confidence:g}% interval"
         closed = [("rank", "identified", interval)]
         if self.cmc is None:
             closed.append(("1", "n/a: no probe has a mate in the gallery", ""))

@@ -46,7 +46,7 @@ class Retrieval:
     confidence: float
 
     def __str__(self) -> str:
-        lines = [("", "value", f"{self.confidence:.0%} interval")]
+        lines = [("", "value", f"{100 * self.confidence:g}% interval")]
         for place, (k, value) in enumerate(zip(self.recall_at, self.recall, strict=True)):
             lines.append((f"R@{k}", share(value), share(self.recall_interval) if place == 0 else ""))
         lines.append(("R-precision", share(self.r_precision), ""))
@@ -95,8 +95,8 @@ def retrieval(
     Raises:
         ValueError: shapes that do not fit, rows that are not finite, no class with two rows, settings out of range.
 
-    Reference: K. Musgrave, S. Belongie, S.-N. Lim, "A Metric Learning Reality Check", ECCV 2020, arXiv 2003.08505,
-        section 3.2 (R-precision and MAP@R).
+    Reference: K. Musgrave, S. Belongie, S.-N. Lim, "A Metric Learning Reality Check", ECCV 2020, arXiv 2003.08505
+        (R-precision and MAP@R; the same figures as the authors' library gives on rows without ties).
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
