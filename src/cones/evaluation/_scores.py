@@ -1,0 +1,118 @@
+"""Scores between rows, the larger the nearer, the same to the last bit however the work is cut."""
+
+# Q queries, M rows of the gallery, D dims. Coordinates are rounded to multiples of 2⁻²⁶ (of unit vectors) or 2⁻²⁵ (of
+# vectors no longer than 1). Products and their sums are then whole multiples of 2⁻⁵² or 2⁻⁵⁰ that float64 holds
+# exactly, so that no order of summation, block size, thread or device changes a score, and equal rows tie exactly.
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BLOCK = 2**21
+METRICS = ("cosine", "euclidean")
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Cosine, or minus the Euclidean distance.
+
+    Args:
+        metric: "cosine" or "euclidean".
+        length: a power of two above the norm of every row; 1 for cosine.
+    """
+
+    metric: str
+    length: float = 1.0
+
+    def vectors(self, features: Tensor) -> Tensor:
+        """Rows (N, D) as float64 on the grid: unit vectors (0 for a zero row), or rows over `length`."""
+        x = features.detach().to(torch.float64)
+        if self.metric == "euclidean":
+            return (x / self.length * 2**25).round() / 2**25
+        return (directions(x) * 2**26).round() / 2**26
+
+    def scores(self, queries: Tensor, gallery: Tensor) -> Tensor:
+        """Scores (Q, M) of rows that `vectors` made: cosines, or minus squared distances, which are exact too."""
+        products = queries @ gallery.T
+        if self.metric == "cosine":
+            return products.clamp_(-1, 1)
+        return products.mul_(2).sub_(queries.square().sum(1)[:, None]).sub_(gallery.square().sum(1))
+
+    def unfold(self, scores: Tensor) -> Tensor:
+        """Cosines as they are, or minus distances in the unit of the features."""
+        return scores if self.metric == "cosine" else scores.sign() * scores.abs().sqrt() * self.length
+
+
+def similarity(metric: str, *features: Tensor) -> Similarity:
+    """The score named `metric` for all rows of `features`."""
+    if metric not in METRICS:
+        raise ValueError(f"metric is {metric!r}, expected one of {METRICS}")
+    if metric == "cosine":
+        return Similarity(metric)
+    longest = max((_norms(x).max().item() for x in features if x.numel()), default=0.0)
+    return Similarity(metric, 2.0 ** math.frexp(longest)[1])
+
+
+def directions(x: Tensor) -> Tensor:
+    """Rows over their norms; 0 for a zero row. Neither huge nor tiny rows overflow."""
+    largest = x.abs().amax(1, keepdim=True) if x.shape[1] else x.new_zeros(len(x), 1)
+    zero = largest == 0
+    scaled = x / torch.where(zero, 1.0, largest)
+    return scaled / torch.where(zero, 1.0, scaled.norm(dim=1, keepdim=True))
+
+
+def block_sides(gallery: Tensor, block: int, width: int = 1) -> tuple[int, int]:
+    """Rows of queries and of the gallery to take at once, with about `block` numbers each way.
+
+    Args:
+        gallery: (M, D).
+        block: numbers held at once.
+        width: of what is kept for each query beside its scores.
+    """
+    if block < 1:
+        raise ValueError(f"block is {block}, expected the count of numbers to hold at once, 1 or more")
+    dims = max(1, gallery.shape[1])
+    columns = max(1, min(math.isqrt(block), block // dims, len(gallery)))
+    return max(1, block // max(columns, width, dims)), columns
+
+
+def slices(count: int, step: int) -> Iterator[slice]:
+    """0..count-1 in pieces of `step`."""
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
+
+
+def check_features(name: str, features: Tensor, beside: Tensor | None = None) -> None:
+    """Raise unless `features` is (N, D), floating and finite, with the dims and on the device of `beside`."""
+    if features.ndim != 2:
+        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected (N, D): one row a sample")
+    if not features.is_floating_point():
+        raise ValueError(f"{name} has dtype {features.dtype}, expected a floating dtype: call {name}.float()")
+    if beside is not None and features.shape[1] != beside.shape[1]:
+        raise ValueError(
+            f"{name} has {features.shape[1]} dims, expected {beside.shape[1]}: one network makes both sides"
+        )
+    if beside is not None and features.device != beside.device:
+        raise ValueError(
+            f"{name} is on {features.device}, expected {beside.device} like the other side: move one of them"
+        )
+    if features.numel():
+        bad = (~_norms(features).isfinite()).nonzero()
+        if len(bad):
+            raise ValueError(f"{name}[{int(bad[0])}] is not finite (or too long for float64): drop it, or mend the net")
+
+
+def check_labels(name: str, labels: Tensor, rows: int) -> None:
+    """Raise unless `labels` is (rows,) of integers."""
+    if labels.shape != (rows,):
+        raise ValueError(f"{name} has shape {tuple(labels.shape)}, expected ({rows},): one label a row")
+    if labels.is_floating_point() or labels.is_complex():
+        raise ValueError(f"{name} has dtype {labels.dtype}, expected integers: convert with {name}.long()")
+
+
+def _norms(features: Tensor) -> Tensor:
+    step = max(1, BLOCK // max(1, features.shape[1]))
+    return torch.cat([features[s].detach().to(torch.float64).norm(dim=1) for s in slices(len(features), step)])
