@@ -1,5 +1,6 @@
 """Figures of verification: worked examples, and a brute-force count over every threshold."""
 
+import itertools
 import math
 
 import numpy as np
@@ -30,7 +31,7 @@ def brute_tar(scores, same, far):
 def brute_eer(scores, same):
     """Walk along the curve until FAR passes FRR; the crossing of two straight lines."""
     path = [rates(scores, same, t) for t in thresholds(scores)]
-    for (a, b), (c, d) in zip(path, path[1:], strict=False):
+    for (a, b), (c, d) in itertools.pairwise(path):
         if c >= d:
             # FAR = a + x (c - a) meets FRR = b + x (d - b)
             x = (b - a) / ((c - a) - (d - b))

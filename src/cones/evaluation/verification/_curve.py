@@ -53,6 +53,7 @@ def roc(scores: Tensor, same: Tensor) -> Roc:
     et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
 
     Example:
+        >>> import torch
         >>> curve = roc(torch.tensor([0.9, 0.5, 0.5, 0.1]), torch.tensor([True, True, False, False]))
         >>> curve.far.tolist(), curve.tar.tolist()
         ([0.0, 0.0, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0])
