@@ -3,6 +3,10 @@
 from ._all_pairs import verification_of_all_pairs as verification_of_all_pairs
 from ._curve import Roc as Roc
 from ._curve import roc as roc
+from ._folds import FoldAccuracy as FoldAccuracy
+from ._folds import fold_accuracy as fold_accuracy
+from ._intervals import VerificationIntervals as VerificationIntervals
+from ._intervals import verification_intervals as verification_intervals
 from ._similarity import Similarity as Similarity
 from ._similarity import pair_scores as pair_scores
 from ._verification import TarAtFar as TarAtFar

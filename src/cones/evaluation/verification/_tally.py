@@ -23,6 +23,7 @@ class Tally:
         self._values = torch.zeros(0, device=device)
         self._counts = torch.zeros(2, 0, dtype=torch.int64, device=device)
         self._pile: list[tuple[int, Tensor]] = []
+        self._piled = 0
 
     def count(self, kind: int, bins: Tensor) -> None:
         """Count pairs by their bins (M,), by bits."""
@@ -30,8 +31,10 @@ class Tally:
 
     def keep(self, kind: int, scores: Tensor, bins: Tensor, wanted: Tensor) -> None:
         """Keep those of scores (M,) whose bins (M,) are wanted (BINS,), both by bits."""
-        self._pile.append((kind, scores[wanted.index_select(0, bins)]))
-        if sum(len(values) for _, values in self._pile) > PILE:
+        values = scores[wanted.index_select(0, bins)]
+        self._pile.append((kind, values))
+        self._piled += len(values)
+        if self._piled > PILE:
             self._put_together()
 
     def settle(self, wanted: Tensor) -> None:
@@ -64,3 +67,4 @@ class Tally:
         self._values, place = torch.unique(values, return_inverse=True)
         self._counts = counts.new_zeros(2, len(self._values)).index_add_(1, place, counts)
         self._pile.clear()
+        self._piled = 0
