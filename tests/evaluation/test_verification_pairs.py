@@ -99,13 +99,16 @@ def test_real_numbers_to_float32_rounding(spread, dtype):
 def test_the_count_above_a_threshold_is_exact_on_5000_rows():
     # the figures of the tiles' own float32 scores, kept and sorted: 12.5 million pairs
     x, labels = gaussian_classes(5000, 16, 500, 0.8)
-    found = verification_of_all_pairs(x, labels, (1e-6, 1e-4, 1e-2), tile=1024)
-    tiles = _all_pairs.tiles_of(_all_pairs.float32_rows(x, "cosine"), labels, "cosine", 1024)
+    found = verification_of_all_pairs(x, labels, (1e-6, 1e-4, 1e-2), tile=512)
+    tiles = _all_pairs.tiles_of(_all_pairs.float32_rows(x, "cosine"), labels, "cosine", 512)
     mixed, pure = tiles.mixed_and_pure()
-    parts = [part for tile in mixed for part in tiles.of_kinds(tile, True)]
-    parts += [part for tile in pure for part in tiles.of_kinds(tile, False)]
-    impostors = np.sort(torch.cat([scores for kind, scores in parts if kind == 0]).numpy())
-    genuine = np.sort(torch.cat([scores for kind, scores in parts if kind == 1]).numpy())
+    kinds = {0: [], 1: [], 2: []}
+    for is_mixed, which in (True, mixed), (False, pure):
+        for tile in which:
+            scores, codes = tiles.coded(tile, is_mixed)
+            for kind, values in kinds.items():
+                values.append(scores[codes // _bins.BINS == kind])
+    impostors, genuine = (np.sort(torch.cat(kinds[kind]).numpy()) for kind in (0, 1))
     assert (found.impostors, found.genuine) == (len(impostors), len(genuine))
     for point in found.tar:
         above = len(impostors) - np.searchsorted(impostors, point.threshold, side="left")

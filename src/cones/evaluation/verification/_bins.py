@@ -9,6 +9,10 @@ from torch import Tensor
 SHIFT = 14
 HALF = 2 ** (31 - SHIFT)
 BINS = 2 * HALF
+GENUINE = BINS
+"""Added to the bin of a genuine pair."""
+NO_PAIR = 2 * BINS
+"""In place of a bin where a tile holds no pair, or one that stands elsewhere."""
 
 
 def by_bits(scores: Tensor) -> Tensor:

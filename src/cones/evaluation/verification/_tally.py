@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ._bins import BINS, lowest, turned
+from ._bins import BINS, GENUINE, NO_PAIR, lowest, turned
 from ._points import Points, accumulate
 
 PILE = 2**24
@@ -11,35 +11,39 @@ PILE = 2**24
 
 
 class Tally:
-    """Numbers of impostor (kind 0) and genuine (kind 1) pairs.
+    """Numbers of impostor and genuine pairs.
 
     `count` fills the table of all bins. `keep` keeps the scores of the bins asked for, so that these become exact;
-    the distinct scores of a bin are at most 2^14.
+    the distinct scores of a bin are at most 2^14. Both take int32 codes: the bin by bits, + `GENUINE` for a genuine
+    pair, or `NO_PAIR`.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.table = torch.zeros(2, BINS, dtype=torch.int64, device=device)
+        self._table = torch.zeros(NO_PAIR + 1, dtype=torch.int64, device=device)
         self._kept = torch.zeros(BINS, dtype=torch.bool, device=device)
-        self._values = torch.zeros(0, device=device)
+        self._values = torch.zeros(0, dtype=torch.float32, device=device)
         self._counts = torch.zeros(2, 0, dtype=torch.int64, device=device)
-        self._pile: list[tuple[int, Tensor]] = []
+        self._pile: list[tuple[Tensor, Tensor]] = []
         self._piled = 0
 
-    def count(self, kind: int, bins: Tensor) -> None:
-        """Count pairs by their bins (M,), by bits."""
-        self.table[kind] += torch.bincount(bins, minlength=BINS)
+    def count(self, codes: Tensor) -> None:
+        """Count pairs by their codes (M,)."""
+        found = torch.bincount(codes)
+        self._table[: len(found)] += found
 
-    def keep(self, kind: int, scores: Tensor, bins: Tensor, wanted: Tensor) -> None:
-        """Keep those of scores (M,) whose bins (M,) are wanted (BINS,), both by bits."""
-        values = scores[wanted.index_select(0, bins)]
-        self._pile.append((kind, values))
+    def keep(self, scores: Tensor, codes: Tensor, wanted: Tensor) -> None:
+        """Keep those of scores (M,) whose codes (M,) are wanted (2 BINS + 1,)."""
+        chosen = wanted.index_select(0, codes)
+        values, genuine = scores[chosen], codes[chosen] >= GENUINE
+        self._pile.append((values, genuine))
         self._piled += len(values)
         if self._piled > PILE:
             self._put_together()
 
     def settle(self, wanted: Tensor) -> None:
         """All pairs in the wanted bins (BINS,), by bits, have been kept: these bins are exact."""
-        self._put_together()
+        if self._pile:
+            self._put_together()
         self._kept |= wanted
 
     def points(self) -> tuple[Points, Tensor]:
@@ -47,7 +51,7 @@ class Tally:
 
         A bin that is not kept gives one point, at which all of it is accepted.
         """
-        table, kept = turned(self.table), turned(self._kept)
+        table, kept = turned(self._table[:NO_PAIR].view(2, BINS)), turned(self._kept)
         bins = (~kept & (table.sum(0) > 0)).nonzero()[:, 0]
         threshold = torch.cat([lowest(bins), self._values.double()])
         counts = torch.cat([table[:, bins], self._counts], dim=1)
@@ -57,14 +61,14 @@ class Tally:
         return accumulate(threshold, genuine, impostors), torch.cat([bins.new_full((1,), -1), stands_for])
 
     def _put_together(self) -> None:
-        values = torch.cat([self._values, *(values for _, values in self._pile)])
-        counts = values.new_zeros(2, len(values), dtype=torch.int64)
-        start = self._counts.shape[1]
-        counts[:, :start] = self._counts
-        for kind, piled in self._pile:
-            counts[kind, start : start + len(piled)] = 1
-            start += len(piled)
+        genuine = torch.cat([kind for _, kind in self._pile])
+        old = self._counts.shape[1]
+        values = torch.cat([self._values, *(values for values, _ in self._pile)])
         self._values, place = torch.unique(values, return_inverse=True)
-        self._counts = counts.new_zeros(2, len(self._values)).index_add_(1, place, counts)
+        counts = torch.zeros(2, len(self._values), dtype=torch.int64, device=values.device)
+        counts.index_add_(1, place[:old], self._counts)
+        counts[0] += torch.bincount(place[old:][~genuine], minlength=len(self._values))
+        counts[1] += torch.bincount(place[old:][genuine], minlength=len(self._values))
+        self._counts = counts
         self._pile.clear()
         self._piled = 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._bins import by_bits
+from ._bins import GENUINE, NO_PAIR, by_bits
 from ._similarity import Similarity
 from ._tally import Tally
 
@@ -19,7 +19,7 @@ class Tiles:
 
     Attributes:
         rows: (N, D), unit for the cosine.
-        classes: (N,), rising.
+        classes: (N,) integers, rising.
         squares: (N,) squared norms for the Euclidean distance; None for the cosine.
         size: rows and columns of a tile.
     """
@@ -46,17 +46,16 @@ class Tiles:
         distance = self.squares[i, None] + self.squares[j]
         return torch.addmm(distance, self.rows[i], self.rows[j].T, beta=-1, alpha=2).clamp_(max=0)
 
-    def of_kinds(self, tile: Tile, is_mixed: bool) -> list[tuple[int, Tensor]]:
-        """Impostor (kind 0) and genuine (kind 1) scores of a tile, each pair once."""
+    def coded(self, tile: Tile, is_mixed: bool) -> tuple[Tensor, Tensor]:
+        """The scores of a tile and their codes for a `Tally`, all flat; each pair has one code in all tiles."""
         scores = self.scores(tile).add_(0.0)  # -0.0 becomes 0.0
-        if not is_mixed:
-            return [(0, scores.flatten())]
-        i, j = (slice(start, start + self.size) for start in tile)
-        same = self.classes[i, None] == self.classes[j]
-        once = torch.ones_like(same)
+        codes = by_bits(scores)
+        if is_mixed:
+            i, j = (slice(start, start + self.size) for start in tile)
+            codes += (self.classes[i, None] == self.classes[j]).int().mul_(GENUINE)
         if tile[0] == tile[1]:
-            once.triu_(diagonal=1)
-        return [(0, scores[once & ~same]), (1, scores[once & same])]
+            codes.masked_fill_(torch.ones_like(codes, dtype=torch.bool).tril_(), NO_PAIR)
+        return scores.flatten(), codes.flatten()
 
 
 def tiles_of(rows: Tensor, labels: Tensor, similarity: Similarity, size: int) -> Tiles:
@@ -71,10 +70,10 @@ def tiles_of(rows: Tensor, labels: Tensor, similarity: Similarity, size: int) ->
 
 def sweep(tiles: Tiles, which: list[Tile], is_mixed: bool, tally: Tally, count: bool, wanted: Tensor | None) -> None:
     """Go through some tiles; count their pairs by bin, keep the scores of the wanted bins (BINS,) by bits, or both."""
+    chosen = None if wanted is None else torch.cat([wanted, wanted, wanted.new_zeros(1)])
     for tile in which:
-        for kind, scores in tiles.of_kinds(tile, is_mixed):
-            bins = by_bits(scores)
-            if count:
-                tally.count(kind, bins)
-            if wanted is not None:
-                tally.keep(kind, scores, bins, wanted)
+        scores, codes = tiles.coded(tile, is_mixed)
+        if count:
+            tally.count(codes)
+        if chosen is not None:
+            tally.keep(scores, codes, chosen)
