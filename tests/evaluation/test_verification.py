@@ -170,6 +170,29 @@ def test_det_is_the_curve_in_normal_deviates():
     assert frr.tolist() == [math.inf, 0.0, -math.inf, -math.inf]
 
 
+def test_scikit_learn_finds_the_same():
+    metrics = pytest.importorskip("sklearn.metrics")
+    torch.manual_seed(0)
+    same = torch.rand(3000) < 0.3
+    scores = (torch.randn(3000) + 1.5 * same).mul(20).round().div(20)  # with ties
+    found, curve = verification(scores, same, far=(0.01, 0.1)), roc(scores, same)
+    far, tar, thresholds = metrics.roc_curve(same.numpy(), scores.double().numpy(), drop_intermediate=False)
+    assert found.auc == pytest.approx(metrics.roc_auc_score(same.numpy(), scores.numpy()), abs=1e-12)
+    np.testing.assert_allclose(curve.far, far, atol=1e-15)
+    np.testing.assert_allclose(curve.tar, tar, atol=1e-15)
+    np.testing.assert_array_equal(curve.threshold, thresholds)
+    for point in found.tar:
+        assert point.tar == pytest.approx(tar[far <= point.far].max(), abs=1e-15)
+    assert found.eer == pytest.approx(np.interp(0, far - (1 - tar), far), abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_scores_of_other_types_and_with_a_gradient(dtype):
+    scores = torch.tensor([0.75, 0.5, 0.25, 0.0], dtype=dtype, requires_grad=True)
+    found = verification(scores, torch.tensor([True, False, True, False]), far=(0.5,), min_pairs=1)
+    assert (found.eer, found.auc, found.tar[0].threshold) == (0.5, 0.75, 0.25)
+
+
 TWO, KINDS = torch.tensor([0.1, 0.2]), torch.tensor([True, False])
 
 

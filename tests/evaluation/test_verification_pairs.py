@@ -1,6 +1,7 @@
 """Figures of listed pairs and of all pairs, against scores written out one by one."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cones.evaluation import pair_scores, verification, verification_of_all_pairs
-from cones.evaluation.verification import _all_pairs, _bins, _similarity, _tally
+from cones.evaluation.verification import _all_pairs, _bins, _similarity, _tally, _tiles
 
 FAR = (1e-3, 1e-2, 0.1, 0.3)
 
@@ -52,7 +53,7 @@ def signs(draw):
     return torch.tensor(x).reshape(count, 16), torch.tensor(labels, dtype=torch.int64)
 
 
-@given(signs(), st.sampled_from(["cosine", "euclidean"]), st.sampled_from([1, 3, 8, 64]), st.sampled_from([0.01, 0.5]))
+@given(signs(), st.sampled_from(["cosine", "euclidean"]), st.sampled_from([2, 7, 64]), st.sampled_from([0.01, 0.5]))
 def test_all_pairs_are_the_listed_pairs(drawn, similarity, tile, p):
     x, labels = drawn
     scores, same = all_scores(x, labels, similarity)
@@ -120,6 +121,30 @@ def test_the_count_above_a_threshold_is_exact_on_5000_rows():
             genuine[np.searchsorted(genuine, point.threshold) - 1],
         )
         assert (impostors >= next_lower).sum() / len(impostors) > point.far
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+def test_a_tile_off_the_diagonal_is_multiplied_once(monkeypatch, similarity):
+    x, labels = gaussian_classes(2500, 32, 250, 0.8)
+    multiplied = Counter()
+    scores = _tiles.Tiles.scores
+
+    def watched(tiles, tile):
+        multiplied[tile] += 1
+        return scores(tiles, tile)
+
+    monkeypatch.setattr(_tiles.Tiles, "scores", watched)
+    verification_of_all_pairs(x, labels, (1e-5, 1e-3, 1e-2), similarity, tile=100)
+    assert len(multiplied) == 25 * 26 / 2
+    assert sum(multiplied.values()) <= len(multiplied) + 2 * 25  # the diagonal, and beside it, twice
+
+
+def test_other_bits_the_second_time_are_an_error(monkeypatch):
+    x, labels = gaussian_classes(100, 8, 10, 0.8)
+    scores = _tiles.Tiles.scores
+    monkeypatch.setattr(_tiles.Tiles, "scores", lambda *given: scores(*given) * (1 - 0.1 * torch.rand(())))
+    with pytest.raises(RuntimeError, match=r"pairs were counted .* and \d+ kept: .*other bits the second time"):
+        verification_of_all_pairs(x, labels, FAR)
 
 
 def test_rows_that_are_all_the_same():

@@ -34,7 +34,8 @@ def verification_of_all_pairs(
     AUC counts a half for pairs of scores in one bin, and `auc_error` bounds what that can be off by.
 
     Time is about that of the product of the upper triangle; twice that after a wrong guess, or where there are so
-    few classes that genuine pairs are everywhere. Memory is a float32 copy of the embeddings and some 100 MB.
+    few classes that genuine pairs are everywhere. Memory is two float32 copies of the embeddings and
+    some 200 MB.
 
     Args:
         embeddings: (N, D), any floating dtype; computed in float32. A zero row has cosine 0 with everything.
@@ -52,6 +53,7 @@ def verification_of_all_pairs(
 
     Raises:
         ValueError: for shapes or types that do not fit, a row that is not finite, or a setting out of range.
+        RuntimeError: the product of the same rows gave other bits the second time.
 
     Reference: as of `verification`.
 
@@ -69,7 +71,7 @@ def verification_of_all_pairs(
         raise ValueError(f"tile is {tile}, expected at least 1 row: 1024 is a good size")
     tally = Tally(rows.device)
     if len(rows):
-        _count(tiles_of(rows, labels, similarity, tile), tally, far, p_target, costs)
+        _count(tiles_of(rows, labels.to(rows.device), similarity, tile), tally, far, p_target, costs)
     points, bins = tally.points()
     error = _auc_error(points, bins) if _both(points) else 0.0
     return figures(points, far, p_target, costs, min_pairs, error)

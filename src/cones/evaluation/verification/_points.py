@@ -47,9 +47,9 @@ def points_of(scores: Tensor, same: Tensor) -> Points:
 
 
 def falling(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Distinct scores (M,), highest first, and the place (N,) of each score among them."""
-    distinct, place = torch.unique(scores.detach(), return_inverse=True)
-    return distinct.flip(0).double(), len(distinct) - 1 - place
+    """Distinct scores (M,) float64, highest first, and the place (N,) of each score among them."""
+    distinct, place = torch.unique(scores.detach().double(), return_inverse=True)
+    return distinct.flip(0), len(distinct) - 1 - place
 
 
 def accumulate(threshold: Tensor, genuine: Tensor, impostors: Tensor) -> Points:

@@ -6,7 +6,7 @@ from torch import Tensor
 from ._bins import BINS, GENUINE, NO_PAIR, lowest, turned
 from ._points import Points, accumulate
 
-PILE = 2**24
+PILE = 2**22
 """Scores kept before equal ones are put together."""
 
 
@@ -45,13 +45,19 @@ class Tally:
         if self._pile:
             self._put_together()
         self._kept |= wanted
+        counted, kept = int(self._of_kinds()[:, self._kept].sum()), int(self._counts.sum())
+        if counted != kept:
+            raise RuntimeError(
+                f"{counted} pairs were counted in the bins that decide and {kept} kept: the product of the same rows "
+                "gave other bits the second time; ask for deterministic algorithms"
+            )
 
     def points(self) -> tuple[Points, Tensor]:
         """Operating points, and for each (M + 1,) the bin it stands for, in the order of numbers; -1: it is exact.
 
         A bin that is not kept gives one point, at which all of it is accepted.
         """
-        table, kept = turned(self._table[:NO_PAIR].view(2, BINS)), turned(self._kept)
+        table, kept = turned(self._of_kinds()), turned(self._kept)
         bins = (~kept & (table.sum(0) > 0)).nonzero()[:, 0]
         threshold = torch.cat([lowest(bins), self._values.double()])
         counts = torch.cat([table[:, bins], self._counts], dim=1)
@@ -59,6 +65,10 @@ class Tally:
         impostors, genuine = counts[:, order]
         stands_for = torch.cat([bins, bins.new_full((len(self._values),), -1)])[order]
         return accumulate(threshold, genuine, impostors), torch.cat([bins.new_full((1,), -1), stands_for])
+
+    def _of_kinds(self) -> Tensor:
+        """The table (2, BINS) by bits, of impostors and of genuine pairs."""
+        return self._table[:NO_PAIR].view(2, BINS)
 
     def _put_together(self) -> None:
         genuine = torch.cat([kind for _, kind in self._pile])
