@@ -104,11 +104,10 @@ def test_the_count_above_a_threshold_is_exact_on_5000_rows():
     tiles = _all_pairs.tiles_of(_all_pairs.float32_rows(x, "cosine"), labels, "cosine", 512)
     mixed, pure = tiles.mixed_and_pure()
     kinds = {0: [], 1: [], 2: []}
-    for is_mixed, which in (True, mixed), (False, pure):
-        for tile in which:
-            scores, codes = tiles.coded(tile, is_mixed)
-            for kind, values in kinds.items():
-                values.append(scores[codes // _bins.BINS == kind])
+    for tile in mixed + pure:
+        scores, codes = tiles.coded(tile)
+        for kind, values in kinds.items():
+            values.append(scores[codes // _bins.BINS == kind])
     impostors, genuine = (np.sort(torch.cat(kinds[kind]).numpy()) for kind in (0, 1))
     assert (found.impostors, found.genuine) == (len(impostors), len(genuine))
     for point in found.tar:

@@ -3,13 +3,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ._asked import Asked
 from ._bins import turned
-from ._check import check_integers, check_settings
+from ._check import check_integers
 from ._points import Points
 from ._similarity import Similarity, float32_rows
 from ._tally import Tally
-from ._tiles import Tiles, sweep, tiles_of
-from ._verification import Verification, figures, too_low
+from ._tiles import Tiles, count, count_and_keep, keep, tiles_of
+from ._verification import Verification, figures
 from ._wanted import deciding, likely
 
 
@@ -66,39 +67,33 @@ def verification_of_all_pairs(
     """
     rows = float32_rows(embeddings, similarity)
     check_integers("labels", labels, (len(rows),), "one subject a row")
-    check_settings(far, p_target, costs, min_pairs)
+    asked = Asked(far, p_target, costs, min_pairs)
     if tile < 1:
         raise ValueError(f"tile is {tile}, expected at least 1 row: 1024 is a good size")
     tally = Tally(rows.device)
     if len(rows):
-        _count(tiles_of(rows, labels.to(rows.device), similarity, tile), tally, far, p_target, costs)
+        _fill(tally, tiles_of(rows, labels.to(rows.device), similarity, tile), asked)
     points, bins = tally.points()
-    error = _auc_error(points, bins) if _both(points) else 0.0
-    return figures(points, far, p_target, costs, min_pairs, error)
+    return figures(points, asked, _auc_error(points, bins) if _both(points) else 0.0)
 
 
-def _count(tiles: Tiles, tally: Tally, far: Sequence[float], p_target: float, costs: tuple[float, float]) -> None:
-    """Fill the tally, so that every bin that decides a figure is exact."""
+def _fill(tally: Tally, tiles: Tiles, asked: Asked) -> None:
+    """Count all pairs, and keep the scores in every bin that decides a figure."""
     mixed, pure = tiles.mixed_and_pure()
-    sweep(tiles, mixed, True, tally, True, None)
+    count(tiles, mixed, tally)
     points, bins = tally.points()
     if not _both(points):
-        sweep(tiles, pure, False, tally, True, None)
+        count(tiles, pure, tally)
     else:
-        guess = deciding(points, bins, far, p_target, costs) | likely(points, bins, far, p_target, costs)
-        wanted = turned(guess)
-        sweep(tiles, pure, False, tally, True, wanted)
-        sweep(tiles, mixed, True, tally, False, wanted)
-        tally.settle(wanted)
+        guess = turned(deciding(points, bins, asked) | likely(points, bins, asked))
+        count_and_keep(tiles, pure, tally, guess)
+        keep(tiles, mixed, tally, guess)
+        tally.settle(guess)
     points, bins = tally.points()
-    if not _both(points):
-        return
-    asked = [rate for rate in far if too_low(rate, int(points.impostors[-1])) is None]
-    wanted = turned(deciding(points, bins, asked, p_target, costs))
-    if bool(wanted.any()):
-        sweep(tiles, pure, False, tally, False, wanted)
-        sweep(tiles, mixed, True, tally, False, wanted)
-        tally.settle(wanted)
+    missed = turned(deciding(points, bins, asked)) if _both(points) else None
+    if missed is not None and bool(missed.any()):
+        keep(tiles, mixed + pure, tally, missed)
+        tally.settle(missed)
 
 
 def _both(points: Points) -> bool:

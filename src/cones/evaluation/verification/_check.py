@@ -1,6 +1,4 @@
-"""What is asked of the arrays and numbers that come in."""
-
-from collections.abc import Sequence
+"""What is asked of the arrays that come in."""
 
 import torch
 from torch import Tensor
@@ -20,19 +18,6 @@ def check_scores(scores: Tensor, same: Tensor) -> None:
     wrong = scores.isnan().nonzero()
     if len(wrong):
         raise ValueError(f"scores[{int(wrong[0])}] is nan, expected a number: drop the pair, or find what made it")
-
-
-def check_settings(far: Sequence[float], p_target: float, costs: tuple[float, float], min_pairs: int) -> None:
-    """Raise unless the asked rates, the prior, the two costs and the smallest number of pairs are in range."""
-    for rate in far:
-        if not 0 <= rate <= 1:
-            raise ValueError(f"far holds {rate}, expected rates in [0, 1]: 0.1 percent is 1e-3")
-    if not 0 < p_target < 1:
-        raise ValueError(f"p_target is {p_target}, expected a probability in (0, 1)")
-    if not all(cost > 0 for cost in costs):
-        raise ValueError(f"costs is {costs}, expected two numbers above 0: of a miss, of a false alarm")
-    if min_pairs < 1:
-        raise ValueError(f"min_pairs is {min_pairs}, expected at least 1: a rate of no pairs is no number")
 
 
 def check_embeddings(embeddings: Tensor) -> None:

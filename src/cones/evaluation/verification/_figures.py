@@ -4,6 +4,7 @@
 
 from torch import Tensor
 
+from ._asked import Asked
 from ._points import Points
 
 
@@ -38,10 +39,10 @@ def area(points: Points) -> float:
     return float((points.far.diff() * (tar[1:] + tar[:-1])).sum() / 2)
 
 
-def detection_costs(far: Tensor, frr: Tensor, p_target: float, costs: tuple[float, float]) -> Tensor:
+def detection_costs(far: Tensor, frr: Tensor, asked: Asked) -> Tensor:
     """Detection costs, over that of the better of accepting nothing and accepting all.
 
     DCF = (C_miss p FRR + C_fa (1 - p) FAR) / min(C_miss p, C_fa (1 - p))
     """
-    miss, false_alarm = costs[0] * p_target, costs[1] * (1 - p_target)
+    miss, false_alarm = asked.costs[0] * asked.p_target, asked.costs[1] * (1 - asked.p_target)
     return (miss * frr + false_alarm * far) / min(miss, false_alarm)

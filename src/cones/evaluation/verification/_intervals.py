@@ -4,10 +4,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._check import check_integers, check_scores, check_settings
+from ._asked import Asked
+from ._check import check_integers, check_scores
 from ._figures import area, detection_costs, equal_error_rate, place_at_far
-from ._points import Points, falling
-from ._verification import Verification, rate_key, verification
+from ._points import Points, falling, points_of
+from ._verification import Verification, figures, rate_key
 
 Interval = tuple[float, float]
 """Low and high end."""
@@ -96,12 +97,12 @@ def verification_intervals(
         ('pairs', True)
     """
     check_scores(scores, same)
-    check_settings(far, p_target, costs, min_pairs)
+    asked = Asked(far, p_target, costs, min_pairs)
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}, expected a number in (0, 1): 0.95 for 95 percent")
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}, expected at least 1: 1000 for a steady interval")
-    found = verification(scores, same, far, p_target=p_target, costs=costs, min_pairs=min_pairs)
+    found = figures(points_of(scores, same), asked)
     resampled = "pairs" if subjects is None else "subjects"
     draw = _draw_pairs(len(scores)) if subjects is None else _draw_subjects(subjects.to(scores.device), same)
     if found.eer is None:
@@ -112,14 +113,14 @@ def verification_intervals(
     for _ in range(resamples):
         points = resample(draw(generator).to(scores.device))
         if int(points.genuine[-1]) > 0 and int(points.impostors[-1]) > 0:
-            rows.append(_row(points, far, p_target, costs))
+            rows.append(_row(points, asked))
     if not rows:
         raise ValueError(f"subjects gave {resamples} resamples that all lack genuine or impostor pairs; add subjects")
     ends = torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2], dtype=torch.float64)
     low, high = torch.tensor(rows, dtype=torch.float64).quantile(ends, dim=0).tolist()
     eer, auc, min_dcf, *tar = zip(low, high, strict=True)
-    asked = tuple(None if point.tar is None else i for point, i in zip(found.tar, tar, strict=True))
-    return VerificationIntervals(confidence, resampled, len(rows), found, asked, eer, auc, min_dcf)
+    at = tuple(None if point.tar is None else i for point, i in zip(found.tar, tar, strict=True))
+    return VerificationIntervals(confidence, resampled, len(rows), found, at, eer, auc, min_dcf)
 
 
 def _draw_pairs(pairs: int) -> Callable[[torch.Generator], Tensor]:
@@ -166,11 +167,11 @@ def _resampling(scores: Tensor, same: Tensor) -> Callable[[Tensor], Points]:
     return resample
 
 
-def _row(points: Points, far: Sequence[float], p_target: float, costs: tuple[float, float]) -> list[float]:
+def _row(points: Points, asked: Asked) -> list[float]:
     """EER, AUC, minDCF and TAR at each rate."""
-    cost = detection_costs(points.far, points.frr, p_target, costs).min().item()
+    cost = detection_costs(points.far, points.frr, asked).min().item()
     tar = points.tar
-    at = [tar[place_at_far(points, rate)].item() for rate in far]
+    at = [tar[place_at_far(points, rate)].item() for rate in asked.far]
     return [equal_error_rate(points), area(points), cost, *at]
 
 

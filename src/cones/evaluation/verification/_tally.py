@@ -82,3 +82,8 @@ class Tally:
         self._counts = counts
         self._pile.clear()
         self._piled = 0
+
+
+def of_codes(wanted: Tensor) -> Tensor:
+    """From which bins (BINS,) are wanted to which codes (2 BINS + 1,) are."""
+    return torch.cat([wanted, wanted, wanted.new_zeros(1)])

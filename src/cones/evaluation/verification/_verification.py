@@ -3,7 +3,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ._check import check_scores, check_settings
+from ._asked import Asked
+from ._check import check_scores
 from ._figures import area, detection_costs, equal_error_rate, place_at_far, place_of_equal_error
 from ._points import Points, points_of
 
@@ -122,37 +123,29 @@ def verification(
         minDCF             0.333333 at threshold 0.8
     """
     check_scores(scores, same)
-    check_settings(far, p_target, costs, min_pairs)
-    return figures(points_of(scores, same), far, p_target, costs, min_pairs)
+    return figures(points_of(scores, same), Asked(far, p_target, costs, min_pairs))
 
 
-def figures(
-    points: Points,
-    far: Sequence[float],
-    p_target: float,
-    costs: tuple[float, float],
-    min_pairs: int,
-    auc_error: float = 0.0,
-) -> Verification:
+def figures(points: Points, asked: Asked, auc_error: float = 0.0) -> Verification:
     """All figures of the points, or the reasons why not."""
     genuine, impostors = int(points.genuine[-1]), int(points.impostors[-1])
-    few = _few(genuine, impostors, min_pairs)
+    few = _few(genuine, impostors, asked.min_pairs)
     if few is not None:
-        names = [*map(rate_key, far), "eer", "auc", "min_dcf"]
-        none = tuple(TarAtFar(rate) for rate in far)
+        names = [*map(rate_key, asked.far), "eer", "auc", "min_dcf"]
+        none = tuple(TarAtFar(rate) for rate in asked.far)
         return Verification(genuine, impostors, none, None, None, None, None, None, dict.fromkeys(names, few))
-    cost = detection_costs(points.far, points.frr, p_target, costs)
+    cost = detection_costs(points.far, points.frr, asked)
     cheapest = int(cost.argmin())
     return Verification(
         genuine=genuine,
         impostors=impostors,
-        tar=tuple(_tar(points, rate) for rate in far),
+        tar=tuple(_tar(points, rate) for rate in asked.far),
         eer=equal_error_rate(points),
         eer_threshold=points.threshold[place_of_equal_error(points)].item(),
         auc=area(points),
         min_dcf=cost[cheapest].item(),
         min_dcf_threshold=points.threshold[cheapest].item(),
-        refused={rate_key(rate): why for rate in far if (why := too_low(rate, impostors)) is not None},
+        refused={rate_key(rate): why for rate in asked.far if (why := too_low(rate, impostors)) is not None},
         auc_error=auc_error,
     )
 
