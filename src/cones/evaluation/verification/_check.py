@@ -1,0 +1,40 @@
+"""What is asked of the arrays that come in."""
+
+import torch
+from torch import Tensor
+
+
+def check_scores(scores: Tensor, same: Tensor) -> None:
+    """Raise unless scores is (N,) without NaN and same (N,) bool."""
+    if scores.ndim != 1 or not scores.is_floating_point():
+        raise ValueError(
+            f"scores has shape {tuple(scores.shape)} and dtype {scores.dtype}, expected (N,) floats: one score a pair"
+        )
+    if same.shape != scores.shape or same.dtype != torch.bool:
+        raise ValueError(
+            f"same has shape {tuple(same.shape)} and dtype {same.dtype}, expected ({len(scores)},) bool: "
+            "true where both ends of the pair are of one subject"
+        )
+    wrong = scores.isnan().nonzero()
+    if len(wrong):
+        raise ValueError(f"scores[{int(wrong[0])}] is nan, expected a number: drop the pair, or find what made it")
+
+
+def check_embeddings(embeddings: Tensor) -> None:
+    """Raise unless embeddings is (N, D), real and finite."""
+    if embeddings.ndim != 2 or not embeddings.is_floating_point():
+        raise ValueError(
+            f"embeddings has shape {tuple(embeddings.shape)} and dtype {embeddings.dtype}, "
+            "expected (N, D) floats: one row a sample"
+        )
+    wrong = (~embeddings.isfinite()).any(dim=1).nonzero()
+    if len(wrong):
+        raise ValueError(f"embeddings[{int(wrong[0])}] is not finite, expected numbers: drop the row")
+
+
+def check_integers(name: str, values: Tensor, shape: tuple[int, ...], what: str) -> None:
+    """Raise unless values are integers of this shape; `what` says what they stand for."""
+    if tuple(values.shape) != shape:
+        raise ValueError(f"{name} has shape {tuple(values.shape)}, expected {shape}: {what}")
+    if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
+        raise ValueError(f"{name} has dtype {values.dtype}, expected integers: {what}")

@@ -1,0 +1,62 @@
+"""Operating points: what every threshold accepts."""
+
+# M distinct scores; a pair is accepted when its score >= threshold
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Points:
+    """How many pairs are accepted at each distinct score, from none to all.
+
+    Attributes:
+        threshold: (M + 1,) float64, falling; inf, which accepts nothing, and then every distinct score.
+        genuine: (M + 1,) int64, genuine pairs with score >= threshold.
+        impostors: (M + 1,) int64, impostor pairs with score >= threshold.
+    """
+
+    threshold: Tensor
+    genuine: Tensor
+    impostors: Tensor
+
+    @property
+    def far(self) -> Tensor:
+        """False accept rate (M + 1,): share of the impostor pairs accepted."""
+        return self.impostors.double() / self.impostors[-1].double()
+
+    @property
+    def tar(self) -> Tensor:
+        """True accept rate (M + 1,): share of the genuine pairs accepted."""
+        return self.genuine.double() / self.genuine[-1].double()
+
+    @property
+    def frr(self) -> Tensor:
+        """False reject rate (M + 1,), 1 - TAR, counted from the rejected."""
+        return (self.genuine[-1] - self.genuine).double() / self.genuine[-1].double()
+
+
+def points_of(scores: Tensor, same: Tensor) -> Points:
+    """The points of scores (N,) with same (N,)."""
+    distinct, place = falling(scores)
+    genuine = torch.bincount(place[same], minlength=len(distinct))
+    impostors = torch.bincount(place[~same], minlength=len(distinct))
+    return accumulate(distinct, genuine, impostors)
+
+
+def falling(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Distinct scores (M,) float64, highest first, and the place (N,) of each score among them."""
+    distinct, place = torch.unique(scores.detach().double(), return_inverse=True)
+    return distinct.flip(0), len(distinct) - 1 - place
+
+
+def accumulate(threshold: Tensor, genuine: Tensor, impostors: Tensor) -> Points:
+    """Points from the numbers of pairs (M,) at each of the falling thresholds (M,)."""
+    nothing = threshold.new_full((1,), torch.inf)
+    return Points(torch.cat([nothing, threshold]), _running(genuine), _running(impostors))
+
+
+def _running(counts: Tensor) -> Tensor:
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
