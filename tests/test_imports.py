@@ -41,6 +41,7 @@ ALLOWED = {
     "feature_losses": {"arguments", "classes", "geometry", "layer", "margins", "planner", "softmax"},
     "backbones": {"notation"},
     "data": {"files"},
+    "protocols": {"data"},
     "evaluation": set(),
     "training": {
         "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",

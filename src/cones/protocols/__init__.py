@@ -1,0 +1,6 @@
+"""Protocols and formats that others left you with: a path in, a frozen dataclass out, nothing in a file executed."""
+
+from ._lfw import read_lfw_pairs as read_lfw_pairs
+from ._pairs import Pairs as Pairs
+from ._pairs_csv import read_pairs_csv as read_pairs_csv
+from ._trials import read_trials as read_trials
