@@ -3,4 +3,6 @@
 from ._lfw import read_lfw_pairs as read_lfw_pairs
 from ._pairs import Pairs as Pairs
 from ._pairs_csv import read_pairs_csv as read_pairs_csv
+from ._templates import Templates as Templates
+from ._templates import read_templates as read_templates
 from ._trials import read_trials as read_trials

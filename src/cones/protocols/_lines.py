@@ -45,9 +45,9 @@ def read_integers(path: Path, columns: str) -> npt.NDArray[np.int64]:
     """
     width = len(columns.split())
     try:
-        with warnings.catch_warnings():
+        with path.open(encoding="utf-8-sig") as file, warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy warns of an empty file and of 1.5 read as 1
-            rows = np.loadtxt(path, dtype=np.int64, comments=None, ndmin=2, encoding="utf-8-sig")
+            rows = np.loadtxt(file, dtype=np.int64, comments=None, ndmin=2)
         if rows.shape[1] == width:
             return rows
     except (OSError, ValueError, UserWarning, DeprecationWarning):
