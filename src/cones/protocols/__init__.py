@@ -1,5 +1,7 @@
 """Protocols and formats that others left you with: a path in, a frozen dataclass out, nothing in a file executed."""
 
+from ._embeddings import Embeddings as Embeddings
+from ._embeddings import read_embeddings as read_embeddings
 from ._lfw import read_lfw_pairs as read_lfw_pairs
 from ._pairs import Pairs as Pairs
 from ._pairs_csv import read_pairs_csv as read_pairs_csv
