@@ -1,5 +1,8 @@
 """Protocols and formats that others left you with: a path in, a frozen dataclass out, nothing in a file executed."""
 
+from ..data._pictures import decode_pictures as decode_pictures
+from ._bin import ImagePairs as ImagePairs
+from ._bin import read_bin as read_bin
 from ._embeddings import Embeddings as Embeddings
 from ._embeddings import read_embeddings as read_embeddings
 from ._lfw import read_lfw_pairs as read_lfw_pairs
