@@ -139,9 +139,9 @@ def text(value: str) -> bytes:
         (text("os\nx") + text("y\nz") + b"\x93.", r"it asks for os\\nx.y\\nz"),
         (ENCODE + b")R.", r'calls _codecs.encode in another way than \(text, "latin1"\)'),
         (ENCODE + text("a") + text("hex") + b"\x86R.", "calls _codecs.encode in another way"),
-        (ENCODE + b"]" + text("latin1") + b"\x86R.", "it encodes a list; expected text"),
+        (ENCODE + b"]" + text("latin1") + b"\x86R.", "it encodes list; expected text"),
         (ENCODE + text("€") + text("latin1") + b"\x86R.", "encodes text that latin1 does not hold"),
-        (b"])R.", "it calls a list; expected no call"),
+        (b"])R.", "it calls list; expected no call"),
         (ENCODE + b"))\x81.", "it has the opcode NEWOBJ; expected lists of bytes and bools alone"),
         (b"]}b.", "it has the opcode EMPTY_DICT"),
         (b"(ios\nsystem\n.", "it has the opcode INST"),
@@ -159,7 +159,7 @@ def text(value: str) -> bytes:
         (b"](e", "is cut short or damaged after byte 4"),
         (b"q\x01.", "takes from an empty stack"),
         (b"h\x07.", "asks for entry 7 of its memo, which was never put there"),
-        (b"K\x01(e.", "appends to a int; expected a list"),
+        (b"K\x01(e.", "appends to int; expected a list"),
         (b"].]", "it ends there, but 1 bytes follow"),
         (b"\xff.", r"is cut short or damaged after byte 0 \(.*unknown"),
         (b"B\xff\xff\xff\xffabc", "is cut short or damaged"),
@@ -180,16 +180,16 @@ def test_what_is_no_plain_list_is_refused(tmp_path: Path, program: bytes, messag
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([IMAGES, SAME, []], "holds a list of 3; expected .2N images as bytes, N answers."),
-        (b"abc", "holds a bytes of 3; expected"),
-        ((b"abc", SAME), "holds a bytes of 3 and a list of 2; expected"),
-        ((IMAGES, True), "holds a list of 4 and a bool; expected"),
+        ([IMAGES, SAME, []], "holds list.3.; expected .2N images as bytes, N answers."),
+        (b"abc", "holds bytes.3.; expected"),
+        ((b"abc", SAME), "holds bytes.3. and list.2.; expected"),
+        ((IMAGES, True), "holds list.4. and bool; expected"),
         ((IMAGES[:3], SAME), "holds 3 images and 2 answers; expected"),
         (([], []), "holds 0 images and 0 answers; expected .*, N at least 1"),
-        (([*IMAGES[:3], "text"], SAME), "image 3 of .* is a str of 4; expected the bytes of an image file"),
-        (([IMAGES[0], 3, *IMAGES[2:]], SAME), "image 1 of .* is a int; expected the bytes"),
-        ((IMAGES, [True, 2]), "answer 1 of .* is the number 2; expected True or False"),
-        ((IMAGES, [b"", True]), "answer 0 of .* is a bytes of 0; expected True or False"),
+        (([*IMAGES[:3], "text"], SAME), "image 3 of .* is str.4.; expected the bytes of an image file"),
+        (([IMAGES[0], 3, *IMAGES[2:]], SAME), "image 1 of .* is int; expected the bytes"),
+        ((IMAGES, [True, 2]), "answer 1 of .* is 2; expected True or False"),
+        ((IMAGES, [b"", True]), "answer 0 of .* is bytes.0.; expected True or False"),
     ],
 )
 def test_what_is_no_set_of_pairs_is_said(tmp_path: Path, content: Any, message: str) -> None:
@@ -198,7 +198,7 @@ def test_what_is_no_set_of_pairs_is_said(tmp_path: Path, content: Any, message: 
 
 
 def test_empty_bytes_are_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"image 3 of .* is a bytes of 0; expected the bytes of an image file"):
+    with pytest.raises(DataError, match=r"image 3 of .* is bytes.0.; expected the bytes of an image file"):
         read_bin(write(tmp_path, pickle.dumps(([*IMAGES[:3], b""], SAME))))
 
 
@@ -231,14 +231,14 @@ def test_a_file_cut_short_anywhere(tmp_path: Path, protocol: int) -> None:
 
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     laughs = b"]" + b"".join(b"q\x01](" + b"h\x01" * 10 + b"e" for _ in range(100)) + b"."
-    with pytest.raises(DataError, match="holds a list of 10; expected"):
+    with pytest.raises(DataError, match=r"holds list.10.; expected"):
         read_bin(write(tmp_path, b"\x80\x02" + laughs))  # ten to the hundredth lists, were they ever gone through
     again = b"h\x01h\x02h\x03\x86R"
     echo = ENCODE + b"q\x01" + text("x" * 10_000) + b"q\x02" + text("latin1") + b"q\x03" + again * 1000 + b"."
     with pytest.raises(DataError, match="encodes one text again and again, to more bytes than the file has"):
         read_bin(write(tmp_path, b"\x80\x02" + echo))
     deep = b"]" + b"\x85" * 200_000 + b"."
-    with pytest.raises(DataError, match="holds a tuple of 1; expected"):
+    with pytest.raises(DataError, match=r"holds tuple.1.; expected"):
         read_bin(write(tmp_path, b"\x80\x02" + deep))
     itself = b"]q\x01h\x01ah\x01\x86."
     with pytest.raises(DataError, match="holds 1 images and 1 answers; expected"):

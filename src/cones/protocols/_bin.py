@@ -63,22 +63,23 @@ def read_bin(path: Path | str) -> ImagePairs:
     path = Path(path)
     content = read_plain_pickle(path)
     if not (isinstance(content, list | tuple) and len(content) == 2):
-        raise DataError(f"{path} holds a {_kind(content)}; {_EXPECTED}")
+        raise DataError(f"{path} holds {_kind(content)}; {_EXPECTED}")
     images, answers = content
     if not (isinstance(images, list | tuple) and isinstance(answers, list | tuple)):
-        raise DataError(f"{path} holds a {_kind(images)} and a {_kind(answers)}; {_EXPECTED}")
+        raise DataError(f"{path} holds {_kind(images)} and {_kind(answers)}; {_EXPECTED}")
     if not answers or len(images) != 2 * len(answers):
         raise DataError(f"{path} holds {len(images)} images and {len(answers)} answers; {_EXPECTED}, N at least 1")
     for position, image in enumerate(images):
         if not isinstance(image, bytes) or not image:
-            raise DataError(f"image {position} of {path} is a {_kind(image)}; expected the bytes of an image file")
+            raise DataError(f"image {position} of {path} is {_kind(image)}; expected the bytes of an image file")
     for position, answer in enumerate(answers):
         if not isinstance(answer, int) or answer not in (0, 1):
-            got = f"the number {answer}" if isinstance(answer, int) else f"a {_kind(answer)}"
+            got = str(answer) if isinstance(answer, int) else _kind(answer)
             raise DataError(f"answer {position} of {path} is {got}; expected True or False")
     return ImagePairs(tuple(images), torch.tensor([bool(answer) for answer in answers]))
 
 
 def _kind(value: object) -> str:
-    length = f" of {len(value)}" if isinstance(value, list | tuple | bytes | str) else ""
+    """Type and length, such as list[3]."""
+    length = f"[{len(value)}]" if isinstance(value, list | tuple | bytes | str) else ""
     return f"{type(value).__name__}{length}"

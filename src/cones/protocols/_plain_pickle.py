@@ -140,7 +140,7 @@ class _Machine:
         """Append to the list on top of the stack."""
         target = self.top()
         if not isinstance(target, list):
-            raise _RefusedError(f"it appends to a {type(target).__name__}; expected a list")
+            raise _RefusedError(f"it appends to {type(target).__name__}; expected a list")
         target.extend(items)
 
     def known(self, argument: object) -> object:
@@ -162,11 +162,11 @@ class _Machine:
     def encoded(self, arguments: object, function: object) -> bytes:
         """Return the bytes that `_codecs.encode(text, "latin1")` would make."""
         if function is not _ENCODE:
-            raise _RefusedError(f"it calls a {type(function).__name__}; expected no call")
+            raise _RefusedError(f"it calls {type(function).__name__}; expected no call")
         if not (isinstance(arguments, tuple) and len(arguments) == 2 and arguments[1] in ("latin1", "latin-1")):
             raise _RefusedError('it calls _codecs.encode in another way than (text, "latin1")')
         if not isinstance(arguments[0], str):
-            raise _RefusedError(f"it encodes a {type(arguments[0]).__name__}; expected text")
+            raise _RefusedError(f"it encodes {type(arguments[0]).__name__}; expected text")
         self.budget -= len(arguments[0])
         if self.budget < 0:
             raise _RefusedError("it encodes one text again and again, to more bytes than the file has")
