@@ -10,6 +10,7 @@ from cones.protocols import Pairs, read_lfw_pairs, read_pairs_csv, read_trials
 LFW = "2\t1\nAnn\t1\t2\nAnn\t1\tBob\t10\nBob\t1\t10\nBob\t1\tAnn\t2\n"
 CSV = "a,b,same,fold\nAnn/Ann_0001.jpg,Ann/Ann_0002.jpg,1,0\nAnn/Ann_0001.jpg,Bob/Bob_0010.jpg,0,1\n"
 TRIALS = "1 id1/x/1.wav id1/y/2.wav\n0 id1/x/1.wav id2/z/1.wav\n"
+KALDI = "id1/x/1.wav id1/y/2.wav target\nid1/x/1.wav\tid2/z/1.wav\tnontarget\n"
 FILES = (
     "Ann/Ann_0001.jpg", "Ann/Ann_0002.jpg", "Bob/Bob_0001.jpg", "Bob/Bob_0010.jpg",
     "id1/x/1.wav", "id1/y/2.wav", "id2/z/1.wav",
@@ -145,8 +146,9 @@ def test_an_unknown_image_and_a_folder_that_is_none(tmp_path: Path, folder: Path
         read_pairs_csv(path, tmp_path / "elsewhere")
 
 
-def test_trials(tmp_path: Path, folder: Path) -> None:
-    pairs = read_trials(write(tmp_path, TRIALS), folder)
+@pytest.mark.parametrize("text", [TRIALS, KALDI], ids=["VoxCeleb", "Kaldi"])
+def test_trials(tmp_path: Path, folder: Path, text: str) -> None:
+    pairs = read_trials(write(tmp_path, text), folder)
     assert listed(pairs) == [("id1/x/1.wav", "id1/y/2.wav", True), ("id1/x/1.wav", "id2/z/1.wav", False)]
     assert pairs.names == ("id1/x/1.wav", "id1/y/2.wav", "id2/z/1.wav")
     assert pairs.fold is None
@@ -157,8 +159,8 @@ def test_trials(tmp_path: Path, folder: Path) -> None:
     [
         ("", "is empty; expected 1 or 0, then two files"),
         ("1 x.wav\n", "line 1 of .* has 2 columns; expected 1 or 0, then two files"),
-        ("1 x.wav y.wav\n2 x.wav z.wav\n", "line 2 of .* begins with '2'"),
-        ("x.wav y.wav target\n", "line 1 of .* begins with 'x.wav'"),
+        ("1 x.wav y.wav\n2 x.wav z.wav\n", "line 2 of .* is '2 x.wav z.wav'; expected 1 or 0"),
+        ("x.wav y.wav imp\n", "line 1 of .* is 'x.wav y.wav imp'; expected .* or two files, then target or nontarget"),
         ("1 ../x.wav y.wav\n", "leads out of the folder"),
         ("1 x y\n1 x y\n", "lines 1 and 2 of .* hold the same pair"),
         (b"1 x \xe9\n", "cannot be read as text in UTF-8"),
