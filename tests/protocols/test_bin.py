@@ -152,6 +152,7 @@ def text(value: str) -> bytes:
         (b"]Q.", "it has the opcode BINPERSID"),
         (b"]2.", "it has the opcode DUP"),
         (b"N.", "it has the opcode NONE"),
+        (b"S'\\q'\n.", "it has the opcode STRING"),
         (b".", "takes from an empty stack"),
         (b"(.", "takes from an empty stack"),
         (b"e.", "asks for a mark that was never set"),

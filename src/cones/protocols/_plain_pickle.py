@@ -6,6 +6,7 @@ protocol 2; it stands for a mark on the stack and is never looked up. Any other 
 """
 
 import pickletools
+import warnings
 from pathlib import Path
 
 from ..data import DataError
@@ -51,11 +52,13 @@ def read_plain_pickle(path: Path) -> object:
     machine = _Machine(len(data))
     position = 0
     try:
-        for count, (opcode, argument, place) in enumerate(pickletools.genops(data)):
-            position = place or 0
-            if count >= MOST_OPCODES:
-                raise _RefusedError(f"it has more than {MOST_OPCODES} opcodes; expected fewer in a list of images")
-            machine.step(opcode.name, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in text, which is refused anyway
+            for count, (opcode, argument, place) in enumerate(pickletools.genops(data)):
+                position = place or 0
+                if count >= MOST_OPCODES:
+                    raise _RefusedError(f"it has more than {MOST_OPCODES} opcodes; expected fewer in a list of images")
+                machine.step(opcode.name, argument)
         if position + 1 != len(data):
             raise _RefusedError(f"it ends there, but {len(data) - position - 1} bytes follow")
         return machine.pop()
