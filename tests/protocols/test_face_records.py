@@ -1,5 +1,6 @@
 import contextlib
 import io
+import pickle
 import struct
 import tempfile
 from collections.abc import Sequence
@@ -97,14 +98,14 @@ def test_a_header_without_identities(tmp_path: Path) -> None:
     assert len(faces.identity_ranges()) == 0
 
 
-def test_it_is_a_map_style_data_set_for_several_processes(tmp_path: Path) -> None:
+def test_it_is_a_map_style_data_set_that_workers_can_be_sent(tmp_path: Path) -> None:
     records = [packed([9, 9], 0, b"")]
     for shade in range(8):
         file = io.BytesIO()
         Image.new("L", (5, 5), shade * 30).save(file, "PNG")
         records.append(packed(float(shade % 3), shade + 1, file.getvalue()))
-    faces = read_face_records(write(tmp_path, records))
-    batches = list(DataLoader(faces, batch_size=4, num_workers=2, collate_fn=list))  # type: ignore[arg-type]
+    faces = pickle.loads(pickle.dumps(read_face_records(write(tmp_path, records))))  # as it goes to a worker
+    batches = list(DataLoader(faces, batch_size=4, collate_fn=list))  # type: ignore[arg-type]
     images = decode_pictures("toy", [face.image for batch in batches for face in batch])
     assert images[:, 0, 0, 0].tolist() == [shade * 30 for shade in range(8)]
     assert [face.label for batch in batches for face in batch] == [0, 1, 2, 0, 1, 2, 0, 1]

@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..data import DataError
+from ._face_index import header, read_index, two_numbers
 from ._image_record import ImageRecord, parse_image_record
-from ._lines import line_of, read_integers
 from ._recordio import RecordFile, open_records
-
-_Integers = npt.NDArray[np.int64]
 
 
 class Face(NamedTuple):
@@ -77,7 +74,7 @@ class FaceRecords:
         with open_records(self.path) as records:
             for offset in self.identities.tolist():
                 record = _record(records, offset)
-                start, stop = _two_numbers(record, f"the identity at byte {offset} of {self.path}")
+                start, stop = two_numbers(record, f"the identity at byte {offset} of {self.path}")
                 if not 1 <= start <= stop <= len(self) + 1:
                     raise DataError(
                         f"the identity at byte {offset} of {self.path} has the images {start} up to {stop}; "
@@ -110,8 +107,8 @@ def read_face_records(path: Path | str, index: Path | str | None = None) -> Face
     path = Path(path)
     index = path.with_suffix(".idx") if index is None else Path(index)
     with open_records(path) as records:
-        keys, offsets = _read_index(index, records)
-        counts = _header(_record(records, int(offsets[0])), f"record {keys[0]} of {path}")
+        keys, offsets = read_index(index, records)
+        counts = header(_record(records, int(offsets[0])), f"record {keys[0]} of {path}")
         if counts is None:
             return FaceRecords(path, torch.from_numpy(keys), torch.from_numpy(offsets), torch.empty(0).long())
         end, last = counts
@@ -148,7 +145,7 @@ def iterate_faces(path: Path | str) -> Iterator[Face]:
             where = f"record {number} (counted from 0) of {path}"
             record = parse_image_record(content, where)
             if number == 0:
-                counts = _header(record, where)
+                counts = header(record, where)
                 if counts is not None:
                     continue
             if counts is not None and number >= counts[0]:
@@ -158,56 +155,9 @@ def iterate_faces(path: Path | str) -> Iterator[Face]:
             raise DataError(f"{path} ends after {number} images; expected {counts[0] - 1}, as its header says")
 
 
-def _read_index(path: Path, records: RecordFile) -> tuple[_Integers, _Integers]:
-    """Keys, ascending, and their offsets, of an index that fits the file."""
-    rows = read_integers(path, "key offset")
-    for column, what in enumerate(("key", "offset")):
-        order = np.argsort(rows[:, column], kind="stable")
-        again = np.flatnonzero(np.diff(rows[order, column]) == 0)
-        if len(again):
-            lines = " and ".join(str(line_of(path, row)) for row in order[again[0] : again[0] + 2])
-            raise DataError(f"lines {lines} of {path} have the same {what}, {rows[order[again[0]], column]}")
-    wrong = np.flatnonzero((rows[:, 1] < 0) | (rows[:, 1] >= records.size) | (rows[:, 1] % 4 != 0))
-    if len(wrong):
-        row = int(wrong[0])
-        raise DataError(
-            f"line {line_of(path, row)} of {path} has the offset {rows[row, 1]}, but {records.path} has {records.size} "
-            "bytes; expected a multiple of 4 below; are they of one set?"
-        )
-    first, (_, end) = int(rows[:, 1].min()), records.read(int(rows[:, 1].max()))
-    if first != 0 or end != records.size:
-        raise DataError(
-            f"{path} lists records from byte {first} to {end}, but {records.path} has {records.size} bytes; "
-            "are they of one set, and whole?"
-        )
-    rows = rows[np.argsort(rows[:, 0])]
-    return rows[:, 0].copy(), rows[:, 1].copy()
-
-
 def _record(records: RecordFile, offset: int) -> ImageRecord:
     content, _ = records.read(offset)
     return parse_image_record(content, f"the record at byte {offset} of {records.path}")
-
-
-def _header(record: ImageRecord, where: str) -> tuple[int, int] | None:
-    """The keys at which the images and the identities end; None if the record is one of an image."""
-    if record.image:
-        return None
-    end, last = _two_numbers(record, f"the header, {where},")
-    if not 1 <= end <= last:
-        raise DataError(f"the header, {where}, has the labels {end} and {last}; expected 1 <= first <= second")
-    return end, last
-
-
-def _two_numbers(record: ImageRecord, where: str) -> tuple[int, int]:
-    labels = record.labels
-    if record.image or len(labels) != 2 or not all(label.is_integer() for label in labels):
-        texts = ", ".join(f"{label:g}" for label in labels[:4])
-        raise DataError(
-            f"{where} has {len(labels)} labels ({texts}) and {len(record.image)} bytes of an image; "
-            "expected two whole numbers and no image"
-        )
-    return int(labels[0]), int(labels[1])
 
 
 def _face(record: ImageRecord, where: str) -> Face:
