@@ -46,6 +46,7 @@ ALLOWED = {
     "backbones": {"notation"},
     "data": {"files"},
     "evaluation": {"geometry"},
+    "protocols": {"data"},
     "training": {
         "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",
         "margins", "notation", "softmax",

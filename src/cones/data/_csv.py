@@ -44,14 +44,23 @@ def read_csv(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
     return as_given(data, torch.tensor([row[2] == "test" for _, row in rows]))
 
 
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """The line number and the cells path, label[, split] of each row."""
+def read_table(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the line number and the stripped cells of each row of a csv file that is not blank.
+
+    Raises:
+        DataError: if the file cannot be read as a csv file in UTF-8.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # a spreadsheet may begin it with a mark
             reader = csv.reader(file)
-            table = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+            return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a csv file in UTF-8: {error}") from error
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """The line number and the cells path, label[, split] of each row."""
+    table = read_table(path)
     columns = _columns(table[0][1]) if table else None
     width = len(table[0][1]) if table else 0
     table = table[1:] if columns else table

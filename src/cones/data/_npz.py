@@ -39,7 +39,7 @@ def read_npz(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
         DataError: if the file cannot be read, or an array is missing or not as it should be.
         ValueError: if a feature is not finite.
     """
-    arrays = _arrays(path)
+    arrays = read_arrays(path, _EXPECTED)
     given = any(key.startswith(("train_", "test_")) for key in arrays)
     sides = ("train_", "test_") if given else ("",)
     kinds = [kind for kind in ("features", "images") if all(side + kind in arrays for side in sides)]
@@ -63,7 +63,16 @@ def read_npz(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
     return as_given(data, torch.arange(len(data)) >= len(inputs[0])) if given else data
 
 
-def _arrays(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path, expected: str) -> dict[str, Array]:
+    """Return the arrays of an .npz file by name, without unpickling any.
+
+    Args:
+        path: the file.
+        expected: what errors say should be in it, beginning with "expected".
+
+    Raises:
+        DataError: if it is no whole .npz file, or holds pickled objects.
+    """
     try:
         with path.open("rb") as file:  # opened here, so that it is closed even where np.load fails
             if not zipfile.is_zipfile(file):
@@ -71,13 +80,18 @@ def _arrays(path: Path) -> dict[str, Array]:
             file.seek(0)
             arrays = np.load(file, allow_pickle=False)
             return {key: arrays[key] for key in arrays.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        if "allow_pickle" in str(error):
-            raise DataError(
-                f"{path} holds pickled Python objects, which are not read because they could run any code; "
-                "save plain arrays of numbers or strings"
-            ) from error
-        raise DataError(f"{path} cannot be read as an .npz file ({error}); {_EXPECTED}") from error
+    except (OSError, EOFError, MemoryError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise array_error(path, error, f"an .npz file ({error}); {expected}") from error
+
+
+def array_error(path: Path, error: Exception, what: str) -> DataError:
+    """Return what to say of a file at which NumPy raised `error`: it is pickled, or cannot be read as `what`."""
+    if isinstance(error, ValueError) and "allow_pickle" in str(error):
+        return DataError(
+            f"{path} holds pickled Python objects, which are not read because they could run any code; "
+            "save plain arrays of numbers or strings"
+        )
+    return DataError(f"{path} cannot be read as {what}")
 
 
 def _features(values: Array, what: str) -> Tensor:

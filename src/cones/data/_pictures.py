@@ -1,5 +1,6 @@
 """Image files to one tensor."""
 
+import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
 )
+_IN_MEMORY = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # what needs no program beside Pillow, as EPS does
 _BATCH = 1024
 
 
@@ -42,7 +44,25 @@ def read_pictures(name: str, paths: Sequence[Path], image_size: int | None) -> T
     Raises:
         DataError: if a file cannot be read as an image, or the sizes differ and `image_size` is None.
     """
-    arrays = _read_all(name, paths, image_size)
+    return _stacked(_read_all(name, [(str(path), path) for path in paths], image_size))
+
+
+def decode_pictures(name: str, contents: Sequence[bytes], image_size: int | None = None) -> Tensor:
+    """Return images (N, C, H, W) as uint8 from image files in memory, read as those of a folder are.
+
+    Args:
+        name: what errors call the set.
+        contents: N >= 1 files, each JPEG, PNG or the like.
+        image_size: pixels; each image is stretched to this width and height. None: all have one size already.
+
+    Raises:
+        DataError: if one cannot be read as an image, or the sizes differ and `image_size` is None.
+    """
+    sources = [(f"image {position} of {name}", content) for position, content in enumerate(contents)]
+    return _stacked(_read_all(name, sources, image_size))
+
+
+def _stacked(arrays: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
     if all(array.ndim == 2 for array in arrays):
         return torch.from_numpy(np.stack(arrays)).unsqueeze(1)
     colour = [array if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2) for array in arrays]
@@ -58,16 +78,20 @@ def resized(images: Tensor, image_size: int) -> Tensor:
     return torch.cat(parts)
 
 
-def _read_all(name: str, paths: Sequence[Path], image_size: int | None) -> list[npt.NDArray[np.uint8]]:
+_Source = tuple[str, Path | bytes]  # what errors call an image, and the image
+
+
+def _read_all(name: str, sources: Sequence[_Source], image_size: int | None) -> list[npt.NDArray[np.uint8]]:
     arrays: list[npt.NDArray[np.uint8]] = []
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     try:
-        with bar(f"reads {name}", len(paths), in_bytes=False) as done:
-            for path, array in zip(paths, pool.map(lambda path: _read(path, image_size), paths), strict=True):
+        with bar(f"reads {name}", len(sources), in_bytes=False) as done:
+            read = pool.map(lambda source: _read(source[0], source[1], image_size), sources)
+            for (label, _), array in zip(sources, read, strict=True):
                 if arrays and array.shape[:2] != arrays[0].shape[:2]:
                     raise DataError(
-                        f"image_size is None, but the images of {name} differ in size: {paths[0]} is "
-                        f"{_size(arrays[0])} and {path} is {_size(array)} pixels; "
+                        f"image_size is None, but the images of {name} differ in size: {sources[0][0]} is "
+                        f"{_size(arrays[0])} and {label} is {_size(array)} pixels; "
                         "pass image_size=S to stretch all to S x S"
                     )
                 arrays.append(array)
@@ -77,17 +101,19 @@ def _read_all(name: str, paths: Sequence[Path], image_size: int | None) -> list[
     return arrays
 
 
-def _read(path: Path, image_size: int | None) -> npt.NDArray[np.uint8]:
+def _read(label: str, source: Path | bytes, image_size: int | None) -> npt.NDArray[np.uint8]:
     """(H, W) if the image is stored as grey, else (H, W, 3)."""
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as file:
+        formats = _IN_MEMORY if isinstance(source, bytes) else None
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats) as file:
             form = file.format  # a turned copy forgets it
             image = _eight_bits(ImageOps.exif_transpose(file), form)
     except Exception as error:  # every decoder has exceptions of its own for a damaged file
-        reason = "it is no image or is damaged" if path.is_file() else "there is no such file"
-        raise DataError(f"{path} cannot be read: {reason} ({error}); mend the file or take it away") from error
+        missing = isinstance(source, Path) and not source.is_file()
+        reason = "there is no such file" if missing else "it is no image or is damaged"
+        raise DataError(f"{label} cannot be read: {reason} ({error}); mend the file or take it away") from error
     if image_size is not None:
         image = image.resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8)

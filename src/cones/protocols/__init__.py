@@ -1,0 +1,17 @@
+"""Protocols and formats that others left you with: a path in, a frozen dataclass out, nothing in a file executed."""
+
+from ..data._pictures import decode_pictures as decode_pictures
+from ._bin import ImagePairs as ImagePairs
+from ._bin import read_bin as read_bin
+from ._embeddings import Embeddings as Embeddings
+from ._embeddings import read_embeddings as read_embeddings
+from ._face_records import Face as Face
+from ._face_records import FaceRecords as FaceRecords
+from ._face_records import iterate_faces as iterate_faces
+from ._face_records import read_face_records as read_face_records
+from ._lfw import read_lfw_pairs as read_lfw_pairs
+from ._pairs import Pairs as Pairs
+from ._pairs_csv import read_pairs_csv as read_pairs_csv
+from ._templates import Templates as Templates
+from ._templates import read_templates as read_templates
+from ._trials import read_trials as read_trials
