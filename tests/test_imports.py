@@ -41,7 +41,7 @@ ALLOWED = {
     "feature_losses": {"arguments", "classes", "geometry", "layer", "margins", "planner", "softmax"},
     "backbones": {"notation"},
     "data": {"files"},
-    "evaluation": set(),
+    "evaluation": {"files", "geometry"},
     "training": {
         "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",
         "margins", "notation", "softmax",
