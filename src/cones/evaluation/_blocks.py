@@ -9,17 +9,19 @@ import torch
 from torch import Tensor
 
 BLOCK = 2**21
+ROUNDING = 1e-12
+"""What is smaller than this, against the numbers it was made of, is 0."""
 
 
-def check_rows(features: Tensor) -> None:
+def check_rows(features: Tensor, name: str = "features") -> None:
     """Raise ValueError unless features are (N, D) of finite numbers with N ≥ 1."""
     if features.ndim != 2:
-        raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D): one row a sample")
+        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected 2 dimensions, one vector a row")
     if len(features) == 0:
-        raise ValueError("features has no rows, expected at least one")
+        raise ValueError(f"{name} has no rows, expected at least one")
     wrong = (~features.isfinite().all(dim=1)).nonzero()
     if len(wrong):
-        raise ValueError(f"features[{int(wrong[0])}] holds nan or inf, expected finite numbers: leave the row out")
+        raise ValueError(f"{name}[{int(wrong[0])}] holds nan or inf, expected finite numbers: leave the row out")
 
 
 def check_labelled(features: Tensor, labels: Tensor) -> None:
@@ -61,9 +63,17 @@ def check_range(labels: Tensor, num_classes: int, name: str, what: str) -> None:
 
 def blocks(values: Tensor, index: Tensor, columns: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
     """Blocks of rows in float64 with their indices; `columns`: how wide is what the caller makes of them."""
+    start = 0
+    for rows in block_rows(values, columns):
+        yield rows, index[start : start + len(rows)].long()
+        start += len(rows)
+
+
+def block_rows(values: Tensor, columns: int = 1) -> Iterator[Tensor]:
+    """Blocks of rows in float64; `columns`: how wide is what the caller makes of them."""
     step = max(1, BLOCK // max(values.shape[1], columns, 1))
     for start in range(0, len(values), step):
-        yield values[start : start + step].detach().to(torch.float64), index[start : start + step].long()
+        yield values[start : start + step].detach().to(torch.float64)
 
 
 def sum_blocks(blocks: Iterator[Tensor]) -> float:
