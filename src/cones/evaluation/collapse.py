@@ -65,7 +65,8 @@ def neural_collapse(
         NC4 = share of rows with predicted class = argmin_c |x - m_c|
 
     The classes of the paper have one size. Here each counts the same, however many rows it has: the means of a
-    simplex then have mean 0 whatever the sizes. Classes without a row take no part. The paper shows 1 - NC4.
+    simplex then have mean 0 whatever the sizes. Classes without a row take no part. The paper shows 1 - NC4. Some
+    public code leaves out the 1/K of NC1 and takes standard deviations over one less than the number.
 
     Args:
         features: (N, D), any floating dtype.
