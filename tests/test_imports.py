@@ -45,8 +45,8 @@ ALLOWED = {
     "feature_losses": {"arguments", "classes", "geometry", "layer", "margins", "planner", "softmax"},
     "backbones": {"notation"},
     "data": {"files"},
-    "evaluation": {"geometry"},
     "protocols": {"data"},
+    "evaluation": {"files", "geometry"},
     "training": {
         "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",
         "margins", "notation", "softmax",

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import cones.evaluation
+import cones.evaluation._blocks
 from cones.evaluation import Geometry, angular_fisher_score, geometry
 
 
@@ -81,7 +81,7 @@ def test_blocks_do_not_change_the_numbers(monkeypatch: pytest.MonkeyPatch) -> No
     x, y, w, z = torch.randn(50, 3), torch.arange(50) % 7, torch.randn(7, 3), 6 * torch.randn(50, 7)
     whole = vars(geometry(x, y, w, z))
     for block in (1, 20, 33):
-        monkeypatch.setitem(geometry.__globals__, "BLOCK", block)
+        monkeypatch.setattr(cones.evaluation._blocks, "BLOCK", block)
         assert vars(geometry(x, y, w, z)) == pytest.approx(whole, rel=1e-12)
 
 
@@ -107,6 +107,12 @@ def test_score_knows_no_lengths() -> None:
     x, y = torch.randn(30, 4), torch.arange(30) % 3
     stretched = x * torch.rand(30, 1).add(0.1)
     assert angular_fisher_score(stretched, y) == pytest.approx(angular_fisher_score(x, y), rel=1e-5)
+
+
+def test_angles_hold_for_features_of_any_length() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(30, 4, dtype=torch.float64), torch.arange(30) % 3
+    assert geometry(1e-200 * x, y).mean_intra_angle == pytest.approx(geometry(x, y).mean_intra_angle, rel=1e-12)
 
 
 def test_classes_in_one_direction_have_no_angle_between_them() -> None:

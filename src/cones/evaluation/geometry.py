@@ -1,15 +1,17 @@
 """How well features are separated: angles, ratios and norms of a labelled set of embeddings."""
 
-# N rows, D dims, K classes. All in float64, in blocks of rows that hold about BLOCK numbers each.
+# N rows, D dims, K classes. All in float64, in blocks of rows.
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-BLOCK = 2**21
+from ..geometry import direction
+from . import _blocks
+from ._blocks import blocks, check, check_range, classes, mean_direction, one_minus_cosine, row_angles, sum_blocks
+
 CONFIDENT = 0.99
 
 
@@ -72,11 +74,11 @@ def geometry(features: Tensor, labels: Tensor, weight: Tensor | None = None, log
         >>> round(g.mean_intra_angle, 6), round(math.degrees(g.min_inter_angle), 6)
         (0.0, 90.0)
     """
-    _check(features, labels)
-    index, counts = _classes(labels)
+    check(features, labels)
+    index, counts = classes(labels)
     means, directions, _ = _means(features, index, counts)
     mean_angle, min_angle = _inter_angles(directions)
-    norms = torch.cat([x.norm(dim=1) for x, _ in _blocks(features, index)])
+    norms = torch.cat([x.norm(dim=1) for x, _ in blocks(features, index)])
     mean_norm = norms.mean().item()
     own = other = share = gradient = None
     if weight is not None:
@@ -84,7 +86,8 @@ def geometry(features: Tensor, labels: Tensor, weight: Tensor | None = None, log
     if logits is not None:
         share, gradient = _confidence(logits, labels)
     return Geometry(
-        mean_intra_angle=_total(_angles(_unit(x), directions[i]) for x, i in _blocks(features, index)) / len(labels),
+        mean_intra_angle=sum_blocks(row_angles(direction(x)[0], directions[i]) for x, i in blocks(features, index))
+        / len(labels),
         mean_inter_angle=mean_angle,
         min_inter_angle=min_angle,
         fisher_ratio=_fisher_ratio(features, index, counts, means),
@@ -125,50 +128,31 @@ def angular_fisher_score(features: Tensor, labels: Tensor) -> float:
         >>> round(angular_fisher_score(x, torch.tensor([0, 0, 1, 1])), 6)  # cos = √½ within, 0 with m = 0
         0.292893
     """
-    _check(features, labels)
-    index, counts = _classes(labels)
+    check(features, labels)
+    index, counts = classes(labels)
     _, directions, center = _means(features, index, counts)
-    within = _total(_one_minus_cosine(_unit(x), directions[i]) for x, i in _blocks(features, index))
-    between = (counts * _one_minus_cosine(directions, center.expand_as(directions))).sum().item()
+    within = sum_blocks(one_minus_cosine(direction(x)[0], directions[i]) for x, i in blocks(features, index))
+    between = (counts * one_minus_cosine(directions, center.expand_as(directions))).sum().item()
     if between == 0:
         return math.inf if within > 0 else math.nan
     return within / between
-
-
-def _check(features: Tensor, labels: Tensor) -> None:
-    if features.ndim != 2:
-        raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D): one row a sample")
-    if labels.shape != features.shape[:1]:
-        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label a row")
-    if labels.is_floating_point():
-        raise ValueError(f"labels has dtype {labels.dtype}, expected integers: convert with labels.long()")
-    if len(features) == 0:
-        raise ValueError("features has no rows; geometry needs at least two classes with a row each")
-    if bool((labels == labels[0]).all()):
-        raise ValueError(f"labels holds one class only ({int(labels[0])}); angles between classes need two or more")
-
-
-def _classes(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Each row's place (N,) among the labels that occur, and the number of rows of each of them (C,)."""
-    _, index, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-    return index, counts
 
 
 def _means(features: Tensor, index: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Means of raw features (C, D); directions of means of unit features: by class (C, D), of all (D,)."""
     raw = features.new_zeros(len(counts), features.shape[1], dtype=torch.float64)
     unit = torch.zeros_like(raw)
-    for x, i in _blocks(features, index):
+    for x, i in blocks(features, index):
         raw.index_add_(0, i, x)
-        unit.index_add_(0, i, _unit(x))
+        unit.index_add_(0, i, direction(x)[0])
     n = counts[:, None]
-    return raw / n, _unit(unit / n), _unit(unit.sum(0) / len(features))
+    return raw / n, mean_direction(unit / n), mean_direction(unit.sum(0) / len(features))
 
 
 def _fisher_ratio(features: Tensor, index: Tensor, counts: Tensor, means: Tensor) -> float:
     center = (means * counts[:, None]).sum(0) / counts.sum()
     between = (counts * (means - center).square().sum(1)).sum().item()
-    within = _total((x - means[i]).square().sum(1) for x, i in _blocks(features, index))
+    within = sum_blocks((x - means[i]).square().sum(1) for x, i in blocks(features, index))
     if within == 0:
         return math.inf if between > 0 else math.nan
     return between / within
@@ -177,7 +161,7 @@ def _fisher_ratio(features: Tensor, index: Tensor, counts: Tensor, means: Tensor
 def _inter_angles(directions: Tensor) -> tuple[float, float]:
     """Mean and smallest angle over all pairs of rows of `directions` (C, D)."""
     count, total, smallest = len(directions), 0.0, math.pi
-    step = max(1, BLOCK // count)
+    step = max(1, _blocks.BLOCK // count)
     for start in range(0, count, step):
         angles = (directions[start : start + step] @ directions.T).clamp(-1, 1).acos()
         angles.diagonal(offset=start).fill_(math.inf)
@@ -189,12 +173,12 @@ def _inter_angles(directions: Tensor) -> tuple[float, float]:
 def _weight_angles(features: Tensor, labels: Tensor, weight: Tensor) -> tuple[float, float]:
     if weight.ndim != 2 or weight.shape[1] != features.shape[1]:
         raise ValueError(f"weight has shape {tuple(weight.shape)}, expected (K, {features.shape[1]}): one row a class")
-    _check_range(labels, len(weight), "weight", "rows")
-    directions = _unit(weight.to(torch.float64))
+    check_range(labels, len(weight), "weight", "rows")
+    directions = direction(weight.detach().to(torch.float64))[0]
     own = other = 0.0
-    for x, y in _blocks(features, labels, columns=len(weight)):
-        unit = _unit(x)
-        own += _angles(unit, directions[y]).sum().item()
+    for x, y in blocks(features, labels, columns=len(weight)):
+        unit = direction(x)[0]
+        own += row_angles(unit, directions[y]).sum().item()
         cosine = (unit @ directions.T).scatter_(1, y[:, None], -math.inf)
         other += cosine.amax(1).clamp(-1, 1).acos().sum().item()
     return own / len(labels), other / len(labels)
@@ -203,48 +187,11 @@ def _weight_angles(features: Tensor, labels: Tensor, weight: Tensor) -> tuple[fl
 def _confidence(logits: Tensor, labels: Tensor) -> tuple[float, float | None]:
     if logits.ndim != 2 or len(logits) != len(labels):
         raise ValueError(f"logits has shape {tuple(logits.shape)}, expected ({len(labels)}, K): one row a feature")
-    _check_range(labels, logits.shape[1], "logits", "columns")
+    check_range(labels, logits.shape[1], "logits", "columns")
     confident, missing = 0, 0.0
-    for z, y in _blocks(logits, labels):
+    for z, y in blocks(logits, labels):
         log_p = (z.gather(1, y[:, None]) - z.logsumexp(1, keepdim=True))[:, 0]
         sure = log_p > math.log(CONFIDENT)
         confident += int(sure.sum())
         missing -= torch.expm1(log_p[sure]).sum().item()
     return confident / len(labels), missing / confident if confident else None
-
-
-def _check_range(labels: Tensor, num_classes: int, name: str, what: str) -> None:
-    wrong = ((labels < 0) | (labels >= num_classes)).nonzero()
-    if len(wrong):
-        row = int(wrong[0])
-        raise ValueError(f"labels[{row}] is {int(labels[row])}, but {name} has {num_classes} {what}: expected 0..K-1")
-
-
-def _blocks(values: Tensor, index: Tensor, columns: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-    """Blocks of rows in float64 with their indices; `columns`: how wide is what the caller makes of them."""
-    step = max(1, BLOCK // max(values.shape[1], columns, 1))
-    for start in range(0, len(values), step):
-        yield values[start : start + step].detach().to(torch.float64), index[start : start + step].long()
-
-
-def _total(blocks: Iterator[Tensor]) -> float:
-    return sum(block.sum().item() for block in blocks)
-
-
-def _unit(x: Tensor) -> Tensor:
-    """Rows over their norms; what is zero up to rounding becomes exactly zero."""
-    norm = x.norm(dim=-1, keepdim=True)
-    return torch.where(norm > 1e-14, x / norm.clamp_min(1e-300), 0.0)
-
-
-def _one_minus_cosine(a: Tensor, b: Tensor) -> Tensor:
-    """1 - cos of rows that are unit or zero, as half a squared distance, which is exact where they meet."""
-    nonzero = a.ne(0).any(1) & b.ne(0).any(1)
-    return torch.where(nonzero, (a - b).square().sum(1) / 2, 1.0)
-
-
-def _angles(a: Tensor, b: Tensor) -> Tensor:
-    """Angles of rows that are unit or zero; unlike acos this keeps its digits near 0 and π."""
-    nonzero = a.ne(0).any(1) & b.ne(0).any(1)
-    angle = 2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1))
-    return torch.where(nonzero, angle, math.pi / 2)

@@ -1,0 +1,100 @@
+"""Labelled rows in float64, in blocks that hold about BLOCK numbers each, however many rows there are."""
+
+# N rows, D dims, C classes that occur.
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+BLOCK = 2**21
+ROUNDING = 1e-12
+"""What is smaller than this, against the numbers it was made of, is 0."""
+
+
+def check_rows(features: Tensor, name: str = "features") -> None:
+    """Raise ValueError unless features are (N, D) of finite numbers with N ≥ 1."""
+    if features.ndim != 2:
+        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected 2 dimensions, one vector a row")
+    if len(features) == 0:
+        raise ValueError(f"{name} has no rows, expected at least one")
+    wrong = (~features.isfinite().all(dim=1)).nonzero()
+    if len(wrong):
+        raise ValueError(f"{name}[{int(wrong[0])}] holds nan or inf, expected finite numbers: leave the row out")
+
+
+def check_labelled(features: Tensor, labels: Tensor) -> None:
+    """Raise ValueError unless features are (N, D) of finite numbers and labels (N,) of integers, with N ≥ 1."""
+    check_rows(features)
+    if labels.shape != features.shape[:1]:
+        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label a row")
+    if labels.is_floating_point():
+        raise ValueError(f"labels has dtype {labels.dtype}, expected integers: convert with labels.long()")
+
+
+def check(features: Tensor, labels: Tensor) -> None:
+    """Raise ValueError unless there are two classes with a row each."""
+    if features.ndim != 2:
+        raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D): one row a sample")
+    if labels.shape != features.shape[:1]:
+        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label a row")
+    if labels.is_floating_point():
+        raise ValueError(f"labels has dtype {labels.dtype}, expected integers: convert with labels.long()")
+    if len(features) == 0:
+        raise ValueError("features has no rows; geometry needs at least two classes with a row each")
+    if bool((labels == labels[0]).all()):
+        raise ValueError(f"labels holds one class only ({int(labels[0])}); angles between classes need two or more")
+
+
+def classes(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Each row's place (N,) among the labels that occur, and the number of rows of each of them (C,)."""
+    _, index, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+    return index, counts
+
+
+def check_range(labels: Tensor, num_classes: int, name: str, what: str) -> None:
+    """Raise ValueError unless labels (N,) are in 0..num_classes-1."""
+    wrong = ((labels < 0) | (labels >= num_classes)).nonzero()
+    if len(wrong):
+        row = int(wrong[0])
+        raise ValueError(f"labels[{row}] is {int(labels[row])}, but {name} has {num_classes} {what}: expected 0..K-1")
+
+
+def blocks(values: Tensor, index: Tensor, columns: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+    """Blocks of rows in float64 with their indices; `columns`: how wide is what the caller makes of them."""
+    start = 0
+    for rows in block_rows(values, columns):
+        yield rows, index[start : start + len(rows)].long()
+        start += len(rows)
+
+
+def block_rows(values: Tensor, columns: int = 1) -> Iterator[Tensor]:
+    """Blocks of rows in float64; `columns`: how wide is what the caller makes of them."""
+    step = max(1, BLOCK // max(values.shape[1], columns, 1))
+    for start in range(0, len(values), step):
+        yield values[start : start + step].detach().to(torch.float64)
+
+
+def sum_blocks(blocks: Iterator[Tensor]) -> float:
+    """The sum over all numbers of all blocks."""
+    return sum(block.sum().item() for block in blocks)
+
+
+def mean_direction(x: Tensor) -> Tensor:
+    """Directions of means of unit rows; what is zero up to rounding becomes exactly zero."""
+    norm = x.norm(dim=-1, keepdim=True)
+    return torch.where(norm > 1e-14, x / norm.clamp_min(1e-300), 0.0)
+
+
+def one_minus_cosine(a: Tensor, b: Tensor) -> Tensor:
+    """1 - cos of rows that are unit or zero, as half a squared distance, which is exact where they meet."""
+    nonzero = a.ne(0).any(1) & b.ne(0).any(1)
+    return torch.where(nonzero, (a - b).square().sum(1) / 2, 1.0)
+
+
+def row_angles(a: Tensor, b: Tensor) -> Tensor:
+    """Angles of rows that are unit or zero; unlike acos this keeps its digits near 0 and π."""
+    nonzero = a.ne(0).any(1) & b.ne(0).any(1)
+    angle = 2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1))
+    return torch.where(nonzero, angle, math.pi / 2)

@@ -1,0 +1,105 @@
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ...files import write_text
+from ._calibration import Calibration
+from ._decision import Decision
+
+FORMAT = "cones decision"
+VERSION = 1
+_NUMBER, _TEXT = (int, float), (str, type(None))
+KINDS: dict[str, tuple[type, ...]] = {
+    "threshold": _NUMBER, "far": _NUMBER, "measured_far": _NUMBER, "measured_tar": _NUMBER,
+    "same_pairs": (int,), "different_pairs": (int,), "score": (str,), "normalisation": (str,),
+    "top": (int, type(None)), "calibration": (dict, type(None)), "cohort_sha256": _TEXT, "model_sha256": _TEXT,
+}  # fmt: skip
+CALIBRATION_KINDS: dict[str, tuple[type, ...]] = {
+    "slope": _NUMBER, "offset": _NUMBER, "prior": _NUMBER, "separable": (bool,)
+}  # fmt: skip
+
+
+def write_decision(path: Path, decision: Decision) -> None:
+    """Write a decision as JSON, whole or not at all; every number is read back as it was.
+
+    Args:
+        path: of the file.
+        decision: from `choose_decision`.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    written = {"format": FORMAT, "version": VERSION, **asdict(decision)}
+    write_text(path, json.dumps(written, indent=2, allow_nan=False) + "\n")
+
+
+def read_decision(path: Path, model: Path | None = None) -> Decision:
+    """Read a decision and check all of it.
+
+    Args:
+        path: of the file.
+        model: the file of the model whose features it is to be used on; its checksum must be the stored one.
+
+    Returns:
+        `Decision`.
+
+    Raises:
+        ValueError: the file is no decision, has a field too many, too few or of a wrong kind, or is of another model.
+        OSError: a file cannot be read.
+    """
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}; write it with write_decision") from error
+    if not isinstance(written, dict) or written.pop("format", None) != FORMAT:
+        raise ValueError(f'{path} is no decision, expected "format": "{FORMAT}"; write it with write_decision')
+    version = written.pop("version", None)
+    if version != VERSION:
+        raise ValueError(f"{path} has version {version!r}, expected {VERSION}: write it with this version of cones")
+    _check_fields(path, "", written, KINDS)
+    if written["calibration"] is not None:
+        _check_fields(path, "calibration.", written["calibration"], CALIBRATION_KINDS)
+    try:
+        if written["calibration"] is not None:
+            written["calibration"] = Calibration(**written["calibration"])
+        decision = Decision(**written)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if model is not None:
+        _check_model(path, decision, model)
+    return decision
+
+
+def file_sha256(path: Path) -> str:
+    """Checksum of a file's contents, 64 hexadecimal digits, read a piece at a time."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _check_fields(path: Path, prefix: str, written: dict[str, Any], kinds: dict[str, tuple[type, ...]]) -> None:
+    for name in kinds.keys() - written.keys():
+        raise ValueError(f"{path} has no {prefix}{name}, expected all of {', '.join(kinds)}")
+    for name in written.keys() - kinds.keys():
+        raise ValueError(f"{path} has the unknown field {prefix}{name}, expected only {', '.join(kinds)}")
+    for name, kind in kinds.items():
+        value = written[name]
+        # a truth value is an int to Python, but no number here
+        if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
+            expected = " or ".join(sorted("null" if k is type(None) else k.__name__ for k in kind))
+            raise ValueError(f"{path}: {prefix}{name} is {value!r}, expected {expected}")
+
+
+def _check_model(path: Path, decision: Decision, model: Path) -> None:
+    if decision.model_sha256 is None:
+        raise ValueError(f"{path} names no model, but model is {model}: choose the decision anew with model={model}")
+    actual = file_sha256(model)
+    if actual != decision.model_sha256:
+        raise ValueError(
+            f"{model} has sha256 {actual}, but {path} was chosen for {decision.model_sha256}: a threshold holds for "
+            "the model it was chosen on; choose one for this model"
+        )

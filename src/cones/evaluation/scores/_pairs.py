@@ -1,0 +1,111 @@
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ...geometry import direction
+from .. import _blocks
+from .._blocks import check_rows
+
+ScoreKind = Literal["cosine", "euclidean"]
+SCORES: tuple[ScoreKind, ...] = ("cosine", "euclidean")
+
+
+def pair_scores(features: Tensor, pairs: Tensor, kind: ScoreKind = "cosine") -> Tensor:
+    """Scores of pairs of rows; larger is more alike.
+
+        cosine:    x_i . x_j / (|x_i| |x_j|), in -1..1; 0 where one of them is 0
+        euclidean: -|x_i - x_j|, of the features as they are
+
+    Args:
+        features: (N, D), any floating dtype.
+        pairs: (P, 2) integers, rows of features.
+        kind: "cosine" or "euclidean".
+
+    Returns:
+        (P,) float64.
+
+    Raises:
+        ValueError: wrong shapes, numbers that are not finite, rows that are not there, or an unknown kind.
+
+    Example:
+        >>> x = torch.tensor([[3.0, 4.0], [4.0, 3.0]])
+        >>> pair_scores(x, torch.tensor([[0, 1]])), pair_scores(x, torch.tensor([[0, 1]]), "euclidean")
+        (tensor([0.9600], dtype=torch.float64), tensor([-1.4142], dtype=torch.float64))
+    """
+    check_rows(features)
+    check_pairs(pairs, len(features))
+    if kind not in SCORES:
+        raise ValueError(f"kind is {kind!r}, expected one of {', '.join(SCORES)}")
+    scores = torch.empty(len(pairs), dtype=torch.float64, device=features.device)
+    step = max(1, _blocks.BLOCK // max(features.shape[1], 1))
+    for start in range(0, len(pairs), step):
+        first, second = (features.detach()[rows].to(torch.float64) for rows in pairs[start : start + step].unbind(1))
+        if kind == "cosine":
+            score = (direction(first)[0] * direction(second)[0]).sum(dim=1).clamp(-1, 1)
+        else:
+            score = -direction(first - second)[1]
+        scores[start : start + step] = score
+    return scores
+
+
+def combine_embeddings(views: Sequence[Tensor], unit: bool = True) -> Tensor:
+    """One embedding an image out of those of several views of it, such as the image and its mirror image, or crops.
+
+        x = sum_v u_v / |sum_v u_v|,   u_v = x_v / |x_v|
+
+    Args:
+        views: one (N, D) a view, the images in the same order; also one (V, N, D).
+        unit: False to sum the x_v themselves, so that the longer ones count more.
+
+    Returns:
+        (N, D) unit rows, float64; 0 where the sum is 0.
+
+    Raises:
+        ValueError: no view, wrong shapes, or numbers that are not finite.
+
+    Example:
+        >>> combine_embeddings([torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 1.0]])])
+        tensor([[0.7071, 0.7071]], dtype=torch.float64)
+    """
+    if len(views) == 0:
+        raise ValueError("views is empty, expected at least one (N, D)")
+    for number, view in enumerate(views):
+        check_rows(view, f"views[{number}]")
+        if view.shape != views[0].shape:
+            raise ValueError(
+                f"views[{number}] has shape {tuple(view.shape)}, expected {tuple(views[0].shape)}, that of views[0]"
+            )
+    total = torch.zeros(views[0].shape, dtype=torch.float64, device=views[0].device)
+    for view in views:
+        rows = view.detach().to(torch.float64)
+        total += direction(rows)[0] if unit else rows
+    return direction(total)[0]
+
+
+def check_pairs(pairs: Tensor, num_rows: int) -> None:
+    """Raise ValueError unless pairs are (P, 2) of integers in 0..num_rows-1."""
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise ValueError(f"pairs has shape {tuple(pairs.shape)}, expected (P, 2): two rows of features a pair")
+    if pairs.is_floating_point() or pairs.dtype == torch.bool:
+        raise ValueError(f"pairs has dtype {pairs.dtype}, expected integers: convert with pairs.long()")
+    wrong = ((pairs < 0) | (pairs >= num_rows)).any(dim=1).nonzero()
+    if len(wrong):
+        pair = int(wrong[0])
+        raise ValueError(f"pairs[{pair}] is {pairs[pair].tolist()}, but features has {num_rows} rows: expected 0..N-1")
+
+
+def check_same(same: Tensor, scores: Tensor, name: str = "scores") -> None:
+    """Raise ValueError unless scores are (P,) without nan, same (P,) of truth values with both of them."""
+    if scores.ndim != 1:
+        raise ValueError(f"{name} has shape {tuple(scores.shape)}, expected (P,): a number a pair")
+    if same.shape != scores.shape:
+        raise ValueError(f"same has shape {tuple(same.shape)}, expected {tuple(scores.shape)}: a truth value a pair")
+    if same.dtype != torch.bool:
+        raise ValueError(f"same has dtype {same.dtype}, expected torch.bool: whether both are of one class")
+    if bool(scores.isnan().any()):
+        raise ValueError(f"{name}[{int(scores.isnan().nonzero()[0])}] is nan, expected a number: leave the pair out")
+    if not bool(same.any()) or bool(same.all()):
+        kind = "different" if bool(same.any()) else "same"
+        raise ValueError(f"same holds no pair of the {kind} class, expected pairs of both kinds")
