@@ -16,12 +16,11 @@ from cones.evaluation import (
     choose_decision,
     file_sha256,
     normalised_scores,
-    pair_scores,
     read_decision,
     threshold_at_far,
     write_decision,
 )
-from cones.evaluation.scores import _files
+from cones.evaluation.scores import _files, pair_scores
 
 
 def problem(seed=0, classes=12, rows=60, dims=6):

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cones.evaluation._blocks
-from cones.evaluation import combine_embeddings, normalised_scores, pair_scores
+from cones.evaluation import combine_embeddings, normalised_scores
+from cones.evaluation.scores import pair_scores
 
 
 def problem(seed, rows=9, pairs=23, cohort=11, dims=5):
