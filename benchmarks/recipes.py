@@ -15,9 +15,11 @@ class Recipe:
     space: str
     note: str = ""
 
-    def without_schedule(self, text: str) -> str:
-        """The text with each schedule replaced by the value it ends at."""
+    def without_help(self, text: str) -> str:
+        """The text with each schedule replaced by the value it ends at, and without MHE where that is a help alone."""
         tree = ast.parse(text, mode="eval")
+        if self.name != "MHE" and isinstance(tree.body, ast.BinOp) and ast.unparse(tree.body.right).endswith("MHE"):
+            tree.body = tree.body.left
         return ast.unparse(_Ended().visit(tree))
 
 
@@ -38,6 +40,11 @@ def both(name: str, text: str, note: str = "") -> Recipe:
     return Recipe(name, text, text, note)
 
 
+P2SGRAD = (
+    "among ten classes in the plane its value is the same for directions spread evenly and for directions on two axes "
+    "at right angles, so that nothing but MHE keeps them apart"
+)
+
 RECIPES = [
     both("Softmax", "Softmax"),
     both("LSoftmax", f"LSoftmax(margin=4, blend={ANNEALED})"),
@@ -49,25 +56,33 @@ RECIPES = [
     Recipe("ArcFace", "ArcFace(margin=0.21, scale=16)", "ArcFace(margin=0.52, scale=17)"),
     Recipe("CombinedMargin", "CombinedMargin(m2=0.1, m3=0.03, scale=16)", "CombinedMargin(m2=0.3, m3=0.1, scale=17)"),
     Recipe("SphereFaceR", "SphereFaceR(margin=1.2, scale=16)", "SphereFaceR(margin=1.7, scale=17)"),
-    Recipe("SphereFace2", "SphereFace2(margin=0.05, scale=16)", "SphereFace2"),
-    Recipe("CurricularFace", "CurricularFace(margin=0.21, scale=16)", "CurricularFace(margin=0.52, scale=17)"),
-    Recipe("MVSoftmax", "MVSoftmax(margin=0.064, scale=16)", "MVSoftmax(margin=0.33, scale=17)"),
+    Recipe("SphereFace2", "SphereFace2(margin=0.05, scale=16) + 300.0 * MHE", "SphereFace2"),
+    Recipe(
+        "CurricularFace",
+        "CurricularFace(margin=0.21, scale=16, momentum=0.99) + 300.0 * MHE",
+        "CurricularFace(margin=0.52, scale=17)",
+    ),
+    Recipe("MVSoftmax", "MVSoftmax(margin=0.064, scale=16) + 30.0 * MHE", "MVSoftmax(margin=0.33, scale=17)"),
     Recipe("AdaCos", "AdaCos(dynamic=False)", "AdaCos"),
-    Recipe("AdaFace", "AdaFace(margin=0.1, scale=16)", "AdaFace(margin=0.33, scale=17)"),
+    Recipe(
+        "AdaFace",
+        "AdaFace(margin=LinearWarmup(start=0.0, end=0.1, steps=600), scale=16)",
+        "AdaFace(margin=0.33, scale=17)",
+    ),
     Recipe(
         "MagFace",
         "MagFace(lower_margin=0.1, upper_margin=0.21, scale=16)",
         "MagFace(lower_margin=0.3, upper_margin=0.52, scale=17)",
     ),
-    Recipe("CircleLoss", "CircleLoss(margin=0.25, scale=32)", "CircleLoss(margin=0.25, scale=32)"),
+    Recipe("CircleLoss", "CircleLoss(margin=0.25, scale=32) + 100.0 * MHE", "CircleLoss(margin=0.25, scale=32)"),
     Recipe("ElasticFace", "ElasticFace(margin=0.21, scale=16, std=0.02)", "ElasticFace(margin=0.52, scale=17)"),
     Recipe("LDAM", "LDAM(margin=0.064, scale=16)", "LDAM(margin=0.33, scale=17)"),
     both("LogitAdjusted", "LogitAdjusted"),
     Recipe("X2Softmax", "X2Softmax(scale=16)", "X2Softmax(scale=17)"),
-    Recipe("LMSoftmax", "LMSoftmax(scale=16)", "LMSoftmax(scale=17)"),
-    both("P2SGrad", "P2SGrad"),
-    Recipe("UniFace", "UniFace(margin=0.064, scale=16)", "UniFace(margin=0.33, scale=17)"),
-    Recipe("ArcNegFace", "ArcNegFace(margin=0.21, scale=16)", "ArcNegFace(margin=0.52, scale=17)"),
+    Recipe("LMSoftmax", "LMSoftmax(scale=16) + 3.0 * MHE", "LMSoftmax(scale=17)"),
+    Recipe("P2SGrad", "P2SGrad + 30.0 * MHE", "P2SGrad", P2SGRAD),
+    Recipe("UniFace", "UniFace(margin=0.064, scale=16) + 100.0 * MHE", "UniFace(margin=0.33, scale=17)"),
+    Recipe("ArcNegFace", "ArcNegFace(margin=0.21, scale=16) + 30.0 * MHE", "ArcNegFace(margin=0.52, scale=17)"),
     Recipe("NPCFace", "NPCFace(margin=0.21, scale=16, m0=0.15, m1=0.05)", "NPCFace(margin=0.5, scale=17)"),
     both("CenterLoss", "Softmax + 0.1 * CenterLoss"),
     both("FeatureIncay", "Softmax + 100.0 * FeatureIncay"),
