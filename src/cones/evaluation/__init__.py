@@ -20,7 +20,6 @@ from cones.evaluation.scores import combine_embeddings as combine_embeddings
 from cones.evaluation.scores import file_sha256 as file_sha256
 from cones.evaluation.scores import min_cllr as min_cllr
 from cones.evaluation.scores import normalised_scores as normalised_scores
-from cones.evaluation.scores import pair_scores as pair_scores
 from cones.evaluation.scores import pav_llr as pav_llr
 from cones.evaluation.scores import pool_adjacent_violators as pool_adjacent_violators
 from cones.evaluation.scores import read_decision as read_decision
