@@ -69,6 +69,8 @@ def calibrate(scores: Tensor, same: Tensor, prior: float = 0.5) -> Calibration:
 
     Raises:
         ValueError: wrong shapes, scores that are not finite, pairs of one kind only, or prior out of its range.
+        RuntimeError: no convergence, seen only with a prior of 1e-6 or its like and one score millions of times as far
+            off as the rest are spread.
 
     Reference: Brümmer, Burget, Černocký, Glembek, Grézl, Karafiát, van Leeuwen, Matějka, Schwarz, Strasheim, "Fusion
     of Heterogeneous Speaker Recognition Systems in the STBU Submission for the NIST Speaker Recognition Evaluation
@@ -117,21 +119,23 @@ def _newton(
     """Slope and offset of the weighted logistic regression of targets on s, by Newton steps from those given.
 
     Where a whole step does not win what it promises, the better of two that never ascend is taken: a part of it (Sun,
-    Tran-Dinh 2019), and the minimum of a quadratic bound of the loss (Jaakkola, Jordan 2000).
+    Tran-Dinh 2019), and the step to the minimum of a quadratic bound of the loss (Jaakkola, Jordan 2000).
     """
 
     def loss(slope: float, offset: float) -> float:
         z = slope * s + offset + shift
         return -(weights @ (targets * logsigmoid(z) + (1 - targets) * logsigmoid(-z))).item()
 
-    now = loss(slope, offset)
+    now, last = loss(slope, offset), math.inf
     for _ in range(STEPS):
         z = slope * s + offset + shift
         p = torch.sigmoid(z)
         residual = weights * (p - targets)
         d_slope, d_offset, gain = _step(s, residual, weights * p * torch.sigmoid(-z))
-        if gain <= 1e-18 * now:  # what is left to win is below rounding: one whole step more is the last
+        stalled = gain <= 1e-14 * now and gain > last / 4  # near a minimum it falls far faster, until rounding is left
+        if gain <= 1e-18 * now or stalled:
             return slope - d_slope, offset - d_offset
+        last = gain
         after = loss(slope - d_slope, offset - d_offset)
         if not after <= now * (1 + 1e-15) - 0.4 * gain:
             far = (d_slope * s + d_offset).abs().max().item()
