@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ._blocks import ROUNDING, blocks, check_labelled, classes
-from ._table import Row, table
+from ._measures import Row, table
 from .directions import class_directions, simplex_distance
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..geometry import direction
 from . import _blocks
 from ._blocks import check_rows, row_angles
-from ._table import Row, table
+from ._measures import Row, table
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 BINS = 36

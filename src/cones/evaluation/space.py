@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..geometry import direction
 from ._blocks import blocks, check_labelled, classes
-from ._table import Row, table
+from ._measures import Row, table
 from .collapse import NeuralCollapse, neural_collapse
 from .correlation import rank_correlation
 from .dimension import effective_rank, participation_ratio
