@@ -119,6 +119,31 @@ def test_nearly_separable_scores_converge():
     assert c.slope > 0
 
 
+@pytest.mark.parametrize("prior", [1e-6, 0.5, 1 - 1e-6])
+@pytest.mark.parametrize("size", [1.0, 1e-3])
+def test_one_score_far_off_and_a_far_prior_do_no_harm(prior, size):
+    scores, same = problem(8)
+    scores *= size
+    scores[0] = -300  # a same pair
+    c = calibrate(torch.tensor(scores), torch.tensor(same), prior)
+    z = c.slope * scores + c.offset + math.log(prior / (1 - prior))
+    w = np.where(same, prior / same.sum(), (1 - prior) / (~same).sum())
+    p = 1 / (1 + np.exp(-np.clip(z, -700, 700)))
+    curvature = w * p * (1 - p)
+    centred = scores - curvature @ scores / curvature.sum()
+    newton = (w * (p - same)) @ centred / (curvature @ centred**2)  # by how far the slope is off, to second order
+    assert newton == pytest.approx(0, abs=1e-6 * abs(c.slope))
+
+
+@pytest.mark.parametrize("prior", [1e-6, 1 - 1e-6])
+def test_separable_scores_are_bounded_at_a_far_prior(prior):
+    with pytest.warns(UserWarning, match="separate"):
+        c = calibrate(torch.cat([torch.ones(6), torch.zeros(183)]), torch.arange(189) < 6, prior)
+    shift = math.log(prior / (1 - prior))
+    expected = [math.log(7 / 1) - shift, math.log(1 / 184) - shift]
+    assert c.llr(torch.tensor([1.0, 0.0])).tolist() == pytest.approx(expected)
+
+
 def test_cost_by_hand():
     assert cllr(torch.zeros(8), SAME) == 1
     llr = torch.tensor([math.inf, -math.inf])

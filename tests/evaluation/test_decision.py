@@ -77,7 +77,7 @@ def test_rate_that_the_pairs_cannot_show_is_said():
 
 SETTINGS = [
     {},
-    {"score": "euclidean"},
+    {"similarity": "euclidean"},
     {"prior": 0.1},
     {"normalisation": "z"},
     {"normalisation": "s", "top": 7, "prior": 0.5},
@@ -179,11 +179,14 @@ def setting(**values):
         (setting(measured_tar=2.0), r"Decision: measured_tar is 2.0, expected a rate in \[0, 1\]"),
         (setting(same_pairs=0), r"Decision: same_pairs is 0, expected at least 1"),
         (setting(same_pairs=1.5), r"d.json: same_pairs is 1.5, expected int"),
-        (setting(score="dot"), r"score is 'dot', expected one of cosine, euclidean"),
+        (setting(similarity="dot"), r"similarity is 'dot', expected one of cosine, euclidean"),
         (setting(normalisation="x"), r"normalisation is 'x', expected one of none, z, t, s"),
         (setting(normalisation="z"), r'normalisation is "z", which needs a cohort'),
         (setting(top=4), r'normalisation is "none", which takes no cohort and no top'),
-        (setting(normalisation="z", score="euclidean"), r"score is 'euclidean', but a cohort normalises cosines"),
+        (
+            setting(normalisation="z", similarity="euclidean"),
+            r"similarity is 'euclidean', but a cohort normalises cosines",
+        ),
         (setting(model_sha256="abc"), r"model_sha256 is 'abc', expected 64 hexadecimal digits"),
         (setting(calibration={"slope": 1.0}), r"d.json has no calibration.(offset|prior|separable)"),
         (

@@ -42,7 +42,7 @@ def test_pair_scores_by_their_formulas(seed):
     a, b = x[pairs[:, 0]], x[pairs[:, 1]]
     cosine = (unit(a) * unit(b)).sum(1)
     assert pair_scores(torch.tensor(x), torch.tensor(pairs)).tolist() == pytest.approx(cosine.tolist(), abs=1e-12)
-    distance = np.linalg.norm(a - b, axis=1)
+    distance = np.linalg.norm(a - b, axis=1) ** 2
     assert pair_scores(torch.tensor(x), torch.tensor(pairs), "euclidean").tolist() == pytest.approx(
         (-distance).tolist()
     )
@@ -52,7 +52,7 @@ def test_scores_at_the_edges():
     x = torch.tensor([[1.0, 0.0], [-3.0, 0.0], [0.0, 0.0]])
     pairs = torch.tensor([[0, 0], [0, 1], [0, 2], [2, 2]])
     assert pair_scores(x, pairs).tolist() == [1, -1, 0, 0]
-    assert pair_scores(x, pairs, "euclidean").tolist() == [0, -4, -1, 0]
+    assert pair_scores(x, pairs, "euclidean").tolist() == [0, -16, -1, 0]
     assert pair_scores(x, pairs[:0]).shape == (0,)
     assert pair_scores(x.half(), pairs).dtype == torch.float64
 
@@ -111,7 +111,7 @@ def test_combined_embeddings():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x, p, c: pair_scores(x, p, "dot"), r"kind is 'dot', expected one of cosine, euclidean"),
+        (lambda x, p, c: pair_scores(x, p, "dot"), r"similarity is 'dot', expected one of cosine, euclidean"),
         (lambda x, p, c: pair_scores(x, p[0]), r"pairs has shape \(2,\), expected \(P, 2\)"),
         (lambda x, p, c: pair_scores(x, p.double()), r"pairs has dtype torch.float64, expected integers"),
         (lambda x, p, c: pair_scores(x[:2], p), r"pairs\[1\] is \[0, 2\], but features has 2 rows"),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ._blocks import ROUNDING, blocks, check_labelled, classes
-from ._listing import Row, listing
+from ._measures import Row, table
 from .directions import class_directions, simplex_distance
 
 
@@ -49,7 +49,7 @@ class NeuralCollapse:
         ]
 
     def __str__(self) -> str:
-        return listing("neural collapse", self.rows())
+        return table("neural collapse", self.rows())
 
 
 def neural_collapse(

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..geometry import direction
 from . import _blocks
 from ._blocks import check_rows, row_angles
-from ._listing import Row, listing
+from ._measures import Row, table
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 BINS = 36
@@ -60,7 +60,7 @@ class ClassDirections:
         ]
 
     def __str__(self) -> str:
-        return listing(f"directions of {len(self.nearest_angle)} classes", self.rows())
+        return table(f"directions of {len(self.nearest_angle)} classes", self.rows())
 
 
 def class_directions(weight: Tensor) -> ClassDirections:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..geometry import direction
 from ._blocks import blocks, check_labelled, classes
-from ._listing import Row, listing
+from ._measures import Row, table
 from .collapse import NeuralCollapse, neural_collapse
 from .correlation import rank_correlation
 from .dimension import effective_rank, participation_ratio
@@ -59,11 +59,11 @@ class FeatureSpace:
         ]
 
     def __str__(self) -> str:
-        parts = [listing("features", self.rows()), str(self.collapse)]
+        parts = [table("features", self.rows()), str(self.collapse)]
         if self.means is not None:
-            parts.append(listing(f"means of {len(self.means.nearest_angle)} classes", self.means.rows()))
+            parts.append(table(f"means of {len(self.means.nearest_angle)} classes", self.means.rows()))
         if self.head is not None:
-            parts.append(listing(f"weights of {len(self.head.nearest_angle)} classes", self.head.rows()))
+            parts.append(table(f"weights of {len(self.head.nearest_angle)} classes", self.head.rows()))
         return "\n\n".join(parts)
 
 

@@ -69,6 +69,8 @@ def calibrate(scores: Tensor, same: Tensor, prior: float = 0.5) -> Calibration:
 
     Raises:
         ValueError: wrong shapes, scores that are not finite, pairs of one kind only, or prior out of its range.
+        RuntimeError: no convergence, seen only with a prior of 1e-6 or its like and one score millions of times as far
+            off as the rest are spread.
 
     Reference: Brümmer, Burget, Černocký, Glembek, Grézl, Karafiát, van Leeuwen, Matějka, Schwarz, Strasheim, "Fusion
     of Heterogeneous Speaker Recognition Systems in the STBU Submission for the NIST Speaker Recognition Evaluation
@@ -99,36 +101,65 @@ def calibrate(scores: Tensor, same: Tensor, prior: float = 0.5) -> Calibration:
             stacklevel=2,
         )
     truth = same.to(torch.float64)
-    weights = truth * prior / len(alike) + (1 - truth) * (1 - prior) / len(apart)
     targets = truth
     if separable:
         targets = truth * (len(alike) + 1) / (len(alike) + 2) + (1 - truth) / (len(apart) + 2)
-    middle, half = (low + high) / 2, (high - low) / 2
-    slope, offset = _newton((values - middle) / half, targets, weights, math.log(prior / (1 - prior)))
+    middle, half = values.median(), (high - low) / 2
+    slope = offset = 0.0
+    for weighted_for in (0.5, prior):  # from the even prior, where 0 is near, to the one that is asked for
+        weights = truth * weighted_for / len(alike) + (1 - truth) * (1 - weighted_for) / len(apart)
+        shift = math.log(weighted_for / (1 - weighted_for))
+        slope, offset = _newton((values - middle) / half, targets, weights, shift, slope, offset)
     return Calibration(slope / half.item(), offset - slope * (middle / half).item(), prior, separable)
 
 
-def _newton(s: Tensor, targets: Tensor, weights: Tensor, shift: float) -> tuple[float, float]:
-    """Slope and offset of the weighted logistic regression of targets on s in -1..1, by damped Newton steps."""
-    design = torch.stack([s, torch.ones_like(s)], dim=1)
-    theta = s.new_zeros(2)
+def _newton(
+    s: Tensor, targets: Tensor, weights: Tensor, shift: float, slope: float, offset: float
+) -> tuple[float, float]:
+    """Slope and offset of the weighted logistic regression of targets on s, by Newton steps from those given.
 
-    def loss(theta: Tensor) -> float:
-        z = design @ theta + shift
+    Where a whole step does not win what it promises, the better of two that never ascend is taken: a part of it (Sun,
+    Tran-Dinh 2019), and the step to the minimum of a quadratic bound of the loss (Jaakkola, Jordan 2000).
+    """
+
+    def loss(slope: float, offset: float) -> float:
+        z = slope * s + offset + shift
         return -(weights @ (targets * logsigmoid(z) + (1 - targets) * logsigmoid(-z))).item()
 
-    now = loss(theta)
+    now, last = loss(slope, offset), math.inf
     for _ in range(STEPS):
-        p = torch.sigmoid(design @ theta + shift)
-        gradient = design.T @ (weights * (p - targets))
-        hessian = design.T @ ((weights * p * (1 - p))[:, None] * design)
-        # a ridge in the step alone: it keeps a flat valley solvable and moves no minimum
-        step = torch.linalg.solve(hessian + 1e-14 * hessian.trace() * torch.eye(2).to(hessian), gradient)
-        if gradient @ step <= 1e-18 * now:  # what is left to win is below rounding: one whole step more is the last
-            slope, offset = (theta - step).tolist()
-            return slope, offset
-        length = 1.0
-        while (after := loss(theta - length * step)) > now * (1 + 1e-15) and length > 1e-10:
-            length /= 2
-        theta, now = theta - length * step, after
+        z = slope * s + offset + shift
+        p = torch.sigmoid(z)
+        residual = weights * (p - targets)
+        d_slope, d_offset, gain = _step(s, residual, weights * p * torch.sigmoid(-z))
+        stalled = gain <= 1e-14 * now and gain > last / 4  # near a minimum it falls far faster, until rounding is left
+        if gain <= 1e-18 * now or stalled:
+            return slope - d_slope, offset - d_offset
+        last = gain
+        after = loss(slope - d_slope, offset - d_offset)
+        if not after <= now * (1 + 1e-15) - 0.4 * gain:
+            far = (d_slope * s + d_offset).abs().max().item()
+            length = math.log1p(far) / far
+            bound = torch.where(z == 0, 0.25, (p - 0.5) / torch.where(z == 0, 1, z))
+            steps = [(length * d_slope, length * d_offset), _step(s, residual, weights * bound)[:2]]
+            tried = [(loss(slope - a, offset - b), a, b) for a, b in steps if math.isfinite(a + b)]
+            after, d_slope, d_offset = min(tried)
+            if after >= now:  # what the whole step promises is rounding
+                return slope, offset
+        slope, offset, now = slope - d_slope, offset - d_offset, after
     raise RuntimeError(f"calibration has not converged after {STEPS} Newton steps, at a loss of {now}")
+
+
+def _step(s: Tensor, residual: Tensor, curvature: Tensor) -> tuple[float, float, float]:
+    """Steps of slope and offset to the minimum of a quadratic, and twice what they win.
+
+    About the mean of s under the curvature the Hessian is diagonal: a score far off all others, which would leave the
+    2 x 2 system without digits, does no harm.
+    """
+    mass = curvature.sum()
+    middle = curvature @ s / mass
+    centred = s - middle
+    spread = curvature @ centred.square()
+    slope, level = residual @ centred / spread, residual.sum() / mass
+    gain = (residual @ centred) * slope + residual.sum() * level
+    return slope.item(), (level - slope * middle).item(), gain.item()

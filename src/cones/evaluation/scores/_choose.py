@@ -8,7 +8,7 @@ from torch import Tensor
 from ._calibration import Calibration, calibrate
 from ._decision import Decision, Normalisation, plain_scores, tensor_sha256
 from ._files import file_sha256
-from ._pairs import ScoreKind, check_same
+from ._pairs import Similarity, check_same
 
 
 def choose_decision(
@@ -17,7 +17,7 @@ def choose_decision(
     same: Tensor,
     far: float,
     *,
-    score: ScoreKind = "cosine",
+    similarity: Similarity = "cosine",
     normalisation: Normalisation = "none",
     top: int | None = None,
     cohort: Tensor | None = None,
@@ -33,7 +33,7 @@ def choose_decision(
         pairs: (P, 2) integers, rows of features.
         same: (P,) bool, whether both are of one class.
         far: the false accept rate, in [0, 1).
-        score: "cosine" or "euclidean".
+        similarity: "cosine" or "euclidean".
         normalisation: "none", or "z", "t", "s" with a cohort.
         top: how many of the cohort; None for all.
         cohort: (C, D) embeddings of other people.
@@ -54,7 +54,7 @@ def choose_decision(
         >>> round(d.threshold, 6), d.accept(x, pairs)
         (0.7, tensor([ True, False, False]))
     """
-    scores = plain_scores(features, pairs, score, normalisation, top, cohort)
+    scores = plain_scores(features, pairs, similarity, normalisation, top, cohort)
     check_same(same, scores)
     calibration: Calibration | None = None
     if prior is not None:
@@ -74,7 +74,7 @@ def choose_decision(
         measured_tar=accepted[same].to(torch.float64).mean().item(),
         same_pairs=int(same.sum()),
         different_pairs=int((~same).sum()),
-        score=score,
+        similarity=similarity,
         normalisation=normalisation,
         top=top,
         calibration=calibration,

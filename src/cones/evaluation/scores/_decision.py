@@ -9,7 +9,7 @@ from torch import Tensor
 from .._blocks import block_rows
 from ._calibration import Calibration
 from ._normalisation import NORMALISATIONS, normalised_scores
-from ._pairs import SCORES, ScoreKind, pair_scores
+from ._pairs import SIMILARITIES, Similarity, pair_scores
 
 Normalisation = Literal["none", "z", "t", "s"]
 
@@ -27,7 +27,7 @@ class Decision:
         measured_tar: the true accept rate there.
         same_pairs: how many pairs of one class it was chosen on.
         different_pairs: how many of two classes.
-        score: "cosine" or "euclidean".
+        similarity: "cosine" or "euclidean".
         normalisation: "none", "z", "t" or "s" (see `normalised_scores`).
         top: how many of the cohort; None for all.
         calibration: from scores to log-likelihood ratios; None where there is none.
@@ -44,7 +44,7 @@ class Decision:
     measured_tar: float
     same_pairs: int
     different_pairs: int
-    score: ScoreKind = "cosine"
+    similarity: Similarity = "cosine"
     normalisation: Normalisation = "none"
     top: int | None = None
     calibration: Calibration | None = None
@@ -67,7 +67,7 @@ class Decision:
                 f"Decision: calibration has the slope {self.calibration.slope}, expected one above 0: a larger score "
                 "must mean more alike"
             )
-        check_scoring(self.score, self.normalisation, self.top, self.cohort_sha256 is not None)
+        check_scoring(self.similarity, self.normalisation, self.top, self.cohort_sha256 is not None)
         for name in ("cohort_sha256", "model_sha256"):
             digest = getattr(self, name)
             if digest is not None and not (len(digest) == 64 and set(digest) <= set("0123456789abcdef")):
@@ -84,7 +84,7 @@ class Decision:
                 f"cohort has sha256 {tensor_sha256(cohort)}, but the threshold was chosen with {self.cohort_sha256}: "
                 "pass the same embeddings in the same order, or choose a threshold anew"
             )
-        raw = plain_scores(features, pairs, self.score, self.normalisation, self.top, cohort)
+        raw = plain_scores(features, pairs, self.similarity, self.normalisation, self.top, cohort)
         return raw if self.calibration is None else self.calibration.llr(raw)
 
     def accept(self, features: Tensor, pairs: Tensor, cohort: Tensor | None = None) -> Tensor:
@@ -92,7 +92,7 @@ class Decision:
         return self.scores(features, pairs, cohort) >= self.threshold
 
     def __str__(self) -> str:
-        kind = self.score if self.normalisation == "none" else f"{self._normalisation()} of the {self.score}"
+        kind = self.similarity if self.normalisation == "none" else f"{self._normalisation()} of the {self.similarity}"
         return (
             f"same where {'llr of the ' if self.calibration else ''}{kind} ≥ {self.threshold:.6g}: "
             f"FAR {self.measured_far:.3g} (asked {self.far:.3g}) over {self.different_pairs} pairs, "
@@ -106,30 +106,30 @@ class Decision:
 def plain_scores(
     features: Tensor,
     pairs: Tensor,
-    score: ScoreKind,
+    similarity: Similarity,
     normalisation: Normalisation,
     top: int | None,
     cohort: Tensor | None,
 ) -> Tensor:
     """Scores (P,) before any calibration."""
-    check_scoring(score, normalisation, top, cohort is not None)
+    check_scoring(similarity, normalisation, top, cohort is not None)
     if normalisation == "none" or cohort is None:
-        return pair_scores(features, pairs, score)
+        return pair_scores(features, pairs, similarity)
     return normalised_scores(features, pairs, cohort, normalisation, top)
 
 
-def check_scoring(score: str, normalisation: str, top: int | None, cohort: bool) -> None:
-    """Raise ValueError unless the kind of score, its normalisation and a cohort fit together."""
-    if score not in SCORES:
-        raise ValueError(f"score is {score!r}, expected one of {', '.join(SCORES)}")
+def check_scoring(similarity: str, normalisation: str, top: int | None, cohort: bool) -> None:
+    """Raise ValueError unless the similarity, its normalisation and a cohort fit together."""
+    if similarity not in SIMILARITIES:
+        raise ValueError(f"similarity is {similarity!r}, expected one of {', '.join(SIMILARITIES)}")
     if normalisation not in ("none", *NORMALISATIONS):
         raise ValueError(f"normalisation is {normalisation!r}, expected one of none, {', '.join(NORMALISATIONS)}")
     if normalisation == "none":
         if cohort or top is not None:
             raise ValueError('normalisation is "none", which takes no cohort and no top: leave them out')
         return
-    if score != "cosine":
-        raise ValueError(f'score is {score!r}, but a cohort normalises cosines: expected "cosine"')
+    if similarity != "cosine":
+        raise ValueError(f'similarity is {similarity!r}, but a cohort normalises cosines: expected "cosine"')
     if not cohort:
         raise ValueError(f'normalisation is "{normalisation}", which needs a cohort: pass its embeddings')
 

@@ -13,7 +13,7 @@ VERSION = 1
 _NUMBER, _TEXT = (int, float), (str, type(None))
 KINDS: dict[str, tuple[type, ...]] = {
     "threshold": _NUMBER, "far": _NUMBER, "measured_far": _NUMBER, "measured_tar": _NUMBER,
-    "same_pairs": (int,), "different_pairs": (int,), "score": (str,), "normalisation": (str,),
+    "same_pairs": (int,), "different_pairs": (int,), "similarity": (str,), "normalisation": (str,),
     "top": (int, type(None)), "calibration": (dict, type(None)), "cohort_sha256": _TEXT, "model_sha256": _TEXT,
 }  # fmt: skip
 CALIBRATION_KINDS: dict[str, tuple[type, ...]] = {

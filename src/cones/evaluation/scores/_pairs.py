@@ -8,44 +8,44 @@ from ...geometry import direction
 from .. import _blocks
 from .._blocks import check_rows
 
-ScoreKind = Literal["cosine", "euclidean"]
-SCORES: tuple[ScoreKind, ...] = ("cosine", "euclidean")
+Similarity = Literal["cosine", "euclidean"]
+SIMILARITIES: tuple[Similarity, ...] = ("cosine", "euclidean")
 
 
-def pair_scores(features: Tensor, pairs: Tensor, kind: ScoreKind = "cosine") -> Tensor:
+def pair_scores(features: Tensor, pairs: Tensor, similarity: Similarity = "cosine") -> Tensor:
     """Scores of pairs of rows; larger is more alike.
 
         cosine:    x_i . x_j / (|x_i| |x_j|), in -1..1; 0 where one of them is 0
-        euclidean: -|x_i - x_j|, of the features as they are
+        euclidean: -|x_i - x_j|^2, of the features as they are
 
     Args:
         features: (N, D), any floating dtype.
         pairs: (P, 2) integers, rows of features.
-        kind: "cosine" or "euclidean".
+        similarity: "cosine" or "euclidean".
 
     Returns:
         (P,) float64.
 
     Raises:
-        ValueError: wrong shapes, numbers that are not finite, rows that are not there, or an unknown kind.
+        ValueError: wrong shapes, numbers that are not finite, rows that are not there, or an unknown similarity.
 
     Example:
         >>> x = torch.tensor([[3.0, 4.0], [4.0, 3.0]])
         >>> pair_scores(x, torch.tensor([[0, 1]])), pair_scores(x, torch.tensor([[0, 1]]), "euclidean")
-        (tensor([0.9600], dtype=torch.float64), tensor([-1.4142], dtype=torch.float64))
+        (tensor([0.9600], dtype=torch.float64), tensor([-2.], dtype=torch.float64))
     """
     check_rows(features)
     check_pairs(pairs, len(features))
-    if kind not in SCORES:
-        raise ValueError(f"kind is {kind!r}, expected one of {', '.join(SCORES)}")
+    if similarity not in SIMILARITIES:
+        raise ValueError(f"similarity is {similarity!r}, expected one of {', '.join(SIMILARITIES)}")
     scores = torch.empty(len(pairs), dtype=torch.float64, device=features.device)
     step = max(1, _blocks.BLOCK // max(features.shape[1], 1))
     for start in range(0, len(pairs), step):
         first, second = (features.detach()[rows].to(torch.float64) for rows in pairs[start : start + step].unbind(1))
-        if kind == "cosine":
+        if similarity == "cosine":
             score = (direction(first)[0] * direction(second)[0]).sum(dim=1).clamp(-1, 1)
         else:
-            score = -direction(first - second)[1]
+            score = -(first - second).square().sum(dim=1)
         scores[start : start + step] = score
     return scores
 
