@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from evaluation import samples
-from evaluation.memory import WidestTensor
+from evaluation.peak import WidestTensor
 from evaluation.search import scores, unit
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
