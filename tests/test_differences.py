@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
-pytest.importorskip("pytorch_metric_learning")  # it comes with the bench extra, which `make test` does not install
-
 from agreement import difference, pairs
 from differences import PROBES, section
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics
 
 from cones.evaluation import roc, verification
 
@@ -171,7 +172,6 @@ def test_det_is_the_curve_in_normal_deviates():
 
 
 def test_scikit_learn_finds_the_same():
-    metrics = pytest.importorskip("sklearn.metrics")
     torch.manual_seed(0)
     same = torch.rand(3000) < 0.3
     scores = (torch.randn(3000) + 1.5 * same).mul(20).round().div(20)  # with ties

@@ -1,7 +1,8 @@
-"""Heads against the libraries themselves, where they are installed (the bench extra brings them)."""
+"""Heads against pytorch-metric-learning itself."""
 
 import pytest
 import torch
+from pytorch_metric_learning import losses, reducers
 
 from cones.migrate import Reference, compare, formulas, from_pytorch_metric_learning
 
@@ -16,8 +17,6 @@ SETTINGS = [
 
 def itself(name, **settings):
     """That library's own loss, in float64, and a reference made of it."""
-    losses = pytest.importorskip("pytorch_metric_learning.losses")
-    reducers = pytest.importorskip("pytorch_metric_learning.reducers")
     torch.manual_seed(0)
     peer = getattr(losses, name)(num_classes=23, embedding_size=5, reducer=reducers.DoNothingReducer(), **settings)
     peer.double()

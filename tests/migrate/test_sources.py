@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cones import ArcFace, ASoftmax, CosFace, Head, LSoftmax, NormFace
+from cones import ArcFace, ASoftmax, CosFace, LSoftmax, NormFace
 from cones.migrate import (
     Reference,
     WeightsError,
@@ -19,17 +19,6 @@ from cones.migrate import (
 )
 
 N, K, D = 7, 23, 5
-
-
-def takes_subcenters():
-    try:
-        Head(2, 2, ArcFace(), subcenters=2)
-    except ValueError:
-        return False
-    return True
-
-
-needs_subcenters = pytest.mark.skipif(not takes_subcenters(), reason="Head has one center a class so far")
 
 
 def matrix(rows, columns, seed=0):
@@ -125,7 +114,6 @@ def test_centers_of_a_class_stay_together():
         np.testing.assert_allclose(logits[:, j].numpy(), nearest, rtol=1e-12)
 
 
-@needs_subcenters
 @pytest.mark.parametrize("centers", [2, 3])
 def test_nearest_of_several_centers(centers):
     state = {"W": matrix(D, K * centers)}
