@@ -240,7 +240,7 @@ WRONG = [
     (
         lambda: Head(5, 10, ArcFace(), label_smoothing=0.1, sample_rate=0.5),
         ValueError,
-        r"label_smoothing spreads over all classes, sample_rate takes some",
+        r"label_smoothing is 0.1 and spreads over all classes, but sample_rate is 0.5",
     ),
     (lambda: Head(5, 10, ArcFace(), sample_rate=0.0), ValueError, r"sample_rate is 0.0, expected a share"),
     (

@@ -16,7 +16,6 @@ def check_arguments(
     bias: Tensor | None,
     *,
     subcenters: int = 1,
-    num_classes: int | None = None,
 ) -> None:
     """Raise an error that names the argument, what it got, what was expected and the fix.
 
@@ -27,26 +26,14 @@ def check_arguments(
         margin: the loss.
         bias: (C,) or None.
         subcenters: S.
-        num_classes: K in all, where not all are here; None for C.
     """
     if not isinstance(margin, Margin):
         raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
-    for name, tensor in (("features", features), ("weight", weight)):
-        if not tensor.is_floating_point():
-            raise TypeError(f"{name} has dtype {tensor.dtype}, expected a floating dtype: call {name}.float()")
-        if tensor.dim() != 2:
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected 2 dimensions, one vector a row")
-    if weight.shape[0] == 0 and num_classes is None:
-        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected at least one class")
+    check_features_and_weight(features, weight)
     if subcenters < 1 or weight.shape[0] % subcenters:
         raise ValueError(
             f"subcenters is {subcenters}, but weight has {weight.shape[0]} rows: expected a whole number of classes "
             f"of {subcenters} centers each"
-        )
-    if features.shape[1] != weight.shape[1]:
-        raise ValueError(
-            f"features has {features.shape[1]} dims and weight {weight.shape[1]}: both must have the same D "
-            f"(features {tuple(features.shape)}, weight {tuple(weight.shape)})"
         )
     here = weight.shape[0] // subcenters
     if bias is not None and bias.shape != (here,):
@@ -55,7 +42,33 @@ def check_arguments(
         if other is not None and other.device != features.device:
             raise ValueError(f"{name} is on {other.device} but features on {features.device}: move one of them")
     if labels is not None:
-        check_labels(labels, len(features), here if num_classes is None else num_classes)
+        check_labels(labels, len(features), here)
+
+
+def check_vectors(name: str, vectors: Tensor) -> None:
+    """Raise TypeError or ValueError unless `vectors` is floating and two-dimensional, one vector a row."""
+    if not vectors.is_floating_point():
+        raise TypeError(f"{name} has dtype {vectors.dtype}, expected a floating dtype: call {name}.float()")
+    if vectors.dim() != 2:
+        raise ValueError(f"{name} has shape {tuple(vectors.shape)}, expected 2 dimensions, one vector a row")
+
+
+def check_weight(weight: Tensor) -> None:
+    """Raise TypeError or ValueError unless `weight` is (K, D) with at least one class."""
+    check_vectors("weight", weight)
+    if len(weight) == 0:
+        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected at least one class")
+
+
+def check_features_and_weight(features: Tensor, weight: Tensor) -> None:
+    """Raise TypeError or ValueError unless features are (N, D) and weight (K, D), at least one class."""
+    check_vectors("features", features)
+    check_weight(weight)
+    if features.shape[1] != weight.shape[1]:
+        raise ValueError(
+            f"features has {features.shape[1]} dims and weight {weight.shape[1]}: both must have the same D "
+            f"(features {tuple(features.shape)}, weight {tuple(weight.shape)})"
+        )
 
 
 def check_settings(memory_budget: int, compute_dtype: torch.dtype | None) -> None:
@@ -95,6 +108,14 @@ def check_range(labels: Tensor, num_classes: int) -> None:
             f"labels[{row}] is {int(labels[row])}, but the head has {num_classes} classes (0..{num_classes - 1}): "
             f"number the classes from 0, or build the head with more"
         )
+
+
+def working_dtype(*tensors: Tensor) -> torch.dtype:
+    """The widest dtype among the tensors, float32 at least: half precision is too narrow for squares and sums."""
+    dtype = torch.float32
+    for tensor in tensors:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    return dtype
 
 
 def check_fraction(name: str, value: float) -> None:

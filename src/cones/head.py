@@ -106,7 +106,10 @@ class Head(nn.Module):
         if not 0 < sample_rate <= 1:
             raise ValueError(f"sample_rate is {sample_rate}, expected a share of the classes in (0, 1]")
         if label_smoothing > 0 and sample_rate < 1:
-            raise ValueError("label_smoothing spreads over all classes, sample_rate takes some: pass one of the two")
+            raise ValueError(
+                f"label_smoothing is {label_smoothing} and spreads over all classes, but sample_rate is {sample_rate} "
+                f"and takes some: pass label_smoothing=0 or sample_rate=1"
+            )
         if learn_scale and "scale" not in (field.name for field in fields(margin)):
             raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
         check_settings(memory_budget, compute_dtype)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .arguments import focus
+from .arguments import focus, working_dtype
 from .bending import bent_rest, map_tensors
 from .classes import Classes, Found, How, bring_home, fetch_own
 from .collective import Ranks, gather, home, scale_gradient, total
@@ -82,6 +82,10 @@ def target_and_rest(
     x, feature_norm = in_geometry(features, classes.weight, margin)
     if is_small(x, classes, how):
         return all_at_once(x, feature_norm, labels, margin, classes, statistics, sums)
+    own_bias = None
+    if classes.bias is not None:
+        own_bias = bring_home(classes.bias[classes.nearby()[0]].to(x.dtype), classes)
+    others_sum = None
     if bends(margin, classes.subcenters):
         if how.update is not None:
             raise ValueError(
@@ -97,18 +101,13 @@ def target_and_rest(
         rest, own, center = _streamed(scaled, margin, classes, statistics, how, sums)
         rows = _rows_of(x, feature_norm, own, labels, margin, classes, statistics)
         target = margin.target(rows.similarity, rows)
-        others_sum = None
         if center is not None:
             others_sum = (scaled * center).sum(dim=1) - margin.scale_with(statistics) * rows.similarity
-    if classes.bias is not None:
-        own_bias = bring_home(classes.bias[classes.nearby()[0]].to(x.dtype), classes)
+            if own_bias is not None:
+                others_sum = others_sum + _sum_of_bias(classes, x.dtype) - own_bias
+    if own_bias is not None:
         target = target + own_bias
-        if sums and others_sum is not None and not bends(margin, classes.subcenters):
-            whole = classes.bias.to(x.dtype).sum()
-            if classes.ranks is not None:
-                whole = total(scale_gradient(whole, 1 / classes.ranks.world), classes.ranks)
-            others_sum = others_sum + whole - own_bias
-    return Found(rows, target, rest, others_sum if sums else None)
+    return Found(rows, target, rest, others_sum)
 
 
 @torch.no_grad()
@@ -146,11 +145,6 @@ def bends(margin: Margin, subcenters: int = 1) -> bool:
 def cross_entropy_of(margin: Margin) -> bool:
     """Whether a margin's losses are a cross entropy over the classes."""
     return margin.combine == "softmax" and type(margin).join is Margin.join
-
-
-def working_dtype(features: Tensor, weight: Tensor) -> torch.dtype:
-    """The precision of a step: that of its inputs, float32 at least."""
-    return torch.promote_types(torch.promote_types(features.dtype, weight.dtype), torch.float32)
 
 
 def in_geometry(features: Tensor, weight: Tensor, margin: Margin) -> tuple[Tensor, Tensor]:
@@ -205,10 +199,18 @@ def _streamed(
     return rest, bring_home(own, classes), center if centered else None
 
 
+def _sum_of_bias(classes: Classes, dtype: torch.dtype) -> Tensor:
+    """The sum of the bias over the classes of all ranks, 0-dim."""
+    assert classes.bias is not None
+    whole = classes.bias.to(dtype).sum()
+    ranks = classes.ranks
+    return whole if ranks is None else total(scale_gradient(whole, 1 / ranks.world), ranks)
+
+
 def _bent(
     x: Tensor, margin: Margin, target: Tensor, rows: Rows, classes: Classes, how: How, sums: bool
-) -> tuple[Tensor, Tensor]:
-    """rest (N,), and the sum of the others' logits (N,) or nothing."""
+) -> tuple[Tensor, Tensor | None]:
+    """rest (N,), and the sum of the others' logits (N,) or None."""
     weight, bias, subcenters, places, ranks = classes
     if ranks is not None:
         world = ranks.world
@@ -221,11 +223,10 @@ def _bent(
     rest, others_sum = bent_rest(
         x, weight, bias, places, margin=margin, target=target, rows=rows, subcenters=subcenters, settings=settings
     )
-    if ranks is None:
-        return rest, others_sum
-    if sums:
-        others_sum = home(scale_gradient(others_sum, 1 / ranks.world), ranks).sum(dim=0)
-    return _join_ranks(rest, margin, ranks), others_sum
+    if ranks is not None:
+        rest = _join_ranks(rest, margin, ranks)
+        others_sum = home(scale_gradient(others_sum, 1 / ranks.world), ranks).sum(dim=0) if sums else others_sum
+    return rest, others_sum if sums else None
 
 
 def _surveyed(x: Tensor, margin: Margin, rows: Rows, classes: Classes, how: How) -> Rows:

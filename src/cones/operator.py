@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from .streaming import Move, Update, empty_for_backward, per_total, rest_backward, rest_forward
+from .streaming import Update, empty_for_backward, per_total, rest_backward, rest_forward
 from .tiles import Settings, vector_dtype
 
 
@@ -63,11 +63,10 @@ def _rest_backward_fake(
     x: Tensor,
     weight: Tensor,
     *others: Any,
-    move: Move | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Shapes and dtypes of what `rest_backward` returns."""
     needs_weight, needs_bias = others[-2:]
-    d_weight = weight.new_empty(weight.shape if needs_weight and move is None else 0)
+    d_weight = weight.new_empty(weight.shape if needs_weight else 0)
     return d_weight, weight.new_empty(weight.shape[0] if needs_bias else 0)
 
 

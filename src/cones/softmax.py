@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arguments import check_arguments, check_fraction, check_settings
+from .arguments import check_arguments, check_fraction, check_settings, working_dtype
 from .classes import Classes, How
 from .collective import Group, Ranks, meet
 from .geometry import direction
@@ -187,7 +187,7 @@ def added_to_logits(
     class_bias = margin.class_bias(num_classes)
     if class_bias is None:
         return bias
-    class_bias = class_bias.to(weight.device, torch.promote_types(weight.dtype, torch.float32))
+    class_bias = class_bias.to(weight.device, working_dtype(weight))
     if ranks is not None:
         class_bias = class_bias[ranks.first_class :][: ranks.classes[ranks.rank]]
     return class_bias if bias is None else bias + class_bias

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .arguments import check_arguments
+from .arguments import check_arguments, working_dtype
 from .geometry import direction
 from .head import Head
 from .margins import NormFace
@@ -207,7 +207,7 @@ def _blocks(features: Tensor, subcenters: int) -> Iterator[slice]:
 
 def _unit(vectors: Tensor) -> Tensor:
     """Directions of vectors (N, D), in float32 at least."""
-    return direction(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))[0]
+    return direction(vectors.to(working_dtype(vectors)))[0]
 
 
 def _angle(a: Tensor, b: Tensor) -> Tensor:

@@ -122,10 +122,10 @@ def test_running_numbers_of_the_margin():
     torch.testing.assert_close(
         loss(x, w, y), margin_softmax(x, w, y, Counting(), statistics={"mean": 0.05 + 0.5 * own}).mean()
     )
-    torch.testing.assert_close(loss.mean, 0.05 + 0.5 * own)
-    assert "mean" in loss.state_dict()
+    torch.testing.assert_close(loss.running_mean, 0.05 + 0.5 * own)
+    assert "running_mean" in loss.state_dict()
     loss.eval()(x, w, y)
-    torch.testing.assert_close(loss.mean, 0.05 + 0.5 * own)
+    torch.testing.assert_close(loss.running_mean, 0.05 + 0.5 * own)
 
 
 def test_a_zero_feature_leaves_its_class_where_it_is():

@@ -5,9 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arguments import check_labels
+from ..arguments import check_labels, check_vectors, working_dtype
 from ..geometry import direction
-from ._arguments import check_vectors, working_dtype
 from ._blocks import inner_products
 
 

@@ -3,8 +3,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_labels, reduce
-from ._arguments import check_vectors, working_dtype
+from ..arguments import check_labels, check_vectors, reduce, working_dtype
 
 
 class ContrastiveCenter(nn.Module):

@@ -1,9 +1,8 @@
 import torch
 from torch import Tensor, nn
 
-from ..arguments import reduce
+from ..arguments import check_features_and_weight, check_labels, reduce, working_dtype
 from ..geometry import direction
-from ._arguments import check_agents, working_dtype
 
 LONGEST = 0.05
 """Largest norm of xi that counts."""
@@ -55,7 +54,8 @@ class DiscFace(nn.Module):
         Raises:
             TypeError, ValueError: dtypes, shapes, labels or reduction are wrong.
         """
-        check_agents(features, weight, labels)
+        check_features_and_weight(features, weight)
+        check_labels(labels, len(features), len(weight))
         if features.shape[1] != len(self.xi):
             raise ValueError(
                 f"features has shape {tuple(features.shape)}, expected (N, {len(self.xi)}): "

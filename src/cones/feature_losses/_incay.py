@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..arguments import reduce
+from ..arguments import reduce, working_dtype
 
 
 @dataclass(frozen=True)
@@ -49,5 +49,5 @@ class FeatureIncay:
             raise TypeError(f"correct has dtype {correct.dtype}, expected torch.bool: logits.argmax(1) == labels")
         if correct.shape != features.shape[:1]:
             raise ValueError(f"correct has shape {tuple(correct.shape)}, expected ({len(features)},), one a feature")
-        x = features.to(torch.promote_types(features.dtype, torch.float32))
+        x = features.to(working_dtype(features))
         return reduce(correct / ((x * x).sum(dim=1) + self.epsilon), reduction)

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from ..arguments import reduce
+from ..arguments import reduce, working_dtype
 from ..geometry import direction
 
 
@@ -45,7 +45,7 @@ class RingLoss(nn.Module):
         """
         if features.dim() != 2:
             raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D)")
-        _, norm = direction(features.to(torch.promote_types(features.dtype, torch.float32)))
+        _, norm = direction(features.to(working_dtype(features)))
         if self.training and len(norm) and not bool(self.started):
             with torch.no_grad():
                 self.radius.copy_(norm.mean())

@@ -5,9 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arguments import reduce
+from ..arguments import check_features_and_weight, check_labels, reduce, working_dtype
 from ..geometry import direction
-from ._arguments import check_agents, working_dtype
 from ._blocks import blocks, recomputed, to_others
 
 
@@ -63,7 +62,8 @@ class TripletAgents:
         Raises:
             TypeError, ValueError: dtypes, shapes, labels or reduction are wrong.
         """
-        check_agents(features, weight, labels)
+        check_features_and_weight(features, weight)
+        check_labels(labels, len(features), len(weight))
         dtype, labels = working_dtype(features, weight), labels.long()
         x, _ = direction(features.to(dtype))
         own, _ = direction(weight[labels].to(dtype))

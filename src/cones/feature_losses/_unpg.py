@@ -5,9 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..arguments import check_arguments, reduce
+from ..arguments import check_arguments, reduce, working_dtype
 from ..classes import Classes, How
-from ..layer import in_geometry, target_and_rest, working_dtype
+from ..layer import in_geometry, target_and_rest
 from ..margins import ArcFace, CosFace
 from ..planner import MEMORY_BUDGET
 

@@ -1,10 +1,10 @@
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_arguments, check_labels, reduce
+from ..arguments import check_arguments, check_labels, reduce, working_dtype
 from ..classes import Classes, How
 from ..geometry import direction
-from ..layer import losses_over, updated_statistics, working_dtype
+from ..layer import losses_over, updated_statistics
 from ..margins import ArcFace, Margin
 from ..planner import MEMORY_BUDGET
 from ..softmax import added_to_logits
@@ -86,7 +86,7 @@ class VPL(nn.Module):
         statistics = self.margin.init_statistics(num_classes)
         self._statistics = list(statistics)
         for name, value in statistics.items():
-            self.register_buffer(name, torch.tensor(value))
+            self.register_buffer(f"running_{name}", torch.tensor(value))
 
     def forward(self, features: Tensor, weight: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
         """The loss of features (N, D) and labels (N,) over the weight (K, D): (N,), or reduced to 0-dim.
@@ -102,7 +102,7 @@ class VPL(nn.Module):
         if self.training and self._statistics:
             new = updated_statistics(features, labels, self.margin, classes, self.statistics(), how)
             for name, value in new.items():
-                getattr(self, name).copy_(value)
+                getattr(self, f"running_{name}").copy_(value)
         return reduce(losses_over(features, labels, self.margin, classes, self.statistics(), how), reduction)
 
     def prototypes(self, weight: Tensor) -> Tensor:
@@ -142,7 +142,7 @@ class VPL(nn.Module):
 
     def statistics(self) -> dict[str, Tensor]:
         """The margin's running numbers by name, 0-dim."""
-        return {name: getattr(self, name).clone() for name in self._statistics}
+        return {name: getattr(self, f"running_{name}").clone() for name in self._statistics}
 
     def extra_repr(self) -> str:
         """What print shows."""

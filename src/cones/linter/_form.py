@@ -56,15 +56,16 @@ def hashable(subject: Subject) -> Outcome:
 
 
 def class_attributes(subject: Subject) -> Outcome:
-    """Geometry and combination are words that the engine knows; the angles it names are fields."""
+    """Geometry and combination are words that the engine knows; the angles and cosines it names are fields."""
     margin = subject.margin
     for name, allowed in (("features", Geometry), ("weights", Geometry), ("combine", Combine)):
         value = getattr(margin, name)
         if value not in get_args(allowed):
             return Outcome("fails", f"{name} is {value!r}, expected one of {', '.join(map(repr, get_args(allowed)))}")
-    strangers = [name for name in margin.angles if name not in _values(margin)]
-    if strangers:
-        return Outcome("fails", f"angles names {', '.join(strangers)}, which is no field")
+    for attribute in ("angles", "cosines"):
+        strangers = [name for name in getattr(margin, attribute) if name not in _values(margin)]
+        if strangers:
+            return Outcome("fails", f"{attribute} names {', '.join(strangers)}, which is no field")
     geometry = f"features {margin.features}, weights {margin.weights}, combined by {margin.combine}"
     return Outcome("holds", f"{geometry}; angles: {', '.join(margin.angles) or 'none'}")
 

@@ -142,8 +142,9 @@ class Margin(ABC):
         Returns:
             (N,) losses.
         """
-        own = -F.logsigmoid(target - rest if self.combine == "softmax" else target)
-        return own if self.combine == "softmax" else own + rest
+        if self.combine == "one-vs-all":
+            return rest - F.logsigmoid(target)
+        return -F.logsigmoid(target - rest)
 
     def init_statistics(self, num_classes: int) -> dict[str, float]:
         """Running numbers by name, as they start; empty for nearly every margin."""
