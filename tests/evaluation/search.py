@@ -3,9 +3,9 @@
 import numpy as np
 
 
-def scores(x: np.ndarray, y: np.ndarray, metric: str = "cosine") -> np.ndarray:
+def scores(x: np.ndarray, y: np.ndarray, similarity: str = "cosine") -> np.ndarray:
     """Scores (N, M) on the stated grid: 2⁻²⁶ of a unit vector, 2⁻²⁵ of a power of two above the longest row."""
-    if metric == "cosine":
+    if similarity == "cosine":
         x, y = (np.round(unit(a) * 2**26) / 2**26 for a in (x, y))
         return np.array([[min(1.0, max(-1.0, float((a * b).sum()))) for b in y] for a in x]).reshape(len(x), len(y))
     longest = max([0.0, *np.linalg.norm(x, axis=1), *np.linalg.norm(y, axis=1)])

@@ -56,7 +56,7 @@ def test_a_draw_equals_the_figures_of_the_rows_it_holds():
     split = gallery_probe_split(y, samples=2, seed=1)
     g, p = split.gallery, split.probes
     mated = torch.isin(y[p], y[g])
-    arguments = {"fars": (0.1, 0.3), "confidence": 0.5}
+    arguments = {"far": (0.1, 0.3), "confidence": 0.5}
     found = identification(x[g], y[g], x[p], y[p], resamples=25, **arguments)
     figures = [[], [], []]
 

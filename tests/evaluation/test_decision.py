@@ -14,13 +14,12 @@ from cones.evaluation import (
     Decision,
     calibrate,
     choose_decision,
-    file_sha256,
     normalised_scores,
     read_decision,
     threshold_at_far,
     write_decision,
 )
-from cones.evaluation.scores import _files, pair_scores
+from cones.evaluation.scores import _files, file_sha256, pair_scores
 
 
 def problem(seed=0, classes=12, rows=60, dims=6):

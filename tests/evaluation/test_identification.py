@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cones.evaluation import Identification, gallery_probe_split, identification
 
 
-def by_hand(gallery, gallery_labels, probes, probe_labels, ranks, fars, subjects, metric):
+def by_hand(gallery, gallery_labels, probes, probe_labels, ranks, far, subjects, similarity):
     """CMC, and (dir, reached) for each rate, None where it cannot be measured."""
     x, y = probes.double().numpy(), gallery.double().numpy()
     names = sorted(set(gallery_labels.tolist()))
@@ -23,7 +23,7 @@ def by_hand(gallery, gallery_labels, probes, probe_labels, ranks, fars, subjects
     if subjects == "template":
         y = unit(np.array([sum(np.round(unit(y[[j]])[0] * 2**26) / 2**26 for j in rows[name]) for name in names]))
         rows = {name: [place] for place, name in enumerate(names)}
-    table = scores(x, y, metric)
+    table = scores(x, y, similarity)
     best = [{name: max(row[j] for j in rows[name]) for name in names} for row in table]
     labels = probe_labels.tolist()
     mated = [i for i, label in enumerate(labels) if label in names]
@@ -35,8 +35,8 @@ def by_hand(gallery, gallery_labels, probes, probe_labels, ranks, fars, subjects
         [sum(rank[i] <= r for i in mated) / len(mated) for r in range(1, min(ranks, len(names)) + 1)] if mated else None
     )
     opened = []
-    for far in fars:
-        allowed = Fraction(str(far)) * len(strangers)
+    for rate in far:
+        allowed = Fraction(str(rate)) * len(strangers)
         if not mated or allowed < 1:
             opened.append(None)
             continue
@@ -58,21 +58,21 @@ def by_hand(gallery, gallery_labels, probes, probe_labels, ranks, fars, subjects
     classes=st.integers(1, 9),
     dims=st.integers(1, 4),
     kind=samples.kinds,
-    metric=samples.metrics,
+    similarity=samples.metrics,
     subjects=st.sampled_from(["set", "template"]),
     ranks=st.integers(1, 6),
     block=samples.blocks,
 )
-def test_equals_counts_by_hand(seed, rows, probes, classes, dims, kind, metric, subjects, ranks, block):
-    assume(subjects == "set" or metric == "cosine")
+def test_equals_counts_by_hand(seed, rows, probes, classes, dims, kind, similarity, subjects, ranks, block):
+    assume(subjects == "set" or similarity == "cosine")
     gallery, asked = samples.embeddings(seed, rows, dims, kind), samples.embeddings(seed + 1, probes, dims, kind)
     known, unknown = samples.labels(seed, rows, classes), samples.labels(seed + 1, probes, classes + 3)
-    fars = (0.05, 0.1, 0.29, 0.5, 1.0)
+    far = (0.05, 0.1, 0.29, 0.5, 1.0)
     found = identification(
         gallery, known, asked, unknown,
-        ranks=ranks, fars=fars, subjects=subjects, metric=metric, resamples=0, block=block,
+        ranks=ranks, far=far, subjects=subjects, similarity=similarity, resamples=0, block=block,
     )  # fmt: skip
-    cmc, opened = by_hand(gallery, known, asked, unknown, ranks, fars, subjects, metric)
+    cmc, opened = by_hand(gallery, known, asked, unknown, ranks, far, subjects, similarity)
     assert found.cmc == (cmc if cmc is None else tuple(cmc))
     for got, expected in zip(found.open_set, opened, strict=True):
         if expected is None:
@@ -108,7 +108,7 @@ def golden() -> Identification:
         dtype=torch.float64,
     )
     labels = torch.tensor([10, 10, 20, 30, 1, 1, 2, 3])
-    return identification(GALLERY, NAMES, asked, labels, fars=(0.1, 0.25, 0.5, 1.0), ranks=5, resamples=200)
+    return identification(GALLERY, NAMES, asked, labels, far=(0.1, 0.25, 0.5, 1.0), ranks=5, resamples=200)
 
 
 def test_a_worked_example():
@@ -141,19 +141,19 @@ def test_a_tie_with_another_subject_is_a_miss():
 def test_tied_alarms_all_count():
     """Two strangers at the same score: half of them cannot be let in."""
     asked = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [2.0, 0.0, 0.0, 0.0]])
-    at = identification(GALLERY, NAMES, asked, torch.tensor([1, 2, 10]), fars=(0.5,), resamples=0).open_set[0]
+    at = identification(GALLERY, NAMES, asked, torch.tensor([1, 2, 10]), far=(0.5,), resamples=0).open_set[0]
     assert (at.dir, at.reached) == (0.0, 0.0)
     assert at.threshold == math.nextafter(1.0, 2.0)
 
 
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_threshold_above_the_best_score_there_can_be(metric):
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+def test_threshold_above_the_best_score_there_can_be(similarity):
     same = torch.ones(3, 2)
     at = identification(
-        same[:1], torch.tensor([1]), same, torch.tensor([1, 2, 3]), fars=(0.5,), metric=metric, resamples=0
+        same[:1], torch.tensor([1]), same, torch.tensor([1, 2, 3]), far=(0.5,), similarity=similarity, resamples=0
     ).open_set[0]
     assert at.dir == 0.0
-    assert at.threshold > (1.0 if metric == "cosine" else 0.0)
+    assert at.threshold > (1.0 if similarity == "cosine" else 0.0)
 
 
 def test_set_takes_the_best_sample_and_template_the_mean():
@@ -190,9 +190,9 @@ def test_order_of_rows_does_not_matter():
     x, y = torch.randint(-1, 2, (60, 3)).float(), torch.arange(60) % 12
     split = gallery_probe_split(y, samples=2)
     g, p = split.gallery, split.probes
-    whole = identification(x[g], y[g], x[p], y[p], fars=(0.1, 0.5))
+    whole = identification(x[g], y[g], x[p], y[p], far=(0.1, 0.5))
     g, p = g[torch.randperm(len(g))], p[torch.randperm(len(p))]
-    again = identification(x[g], y[g], x[p], y[p], fars=(0.1, 0.5))
+    again = identification(x[g], y[g], x[p], y[p], far=(0.1, 0.5))
     assert again.cmc == whole.cmc
     assert [(at.dir, at.threshold) for at in again.open_set] == [(at.dir, at.threshold) for at in whole.open_set]
 
@@ -220,10 +220,10 @@ def test_memory_follows_the_block(subjects):
         ({"probes": torch.ones(4, 2, device="meta")}, r"probes is on meta, expected cpu"),
         ({"probes": torch.full((4, 2), torch.inf)}, r"probes\[0\] is not finite"),
         ({"ranks": 0}, r"ranks is 0, expected 1 or more"),
-        ({"fars": (0.1, 0.0)}, r"fars has 0.0, expected rates in \(0, 1\]"),
+        ({"far": (0.1, 0.0)}, r"far has 0.0, expected rates in \(0, 1\]"),
         ({"subjects": "mean"}, r"subjects is 'mean', expected one of \('set', 'template'\)"),
-        ({"subjects": "template", "metric": "euclidean"}, r"subjects='template' is a mean of unit vectors"),
-        ({"metric": "l2"}, r"metric is 'l2'"),
+        ({"subjects": "template", "similarity": "euclidean"}, r"subjects='template' is a mean of unit vectors"),
+        ({"similarity": "l2"}, r"similarity is 'l2'"),
         ({"resamples": -1}, r"resamples is -1, expected 0"),
         ({"confidence": 1.0}, r"confidence is 1.0, expected a share between 0 and 1"),
     ],

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cones.evaluation import retrieval
 
 
-def by_hand(x, labels, ks, metric):
-    table = scores(x.double().numpy(), x.double().numpy(), metric)
+def by_hand(x, labels, ks, similarity):
+    table = scores(x.double().numpy(), x.double().numpy(), similarity)
     recall, precision, average = [], [], []
     for i, label in enumerate(labels):
         others = [j for j in range(len(labels)) if j != i]
@@ -36,15 +36,15 @@ def by_hand(x, labels, ks, metric):
     classes=st.integers(1, 9),
     dims=st.integers(1, 4),
     kind=samples.kinds,
-    metric=samples.metrics,
+    similarity=samples.metrics,
     ks=st.lists(st.integers(1, 40), min_size=1, max_size=4),
     block=samples.blocks,
 )
-def test_equals_orders_by_hand(seed, rows, classes, dims, kind, metric, ks, block):
+def test_equals_orders_by_hand(seed, rows, classes, dims, kind, similarity, ks, block):
     x, y = samples.embeddings(seed, rows, dims, kind), samples.labels(seed, rows, classes)
     assume(len(set(y.tolist())) < rows)
-    found = retrieval(x, y, recall_at=tuple(ks), metric=metric, restarts=0, resamples=0, block=block)
-    queries, recall, precision, average = by_hand(x, y.tolist(), ks, metric)
+    found = retrieval(x, y, recall_at=tuple(ks), similarity=similarity, restarts=0, resamples=0, block=block)
+    queries, recall, precision, average = by_hand(x, y.tolist(), ks, similarity)
     assert (found.queries, found.excluded) == (queries, rows - queries)
     assert found.recall == tuple(recall)
     assert found.r_precision == pytest.approx(precision, rel=1e-12)
@@ -56,7 +56,7 @@ def test_a_worked_example():
     """Rows on a line. Nearest first, the queries of class 1 see 2 1 1, 1 2 and 1 2; those of 2 see 1 1 1 2, 1 1 2."""
     places = torch.tensor([[0.0], [1.0], [3.0], [3.5], [10.0], [20.0]])
     labels = torch.tensor([1, 2, 1, 1, 2, 3])
-    found = retrieval(places, labels, metric="euclidean", recall_at=(1, 2, 3, 4))
+    found = retrieval(places, labels, similarity="euclidean", recall_at=(1, 2, 3, 4))
     assert (found.queries, found.excluded, found.classes) == (5, 1, 3)
     assert found.recall == (2 / 5, 3 / 5, 4 / 5, 1.0)
     assert found.r_precision == pytest.approx((1 / 2 + 1 / 2 + 1 / 2 + 0 + 0) / 5)
@@ -93,13 +93,13 @@ def test_a_table_to_read():
     assert text.splitlines()[-1].startswith("AMI          1.0000")
 
 
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_no_block_changes_a_bit(metric):
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+def test_no_block_changes_a_bit(similarity):
     torch.manual_seed(0)
     x, y = torch.randn(70, 16), torch.arange(70) % 9
-    whole = retrieval(x, y, metric=metric, restarts=0, resamples=20)
+    whole = retrieval(x, y, similarity=similarity, restarts=0, resamples=20)
     for block in (1, 99, 1500):
-        assert retrieval(x, y, metric=metric, restarts=0, resamples=20, block=block) == whole
+        assert retrieval(x, y, similarity=similarity, restarts=0, resamples=20, block=block) == whole
 
 
 def test_memory_follows_the_block():
@@ -132,7 +132,7 @@ def test_order_of_rows_and_names_of_classes_do_not_matter():
         ({"recall_at": (1, 0)}, r"recall_at is \(1, 0\)"),
         ({"restarts": -1}, r"restarts is -1, expected 0"),
         ({"resamples": -1}, r"resamples is -1, expected 0"),
-        ({"metric": "l2"}, r"metric is 'l2'"),
+        ({"similarity": "l2"}, r"similarity is 'l2'"),
     ],
 )
 def test_errors_name_the_argument(change, message):

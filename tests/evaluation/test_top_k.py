@@ -22,15 +22,15 @@ from cones.evaluation import top_k
     rows=st.integers(1, 23),
     dims=st.integers(1, 5),
     kind=samples.kinds,
-    metric=samples.metrics,
+    similarity=samples.metrics,
     block=samples.blocks,
     data=st.data(),
 )
-def test_equals_a_full_sort(seed, queries, rows, dims, kind, metric, block, data):
+def test_equals_a_full_sort(seed, queries, rows, dims, kind, similarity, block, data):
     x, y = samples.embeddings(seed, queries, dims, kind), samples.embeddings(seed + 1, rows, dims, kind)
     k = data.draw(st.integers(1, rows))
-    found, index = top_k(x, y, k, metric=metric, block=block)
-    expected = scores(x.double().numpy(), y.double().numpy(), metric)
+    found, index = top_k(x, y, k, similarity=similarity, block=block)
+    expected = scores(x.double().numpy(), y.double().numpy(), similarity)
     assert found.shape == index.shape == (queries, k)
     for i in range(queries):
         assert index[i].tolist() == order(expected[i])[:k]
@@ -39,26 +39,26 @@ def test_equals_a_full_sort(seed, queries, rows, dims, kind, metric, block, data
 
 @settings(max_examples=40)
 @given(
-    seed=samples.seeds, rows=st.integers(2, 23), kind=samples.kinds, metric=samples.metrics, block=samples.blocks,
+    seed=samples.seeds, rows=st.integers(2, 23), kind=samples.kinds, similarity=samples.metrics, block=samples.blocks,
     data=st.data(),
 )  # fmt: skip
-def test_without_itself(seed, rows, kind, metric, block, data):
+def test_without_itself(seed, rows, kind, similarity, block, data):
     x = samples.embeddings(seed, rows, 3, kind)
     k = data.draw(st.integers(1, rows - 1))
-    _, index = top_k(x, x, k, metric=metric, exclude_self=True, block=block)
-    expected = scores(x.double().numpy(), x.double().numpy(), metric)
+    _, index = top_k(x, x, k, similarity=similarity, exclude_self=True, block=block)
+    expected = scores(x.double().numpy(), x.double().numpy(), similarity)
     for i in range(rows):
         assert index[i].tolist() == [j for j in order(expected[i]) if j != i][:k]
 
 
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_no_block_changes_a_bit(metric):
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+def test_no_block_changes_a_bit(similarity):
     torch.manual_seed(0)
     x, y = torch.randn(20, 33), torch.randn(100, 33)
     y[50:] = y[:50]  # each row twice
-    whole = top_k(x, y, 20, metric=metric)
+    whole = top_k(x, y, 20, similarity=similarity)
     for block in (1, 50, 1000, 4567):
-        scores, index = top_k(x, y, 20, metric=metric, block=block)
+        scores, index = top_k(x, y, 20, similarity=similarity, block=block)
         assert torch.equal(scores, whole[0])
         assert torch.equal(index, whole[1])
     assert torch.equal(whole[1][:, 1::2], whole[1][:, ::2] + 50)
@@ -70,7 +70,7 @@ def test_close_to_the_true_cosine_and_distance():
     cosine, index = top_k(x, y, 50)
     true = torch.nn.functional.normalize(x) @ torch.nn.functional.normalize(y).T
     assert (cosine - true.gather(1, index)).abs().max() < 4e-8
-    distance, index = top_k(x, y, 50, metric="euclidean")
+    distance, index = top_k(x, y, 50, similarity="euclidean")
     assert (distance + torch.cdist(x, y).gather(1, index)).abs().max() < 1e-5  # of norms around 22
 
 
@@ -79,7 +79,7 @@ def test_ties_and_zero_rows_by_hand():
     values, index = top_k(torch.tensor([[2.0, 0.0], [0.0, 0.0]]), gallery, 5)
     assert index.tolist() == [[1, 3, 0, 2, 4], [0, 1, 2, 3, 4]]
     assert values.tolist() == [[1, 1, 0, 0, -1], [0, 0, 0, 0, 0]]
-    values, index = top_k(torch.tensor([[2.0, 0.0]]), gallery, 3, metric="euclidean")
+    values, index = top_k(torch.tensor([[2.0, 0.0]]), gallery, 3, similarity="euclidean")
     assert index.tolist() == [[1, 3, 0]]
     assert values.tolist() == [[-1, -1, -2]]
 
@@ -116,9 +116,9 @@ class FlatIndex:
         return np.abs(np.take_along_axis(values, place, 1)), place
 
 
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
 @pytest.mark.parametrize("exclude_self", [False, True])
-def test_faiss_answers_in_the_same_form(monkeypatch, metric, exclude_self):
+def test_faiss_answers_in_the_same_form(monkeypatch, similarity, exclude_self):
     fake = SimpleNamespace(
         IndexFlatIP=lambda dims: FlatIndex(lambda x, y: -(x @ y.T)),
         IndexFlatL2=lambda dims: FlatIndex(lambda x, y: ((x[:, None] - y) ** 2).sum(2)),
@@ -126,12 +126,12 @@ def test_faiss_answers_in_the_same_form(monkeypatch, metric, exclude_self):
     monkeypatch.setitem(sys.modules, "faiss", fake)
     torch.manual_seed(0)
     x = torch.randn(12, 3).abs()
-    values, index = top_k(x, x, 4, metric=metric, exclude_self=exclude_self, backend="faiss")
-    expected = top_k(x, x, 4, metric=metric, exclude_self=exclude_self)
+    values, index = top_k(x, x, 4, similarity=similarity, exclude_self=exclude_self, backend="faiss")
+    expected = top_k(x, x, 4, similarity=similarity, exclude_self=exclude_self)
     assert torch.equal(index, expected[1])
     assert torch.allclose(values, expected[0], atol=1e-3)
     twins = torch.ones(3, 2)  # self is not the first among its equals
-    _, index = top_k(twins, twins, 1, metric=metric, exclude_self=True, backend="faiss")
+    _, index = top_k(twins, twins, 1, similarity=similarity, exclude_self=True, backend="faiss")
     assert all(int(index[i]) != i for i in range(3))
 
 
@@ -153,7 +153,7 @@ def test_faiss_must_be_there(monkeypatch):
         ({"queries": torch.ones(3)}, r"queries has shape \(3,\), expected \(N, D\)"),
         ({"queries": torch.ones(3, 2).long()}, r"queries has dtype torch.int64, expected a floating dtype"),
         ({"gallery": torch.full((4, 2), torch.nan)}, r"gallery\[0\] is not finite"),
-        ({"metric": "dot"}, r"metric is 'dot', expected one of \('cosine', 'euclidean'\)"),
+        ({"similarity": "dot"}, r"similarity is 'dot', expected one of \('cosine', 'euclidean'\)"),
         ({"backend": "annoy"}, r"backend is 'annoy', expected one of \('torch', 'faiss'\)"),
         ({"block": 0}, r"block is 0, expected"),
         ({"gallery": torch.ones(0, 2)}, r"k is 1, expected 1\.\.0"),

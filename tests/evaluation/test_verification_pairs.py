@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cones.evaluation import pair_scores, verification, verification_of_all_pairs
-from cones.evaluation.verification import _all_pairs, _bins, _similarity, _tally, _tiles
+from cones.evaluation import _blocks, pair_scores, verification, verification_of_all_pairs
+from cones.evaluation.verification import _all_pairs, _bins, _tally, _tiles
 
 FAR = (1e-3, 1e-2, 0.1, 0.3)
 
@@ -162,18 +162,18 @@ def test_one_kind_of_pairs_or_none_is_refused(labels):
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
 def test_listed_pairs_are_each_pairs_own_score(monkeypatch, similarity):
-    monkeypatch.setattr(_similarity, "BLOCK", 20)
+    monkeypatch.setattr(_blocks, "BLOCK", 20)
     x = torch.randn(9, 5, dtype=torch.float64)
     x[3] = 0
     pairs = torch.randint(9, (23, 2))
     found = pair_scores(x, pairs, similarity)
-    assert found.dtype == torch.float32
+    assert found.dtype == torch.float64
     for score, (a, b) in zip(found.tolist(), pairs.tolist(), strict=True):
         u, v = x[a].numpy(), x[b].numpy()
         long = np.linalg.norm(u) * np.linalg.norm(v)
         cosine = u @ v / long if long else 0.0
         expected = cosine if similarity == "cosine" else -np.square(u - v).sum()
-        assert score == pytest.approx(expected, abs=1e-5)
+        assert score == pytest.approx(expected, abs=1e-12)
 
 
 @settings(max_examples=300)
@@ -202,8 +202,8 @@ X, Y = torch.randn(4, 3), torch.tensor([0, 0, 1, 1])
         (lambda: verification_of_all_pairs(X, Y, similarity="dot"), r'similarity is \'dot\', expected "cosine" or'),
         (lambda: verification_of_all_pairs(X, Y, tile=0), r"tile is 0, expected at least 1"),
         (lambda: verification_of_all_pairs(X * 1e30, Y, similarity="euclidean"), r"row of norm .*overflow: scale it"),
-        (lambda: pair_scores(X, torch.tensor([[0, 1], [2, 4]])), r"pairs\[1\] is \[2, 4\], expected two of the rows 0"),
-        (lambda: pair_scores(X, torch.tensor([0, 1])), r"pairs has shape \(2,\), expected \(2, 2\)"),
+        (lambda: pair_scores(X, torch.tensor([[0, 1], [2, 4]])), r"pairs\[1\] is \[2, 4\], but features has 4 rows"),
+        (lambda: pair_scores(X, torch.tensor([0, 1])), r"pairs has shape \(2,\), expected \(P, 2\)"),
     ],
 )
 def test_errors_say_what_is_wrong(call, text):

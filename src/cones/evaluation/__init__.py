@@ -29,9 +29,9 @@ from cones.evaluation.scores import calibrate as calibrate
 from cones.evaluation.scores import choose_decision as choose_decision
 from cones.evaluation.scores import cllr as cllr
 from cones.evaluation.scores import combine_embeddings as combine_embeddings
-from cones.evaluation.scores import file_sha256 as file_sha256
 from cones.evaluation.scores import min_cllr as min_cllr
 from cones.evaluation.scores import normalised_scores as normalised_scores
+from cones.evaluation.scores import pair_scores as pair_scores
 from cones.evaluation.scores import pav_llr as pav_llr
 from cones.evaluation.scores import pool_adjacent_violators as pool_adjacent_violators
 from cones.evaluation.scores import read_decision as read_decision
@@ -49,7 +49,6 @@ from cones.evaluation.verification import TarAtFar as TarAtFar
 from cones.evaluation.verification import Verification as Verification
 from cones.evaluation.verification import VerificationIntervals as VerificationIntervals
 from cones.evaluation.verification import fold_accuracy as fold_accuracy
-from cones.evaluation.verification import pair_scores as pair_scores
 from cones.evaluation.verification import roc as roc
 from cones.evaluation.verification import verification as verification
 from cones.evaluation.verification import verification_intervals as verification_intervals

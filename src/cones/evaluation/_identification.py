@@ -8,8 +8,9 @@ from torch import Tensor
 
 from cones.evaluation._bootstrap import Bootstrap, Interval, weighted_mean
 from cones.evaluation._mates import best_scores
-from cones.evaluation._scores import BLOCK, Similarity, check_features, check_labels, directions, similarity
+from cones.evaluation._scores import BLOCK, Similarity, check_features, check_labels, score_named
 from cones.evaluation._table import share, table
+from cones.geometry import direction
 
 SUBJECTS = ("set", "template")
 
@@ -83,9 +84,9 @@ def identification(
     probe_labels: Tensor,
     *,
     ranks: int = 10,
-    fars: tuple[float, ...] = (0.001, 0.01, 0.1),
+    far: tuple[float, ...] = (0.001, 0.01, 0.1),
     subjects: str = "set",
-    metric: str = "cosine",
+    similarity: str = "cosine",
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -108,10 +109,10 @@ def identification(
         probes: (P, D).
         probe_labels: (P,) integers; those that the gallery lacks are the non-mated.
         ranks: r of the CMC, cut at the number of subjects.
-        fars: false alarm rates, in (0, 1].
+        far: false alarm rates, in (0, 1].
         subjects: "set": s is the largest score over the subject's rows; "template": with the mean of his unit vectors
             (cosine only).
-        metric: "cosine" or "euclidean", see `top_k`.
+        similarity: "cosine" or "euclidean", see `top_k`.
         resamples: of the bootstrap over subjects (the gallery stays as it is); 0 for no intervals.
         confidence: of the percentile intervals.
         seed: of the resampling.
@@ -129,11 +130,11 @@ def identification(
 
     Example:
         >>> gallery, probes = torch.eye(3), torch.tensor([[9.0, 1.0, 0.0], [1.0, 3.0, 0.0], [1.0, 1.0, 1.0]])
-        >>> found = identification(gallery, torch.tensor([0, 1, 2]), probes, torch.tensor([0, 0, 7]), fars=(1.0, 0.5))
+        >>> found = identification(gallery, torch.tensor([0, 1, 2]), probes, torch.tensor([0, 0, 7]), far=(1.0, 0.5))
         >>> found.cmc, found.open_set[0].dir, found.open_set[1].reason
         ((0.5, 1.0, 1.0), 0.5, 'FAR 0.5 is below 1/1, one alarm of the probes without a mate')
     """
-    _check(gallery, gallery_labels, probes, probe_labels, ranks, fars, subjects, metric)
+    _check(gallery, gallery_labels, probes, probe_labels, ranks, far, subjects, similarity)
     bootstrap = Bootstrap(resamples, confidence, seed)
     names, classes = gallery_labels.to(gallery.device).long().unique(return_inverse=True)
     order = classes.argsort(stable=True)
@@ -144,13 +145,13 @@ def identification(
     place = torch.searchsorted(names, labels).clamp_max(len(names) - 1)
     mated = names[place] == labels
     most = min(ranks, len(names))
-    measure = similarity(metric, enrolled, probes)
+    measure = score_named(similarity, enrolled, probes)
     found = _search(measure, enrolled, classes, probes, place.where(mated, -1), labels, most, block)
     rank, count = found.rank[mated], int(mated.sum())
     return Identification(
         cmc=tuple(int((rank <= r).sum()) / count for r in range(1, most + 1)) if count else None,
         rank_1_interval=bootstrap.interval(lambda times: weighted_mean(rank == 1, times), labels[mated]),
-        open_set=tuple(_open_set(far, found, measure, bootstrap) for far in fars),
+        open_set=tuple(_open_set(rate, found, measure, bootstrap) for rate in far),
         subjects=len(names),
         mated=count,
         non_mated=len(probes) - count,
@@ -239,11 +240,11 @@ def _threshold(far: float, alarms: Tensor, times: Tensor) -> float:
 def _templates(enrolled: Tensor, classes: Tensor, count: int, block: int) -> Tensor:
     """Mean of each subject's unit vectors, (S, D); the cosine knows no length."""
     means = torch.zeros(count, enrolled.shape[1], dtype=torch.float64, device=enrolled.device)
-    measure = similarity("cosine")
+    measure = score_named("cosine")
     step = max(1, block // max(1, enrolled.shape[1]))
     for start in range(0, len(enrolled), step):
         means.index_add_(0, classes[start : start + step], measure.vectors(enrolled[start : start + step]))
-    return directions(means)
+    return direction(means)[0]
 
 
 def _check(
@@ -252,9 +253,9 @@ def _check(
     probes: Tensor,
     probe_labels: Tensor,
     ranks: int,
-    fars: tuple[float, ...],
+    far: tuple[float, ...],
     subjects: str,
-    metric: str,
+    similarity: str,
 ) -> None:
     check_features("gallery", gallery)
     check_features("probes", probes, beside=gallery)
@@ -264,10 +265,10 @@ def _check(
         raise ValueError("gallery has no rows, expected one or more for each known subject")
     if ranks < 1:
         raise ValueError(f"ranks is {ranks}, expected 1 or more")
-    for far in fars:
-        if not 0 < far <= 1:
-            raise ValueError(f"fars has {far}, expected rates in (0, 1]")
+    for rate in far:
+        if not 0 < rate <= 1:
+            raise ValueError(f"far has {rate}, expected rates in (0, 1]")
     if subjects not in SUBJECTS:
         raise ValueError(f"subjects is {subjects!r}, expected one of {SUBJECTS}")
-    if subjects == "template" and metric != "cosine":
-        raise ValueError("subjects='template' is a mean of unit vectors: it needs metric='cosine', or take 'set'")
+    if subjects == "template" and similarity != "cosine":
+        raise ValueError("subjects='template' is a mean of unit vectors: it needs similarity='cosine', or take 'set'")

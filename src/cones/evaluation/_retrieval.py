@@ -9,8 +9,9 @@ from cones.evaluation._bootstrap import Bootstrap, Interval, weighted_mean
 from cones.evaluation._information import adjusted_mutual_information, normalized_mutual_information
 from cones.evaluation._k_means import k_means
 from cones.evaluation._mates import Best, best_scores
-from cones.evaluation._scores import BLOCK, check_features, check_labels, directions, similarity
+from cones.evaluation._scores import BLOCK, check_features, check_labels, score_named
 from cones.evaluation._table import share, table
+from cones.geometry import direction
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def retrieval(
     labels: Tensor,
     *,
     recall_at: tuple[int, ...] = (1, 2, 4, 8),
-    metric: str = "cosine",
+    similarity: str = "cosine",
     restarts: int = 3,
     resamples: int = 1000,
     confidence: float = 0.95,
@@ -82,7 +83,7 @@ def retrieval(
         features: (N, D), any floating dtype.
         labels: (N,) integers, at least one of them twice.
         recall_at: the k of R@k, each 1 or more.
-        metric: "cosine" or "euclidean", see `top_k`.
+        similarity: "cosine" or "euclidean", see `top_k`.
         restarts: of k-means with as many clusters as classes, on unit vectors for "cosine"; 0 for no clustering.
         resamples: of the bootstrap over classes (the gallery stays as it is); 0 for no intervals.
         confidence: of the percentile intervals.
@@ -100,7 +101,7 @@ def retrieval(
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
-        >>> found = retrieval(x, torch.tensor([0, 0, 1, 1]), metric="euclidean", recall_at=(1, 2), restarts=0)
+        >>> found = retrieval(x, torch.tensor([0, 0, 1, 1]), similarity="euclidean", recall_at=(1, 2), restarts=0)
         >>> found.recall, found.map_at_r  # the row at 3 is nearer to the rows at 1 and 0 than to its own at 7
         ((0.75, 0.75), 0.75)
     """
@@ -111,7 +112,7 @@ def retrieval(
         raise ValueError(f"recall_at is {recall_at}, expected one or more k, each 1 or more, such as (1, 2, 4, 8)")
     if restarts < 0:
         raise ValueError(f"restarts is {restarts}, expected 0 (no clustering) or more")
-    measure = similarity(metric, features)
+    measure = score_named(similarity, features)
     _, classes, counts = labels.to(features.device).unique(return_inverse=True, return_counts=True)
     others = counts[classes] - 1
     asked = others > 0
@@ -130,7 +131,7 @@ def retrieval(
     subjects = classes[asked]
     nmi = ami = None
     if restarts:
-        x = directions(features.detach().double()) if metric == "cosine" else features
+        x = direction(features.detach().double())[0] if similarity == "cosine" else features
         clusters = k_means(x, len(counts), restarts=restarts, seed=seed, block=block).assignment
         nmi, ami = normalized_mutual_information(classes, clusters), adjusted_mutual_information(classes, clusters)
     hits = first <= recall_at[0]

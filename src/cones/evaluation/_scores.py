@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cones.geometry import direction
+
 BLOCK = 2**21
-METRICS = ("cosine", "euclidean")
+SIMILARITIES = ("cosine", "euclidean")
 
 
 @dataclass(frozen=True)
@@ -20,48 +22,40 @@ class Similarity:
     """Cosine, or minus the Euclidean distance.
 
     Args:
-        metric: "cosine" or "euclidean".
+        similarity: "cosine" or "euclidean".
         length: a power of two above the norm of every row; 1 for cosine.
     """
 
-    metric: str
+    similarity: str
     length: float = 1.0
 
     def vectors(self, features: Tensor) -> Tensor:
         """Rows (N, D) as float64 on the grid: unit vectors (0 for a zero row), or rows over `length`."""
         x = features.detach().to(torch.float64)
-        if self.metric == "euclidean":
+        if self.similarity == "euclidean":
             return (x / self.length * 2**25).round() / 2**25
-        return (directions(x) * 2**26).round() / 2**26
+        return (direction(x)[0] * 2**26).round() / 2**26
 
     def scores(self, queries: Tensor, gallery: Tensor) -> Tensor:
         """Scores (Q, M) of rows that `vectors` made: cosines, or minus squared distances, which are exact too."""
         products = queries @ gallery.T
-        if self.metric == "cosine":
+        if self.similarity == "cosine":
             return products.clamp_(-1, 1)
         return products.mul_(2).sub_(queries.square().sum(1)[:, None]).sub_(gallery.square().sum(1))
 
     def unfold(self, scores: Tensor) -> Tensor:
         """Cosines as they are, or minus distances in the unit of the features."""
-        return scores if self.metric == "cosine" else scores.sign() * scores.abs().sqrt() * self.length
+        return scores if self.similarity == "cosine" else scores.sign() * scores.abs().sqrt() * self.length
 
 
-def similarity(metric: str, *features: Tensor) -> Similarity:
-    """The score named `metric` for all rows of `features`."""
-    if metric not in METRICS:
-        raise ValueError(f"metric is {metric!r}, expected one of {METRICS}")
-    if metric == "cosine":
-        return Similarity(metric)
+def score_named(similarity: str, *features: Tensor) -> Similarity:
+    """The score named `similarity` for all rows of `features`."""
+    if similarity not in SIMILARITIES:
+        raise ValueError(f"similarity is {similarity!r}, expected one of {SIMILARITIES}")
+    if similarity == "cosine":
+        return Similarity(similarity)
     longest = max((_norms(x).max().item() for x in features if x.numel()), default=0.0)
-    return Similarity(metric, 2.0 ** math.frexp(longest)[1])
-
-
-def directions(x: Tensor) -> Tensor:
-    """Rows over their norms; 0 for a zero row. Neither huge nor tiny rows overflow."""
-    largest = x.abs().amax(1, keepdim=True) if x.shape[1] else x.new_zeros(len(x), 1)
-    zero = largest == 0
-    scaled = x / torch.where(zero, 1.0, largest)
-    return scaled / torch.where(zero, 1.0, scaled.norm(dim=1, keepdim=True))
+    return Similarity(similarity, 2.0 ** math.frexp(longest)[1])
 
 
 def block_sides(gallery: Tensor, block: int, width: int = 1) -> tuple[int, int]:

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cones.evaluation._scores import BLOCK, block_sides, check_features, directions, similarity, slices
+from cones.evaluation._scores import BLOCK, block_sides, check_features, score_named, slices
+from cones.geometry import direction
 
 BACKENDS = ("torch", "faiss")
 
@@ -16,7 +17,7 @@ def top_k(
     gallery: Tensor,
     k: int,
     *,
-    metric: str = "cosine",
+    similarity: str = "cosine",
     exclude_self: bool = False,
     block: int = BLOCK,
     backend: str = "torch",
@@ -33,7 +34,7 @@ def top_k(
         queries: (Q, D), any floating dtype.
         gallery: (M, D).
         k: 1..M, or 1..M-1 with `exclude_self`.
-        metric: "cosine" or "euclidean".
+        similarity: "cosine" or "euclidean".
         exclude_self: query i never finds row i of the gallery, which must have as many rows.
         block: about how many float64 numbers are held at once, beside the result.
         backend: "torch"; or "faiss", if it is installed, with its flat index: float32, ties in faiss's order.
@@ -58,9 +59,9 @@ def top_k(
     most = len(gallery) - int(exclude_self)
     if not 1 <= k <= most:
         raise ValueError(f"k is {k}, expected 1..{most}: the gallery has {len(gallery)} rows")
-    measure = similarity(metric, queries, gallery)
+    measure = score_named(similarity, queries, gallery)
     if backend == "faiss":
-        return _faiss_top_k(queries, gallery, k, metric, exclude_self)
+        return _faiss_top_k(queries, gallery, k, similarity, exclude_self)
     if backend != "torch":
         raise ValueError(f"backend is {backend!r}, expected one of {BACKENDS}")
 
@@ -104,7 +105,9 @@ def _forbid_self(values: Tensor, row: slice, column: slice) -> None:
         values[own - row.start, own - column.start] = -torch.inf
 
 
-def _faiss_top_k(queries: Tensor, gallery: Tensor, k: int, metric: str, exclude_self: bool) -> tuple[Tensor, Tensor]:
+def _faiss_top_k(
+    queries: Tensor, gallery: Tensor, k: int, similarity: str, exclude_self: bool
+) -> tuple[Tensor, Tensor]:
     try:
         faiss: Any = importlib.import_module("faiss")
     except ImportError as error:
@@ -112,9 +115,9 @@ def _faiss_top_k(queries: Tensor, gallery: Tensor, k: int, metric: str, exclude_
             "backend is 'faiss', but faiss is not installed: pip install faiss-cpu, or 'torch'"
         ) from error
     x, y = (features.detach().to(torch.float64) for features in (queries, gallery))
-    if metric == "cosine":
-        x, y = directions(x), directions(y)
-    index = (faiss.IndexFlatIP if metric == "cosine" else faiss.IndexFlatL2)(x.shape[1])
+    if similarity == "cosine":
+        x, y = direction(x)[0], direction(y)[0]
+    index = (faiss.IndexFlatIP if similarity == "cosine" else faiss.IndexFlatL2)(x.shape[1])
     index.add(y.float().cpu().numpy())
     found = index.search(x.float().cpu().numpy(), k + int(exclude_self))
     scores, indices = (torch.as_tensor(values).to(queries.device) for values in found)
@@ -124,4 +127,4 @@ def _faiss_top_k(queries: Tensor, gallery: Tensor, k: int, metric: str, exclude_
         order = own.long().argsort(dim=1, stable=True)[:, :k]
         scores, indices = scores.gather(1, order), indices.gather(1, order)
     scores = scores.to(torch.float64)
-    return (scores if metric == "cosine" else -scores.clamp_min(0).sqrt()), indices
+    return (scores if similarity == "cosine" else -scores.clamp_min(0).sqrt()), indices

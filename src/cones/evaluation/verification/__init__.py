@@ -8,7 +8,6 @@ from ._folds import fold_accuracy as fold_accuracy
 from ._intervals import VerificationIntervals as VerificationIntervals
 from ._intervals import verification_intervals as verification_intervals
 from ._similarity import Similarity as Similarity
-from ._similarity import pair_scores as pair_scores
 from ._verification import TarAtFar as TarAtFar
 from ._verification import Verification as Verification
 from ._verification import verification as verification
