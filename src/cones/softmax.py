@@ -107,8 +107,34 @@ def dense_margin_softmax(
 ) -> Tensor:
     """The same losses from the whole (N, K) matrix of logits: the specification of `margin_softmax`.
 
-    Arguments, returns and errors are those of `margin_softmax`.
+        loss_i = -log(exp(t_i) / (exp(t_i) + sum_{j != y_i} exp(o_ij)))
+
+    Args:
+        features: (N, D), any floating dtype; N may be 0.
+        weight: (K * S, D), rows are classes.
+        labels: (N,) integers in 0..K-1.
+        margin: the loss.
+        bias: (K,), added to the logits after the margin; the scale does not multiply it.
+        subcenters: S, centers a class, which stand together in weight.
+        label_smoothing: epsilon in [0, 1): the share of a row's target that is spread over all K classes.
+        statistics: the margin's running numbers by name, 0-dim; None for their start.
+
+    Returns:
+        (N,) losses, float32 or float64.
+
+    Raises:
+        TypeError: an argument is not what it should be, or labels are not integers.
+        ValueError: shapes do not fit, a label is outside 0..K-1, or a setting is not possible.
+
+    Source: the softmax loss of the logits; each margin's own reference for t and o.
+
+    Example:
+        >>> from cones import ArcFace
+        >>> x, w = torch.tensor([[1.0, 1.0]]), torch.eye(2)
+        >>> dense_margin_softmax(x, w, torch.tensor([0]), ArcFace(margin=0.0, scale=1.0))      # log 2
+        tensor([0.6931])
     """
+    check_fraction("label_smoothing", label_smoothing)
     check_arguments(features, weight, labels, margin, bias, subcenters=subcenters)
     with torch.autocast(features.device.type, enabled=False):
         labels, num_classes = labels.long(), len(weight) // subcenters

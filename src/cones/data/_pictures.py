@@ -55,6 +55,9 @@ def decode_pictures(name: str, contents: Sequence[bytes], image_size: int | None
         contents: N >= 1 files, each JPEG, PNG or the like.
         image_size: pixels; each image is stretched to this width and height. None: all have one size already.
 
+    Returns:
+        (N, C, H, W) uint8, C = 1 where all are grey and 3 else.
+
     Raises:
         DataError: if one cannot be read as an image, or the sizes differ and `image_size` is None.
     """

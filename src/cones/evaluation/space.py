@@ -125,6 +125,9 @@ def mean_directions(features: Tensor, labels: Tensor) -> Tensor:
         features: (N, D), any floating dtype.
         labels: (N,) integers.
 
+    Returns:
+        (C, D) float64, one row for each class that occurs; no unit vectors, and 0 where a class's features cancel.
+
     Raises:
         ValueError: no rows, wrong shapes, or numbers that are not finite.
 

@@ -25,7 +25,12 @@ THEIRS = {("oml", "scale"): "s", ("wespeaker", "loss"): "project_type"}
 
 
 class Migrated(NamedTuple):
-    """A head, and what it must agree with (see `compare`)."""
+    """What `migrate` makes of another library's files.
+
+    Args:
+        head: the head, with the weights and the margin that were read.
+        reference: the other library's own formula on the same weights, with which the head must agree (see `compare`).
+    """
 
     head: Head
     reference: Reference
@@ -60,6 +65,8 @@ def migrate(
     Raises:
         ValueError: a setting is wrong, or the source has none of that name.
         FileNotFoundError, WeightsError: a file cannot be used.
+
+    Source: the files and formulas of the library named, see the function of that name.
     """
     if source not in SOURCES:
         raise ValueError(f"source is {source!r}, expected one of {', '.join(SOURCES)}")

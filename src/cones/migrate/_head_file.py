@@ -56,9 +56,14 @@ def read_head(path: Path | str) -> Head:
     Args:
         path: the file.
 
+    Returns:
+        the head with its weights, margin and settings.
+
     Raises:
         FileNotFoundError: there is no such file.
         WeightsError: it is broken, or was not written by `write_head`.
+
+    Example: see `write_head`.
     """
     from safetensors import SafetensorError, safe_open
 

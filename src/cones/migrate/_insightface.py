@@ -69,6 +69,9 @@ def in_rank_order(paths: Sequence[Path]) -> list[Path]:
     Args:
         paths: files of all ranks. One file alone is returned as it is.
 
+    Returns:
+        the same files, that of rank 0 first.
+
     Raises:
         ValueError: a name has no number after "gpu" or "rank", or the numbers are not 0, 1, 2, ... without gaps.
 

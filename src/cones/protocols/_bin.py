@@ -50,6 +50,9 @@ def read_bin(path: Path | str) -> ImagePairs:
     Args:
         path: the file, a pickle of protocol 2 to 5, of Python 2 or 3.
 
+    Returns:
+        the 2N images, still encoded, and (N,) bool whether the two of a pair are of one person.
+
     Raises:
         DataError: if the file cannot be read, is damaged, holds anything else (NumPy arrays too), or asks for code.
 

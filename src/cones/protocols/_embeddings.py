@@ -76,6 +76,9 @@ def read_embeddings(path: Path | str) -> Embeddings:
     Args:
         path: the file. What is pickled in it is refused: to read it could run any code.
 
+    Returns:
+        `Embeddings`: features (N, D) float32, and names and labels where it has them.
+
     Raises:
         DataError: if the file cannot be read, an array is missing or has a wrong shape or dtype, a number is not
             finite, or a name stands twice.

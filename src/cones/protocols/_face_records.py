@@ -16,7 +16,12 @@ from ._recordio import RecordFile, open_records
 
 
 class Face(NamedTuple):
-    """An image file, JPEG or PNG, still encoded, and its class."""
+    """An image and its class.
+
+    Args:
+        image: the bytes of an image file, JPEG or PNG, still encoded.
+        label: the class, 0..K-1.
+    """
 
     image: bytes
     label: int
@@ -98,6 +103,9 @@ def read_face_records(path: Path | str, index: Path | str | None = None) -> Face
         path: the .rec file, RecordIO.
         index: the .idx file, lines of "key offset"; None for the one beside it, train.idx beside train.rec.
 
+    Returns:
+        `FaceRecords`, a map-style data set; no image is read yet.
+
     Raises:
         DataError: if a file cannot be read, the index does not fit the file or the header, or a record is damaged.
 
@@ -135,8 +143,13 @@ def iterate_faces(path: Path | str) -> Iterator[Face]:
     Args:
         path: the .rec file, RecordIO, with or without the header of insightface.
 
+    Yields:
+        `Face`, one at a time.
+
     Raises:
         DataError: if the file cannot be read, a record is damaged, or there are fewer images than the header says.
+
+    Reference: that of `read_face_records`.
     """
     path = Path(path)
     with open_records(path) as records:

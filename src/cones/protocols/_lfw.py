@@ -24,6 +24,9 @@ def read_lfw_pairs(
         suffix: of the image files; aligned copies are often ".png".
         repeats: whether a pair may stand in the list more than once, in either order.
 
+    Returns:
+        `Pairs` of the images, in the order of the list, with folds where its first line names them.
+
     Raises:
         DataError: if the list cannot be read, a line is not as it should be, the number of pairs is not the
             announced one, or an image is missing.

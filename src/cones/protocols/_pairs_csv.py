@@ -23,6 +23,9 @@ def read_pairs_csv(path: Path | str, folder: Path | str | None = None, *, repeat
         folder: where a and b are, as relative paths; None to take the names without looking for files.
         repeats: whether a pair may stand in the file more than once, in either order.
 
+    Returns:
+        `Pairs` of the images, in the order of the file, with folds where there is such a column.
+
     Raises:
         DataError: if the file cannot be read, a line is not as it should be, or an image is missing.
 

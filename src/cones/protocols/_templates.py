@@ -72,6 +72,9 @@ def read_templates(
         folder: the images; None to take the names without looking for files.
         repeats: whether a pair may stand in the list more than once, in either order.
 
+    Returns:
+        `Templates`: the images of each, by media, and the pairs of them where there is a list.
+
     Raises:
         DataError: if a list cannot be read, a line is not as it should be, an image is missing or stands twice in a
             template, or a pair names an unknown template, is repeated or contradicts itself.

@@ -22,6 +22,9 @@ def read_trials(path: Path | str, folder: Path | str | None = None, *, repeats: 
         folder: the recordings; None to take the names without looking for files.
         repeats: whether a trial may stand in the list more than once, in either order.
 
+    Returns:
+        `Pairs` of the recordings, in the order of the list, without folds.
+
     Raises:
         DataError: if the list cannot be read, a line is not as it should be, or a file is missing.
 

@@ -30,6 +30,17 @@ def write_decision(path: Path, decision: Decision) -> None:
 
     Raises:
         OSError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import torch
+        >>> from cones.evaluation import choose_decision
+        >>> path = Path(tempfile.mkdtemp()) / "decision.json"
+        >>> x, pairs = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]), torch.tensor([[0, 1], [0, 2]])
+        >>> decision = choose_decision(x, pairs, torch.tensor([True, False]), far=0.0)
+        >>> write_decision(path, decision)
+        >>> read_decision(path) == decision
+        True
     """
     written = {"format": FORMAT, "version": VERSION, **asdict(decision)}
     write_text(path, json.dumps(written, indent=2, allow_nan=False) + "\n")
@@ -48,6 +59,8 @@ def read_decision(path: Path, model: Path | None = None) -> Decision:
     Raises:
         ValueError: the file is no decision, has a field too many, too few or of a wrong kind, or is of another model.
         OSError: a file cannot be read.
+
+    Example: see `write_decision`.
     """
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
