@@ -26,9 +26,9 @@ Shares of a step at {rows:,} rows, {classes:,} classes, {dim} dims, from PyTorch
 operations down a little."""
 
 ERRORS = """\
-Largest error against float64 at {rows:,} rows, {classes:,} classes, {dim} dims, half of the rows random and half 45
-degrees from their own class: of a loss relative to the largest loss, of a gradient relative to its largest entry. In
-brackets: times that of "{indexed}", or for bfloat16 of "{autocast}"."""
+Error against float64 at {rows:,} rows, {classes:,} classes, {dim} dims, half of the rows random and half 45 degrees
+from their own class: the norm of the difference over the norm of the truth, the largest of five problems. In brackets:
+times that of "{indexed}", or for bfloat16 of "{autocast}"."""
 
 NOTES = (
     """Part of a ratio below a rival's is the choice of kernel: `torch.mm` and `F.linear` go through the vendor's BLAS

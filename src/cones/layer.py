@@ -17,7 +17,7 @@ from .geometry import direction
 from .margins import Margin, Rows
 from .operator import rest_and_own
 from .small import all_at_once, is_small
-from .tiles import settings_for
+from .tiles import settings_for, vector_dtype
 
 
 def losses_over(
@@ -63,9 +63,9 @@ def losses_over(
             losses = losses + label_smoothing * (found.target - mean)
         if focal > 0:
             losses = losses * focus(cross_entropy, focal)
-        losses = losses.to(working_dtype(features, classes.weight))
         penalty = margin.penalty(found.rows)
-        return losses if penalty is None else losses + penalty
+        losses = losses if penalty is None else losses + penalty
+        return losses.to(working_dtype(features, classes.weight))
 
 
 def target_and_rest(
@@ -133,7 +133,8 @@ def updated_statistics(
             here = target_and_rest(features, labels, margin, classes, statistics, how._replace(update=None)).rest
             return here if ranks is None else gather(here, ranks)
 
-        return margin.update_statistics(statistics, rows, rest)
+        updated = margin.update_statistics(statistics, rows, rest)
+        return {name: value.to(statistics[name].dtype) for name, value in updated.items()}
 
 
 def bends(margin: Margin, subcenters: int = 1) -> bool:
@@ -175,9 +176,17 @@ def _rows_of(
     classes: Classes,
     statistics: Mapping[str, Tensor],
 ) -> Rows:
-    """What the margin may know of the rows, from x (N, D) and each row's own rows of W, own (N, S * D)."""
-    similarity, weight_norm = nearest_center(x, own.view(len(x), classes.subcenters, x.shape[1]), margin)
-    return Rows(similarity, feature_norm, weight_norm, labels, statistics)
+    """What the margin may know of the rows, from x (N, D) and each row's own rows of W, own (N, S * D).
+
+    Worked out in float64 where the device has it, which costs N numbers nothing: in float32 the own class would bring
+    most of a loss's error. They stay so unless a tile (N, C) meets them, whose precision they would raise, and whose
+    errors cancel with theirs only where both are rounded alike.
+    """
+    wide = vector_dtype(x)
+    centers = own.to(wide).view(len(x), classes.subcenters, x.shape[1])
+    similarity, weight_norm = nearest_center(x.to(wide), centers, margin)
+    dtype = x.dtype if bends(margin, classes.subcenters) else wide
+    return Rows(similarity.to(dtype), feature_norm.to(dtype), weight_norm.to(dtype), labels, statistics)
 
 
 def _streamed(

@@ -4,6 +4,8 @@ On a CPU, float32 products go through oneDNN where PyTorch was built with it: th
 narrower vectors on processors of another vendor and then takes twice as long. Both are IEEE float32.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -11,24 +13,31 @@ _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_l
 _WIDE_RESULT = hasattr(torch.ops.aten.mm, "dtype")
 
 
-PART = 256
-"""Terms that a product of many is summed by."""
+SHORTEST, LONGEST = 32, 256
+"""How many terms a part has, at least and at most, of a sum that is cut into two or more."""
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """a (M, L) @ b (L, P) in their common dtype; not differentiable."""
-    if _by_onednn(a, b):
-        return torch.ops.mkldnn._linear_pointwise(a, b.T, None, "none", [], "")  # type: ignore[no-any-return]
-    return a @ b
+    if not _by_onednn(a, b):
+        return a @ b
+    weight = b.T
+    if not weight.is_contiguous() and not b.is_contiguous():
+        weight = weight.contiguous()  # oneDNN takes part of a matrix a thousand times more slowly
+    return torch.ops.mkldnn._linear_pointwise(a, weight, None, "none", [], "")  # type: ignore[no-any-return]
 
 
 def product_of_many(a: Tensor, b: Tensor) -> Tensor:
-    """The same where L is large and its terms are alike: oneDNN sums them one by one and rounds at each."""
-    if not _by_onednn(a, b):
-        return a @ b
-    total = product(a[:, :PART], b[:PART])
-    for start in range(PART, len(b), PART):
-        total += product(a[:, start : start + PART], b[start : start + PART])
+    """The same for full precision where L may be large: oneDNN sums one by one and rounds each time, so part by part.
+
+    Over 512 terms that takes a third off the error of the gradients, and a tenth more time.
+    """
+    part = min(max(math.ceil(len(b) / 2), SHORTEST), LONGEST)
+    if len(b) <= part or not _by_onednn(a, b):
+        return product(a, b)
+    total = product(a[:, :part], b[:part])
+    for start in range(part, len(b), part):
+        total += product(a[:, start : start + part], b[start : start + part])
     return total
 
 
@@ -37,7 +46,9 @@ def wide_product(a: Tensor, b: Tensor, low: torch.dtype | None) -> Tensor:
 
     A CPU has no kernel that takes low-precision factors and returns float32, so there the factors stay as they are.
     """
-    if low is None or a.device.type == "cpu":
+    if low is None:
+        return product_of_many(a, b)
+    if a.device.type == "cpu":
         return product(a, b)
     if _WIDE_RESULT:
         return torch.mm(a.to(low), b.to(low), out_dtype=a.dtype)
