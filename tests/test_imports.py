@@ -61,9 +61,10 @@ ALLOWED = {
     "catalogue": {"feature_losses", "layer", "margins", "notation", "probe", "scenes"},
     "display": set(),
     "commands": {"training"},
-    "cli": {
-        "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "notation", "planner", "plots",
-        "suggestion", "training",
+    "cli": {"actions", "commands", "notation", "training"},
+    "actions": {
+        "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "planner", "plots", "suggestion",
+        "training",
     },
     "__main__": {"cli"},
     "__init__": {
@@ -76,7 +77,7 @@ ONLY_IN = {
     "matplotlib": {"plots"},
     "jinja2": {"plots"},
     "PIL": {"data"},
-    "rich": {"cli", "data", "display"},
+    "rich": {"actions", "cli", "data", "display"},
     "tyro": {"cli", "commands"},
     "tensorboard": {"training"},
 }

@@ -13,15 +13,11 @@ from typing import Annotated, Any, cast
 
 import tyro
 from rich.console import Console
-from rich.table import Column, Table
 
-from . import __version__
-from .catalogue import describe_in_full, every_loss, find_loss, loss_table
-from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train
-from .display import TrainingDisplay, summary_line
-from .margins import parse as parse_margin
+from . import __version__, actions
+from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
 from .notation import did_you_mean
-from .training import DEMO, DEMO_RUN, Run, compare, fit, read_fields, read_run, read_summaries, write_results
+from .training import DEMO, DEMO_RUN, Run, read_fields, read_run
 
 COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "suggest", "check", "migrate")
 
@@ -53,10 +49,6 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         console.print(f"cones: {error}", markup=False)
         sys.exit(1)
-
-
-class UsageError(ValueError):
-    """The command line does not say what to do."""
 
 
 def parse(arguments: list[str]) -> Command:
@@ -109,189 +101,20 @@ def _starting_point(default: Run, config: Path | None, resume: Path | None) -> R
 def _execute(command: Command) -> int:
     match command:
         case Train():
-            return _train(command)
+            return actions.do_train(command)
         case Compare():
-            return _compare(command)
+            return actions.do_compare(command)
         case Plot():
-            return _plot(command)
+            return actions.do_plot(command)
         case Losses():
-            return _losses(command)
+            return actions.do_losses(command)
         case Data():
-            return _data(command)
+            return actions.do_data(command)
         case Plan():
-            return _plan(command)
+            return actions.do_plan(command)
         case Suggest():
-            return _suggest(command)
+            return actions.do_suggest(command)
         case Migrate():
-            return _migrate(command)
+            return actions.do_migrate(command)
         case Check():
-            return _check(command)
-
-
-def _train(command: Train) -> int:
-    folder = command.resume or command.out
-    with TrainingDisplay(command.run.epochs) as display:
-        for metrics in fit(command.run, folder, resume=command.resume is not None, data_folder=command.data_folder):
-            display.show(folder.name, metrics)
-    summary = write_results(folder, data_folder=command.data_folder)
-    print(summary_line(summary))
-    if not summary["finished"]:
-        print(f"stopped at step {summary['step']}; go on with: cones train --resume {folder}")
-        return 130
-    print(_report(folder))
-    return 0
-
-
-def _compare(command: Compare) -> int:
-    with TrainingDisplay(command.run.epochs) as display:
-        for name, metrics in compare(
-            command.run, command.losses, command.out, title=command.title or None, data_folder=command.data_folder
-        ):
-            display.show(name, metrics)
-    if not (command.out / "comparison.json").exists():
-        print("stopped; the same command goes on where it stood")
-        return 130
-    for summary in read_summaries(command.out):
-        print(summary_line(summary))
-    print(_report(command.out))
-    return 0
-
-
-def _plot(command: Plot) -> int:
-    if command.folder is None and not command.margins:
-        raise UsageError("plot needs the folder of a run or of a comparison, or --margins")
-    if command.margins:
-        from .plots import curve_figure, save
-
-        for path in save(curve_figure([parse_margin(text) for text in command.margins]), command.out):
-            print(path)
-    if command.folder is not None:
-        if (command.folder / "config.toml").exists():
-            write_results(command.folder, data_folder=command.data_folder)
-        print(_report(command.folder))
-    return 0
-
-
-def _report(folder: Path) -> Path:
-    from .plots import write_comparison_report, write_run_report
-
-    if (folder / "comparison.json").exists():
-        for summary in read_summaries(folder):
-            write_run_report(folder / summary["name"])
-        return write_comparison_report(folder)
-    return write_run_report(folder)
-
-
-def _losses(command: Losses) -> int:
-    try:
-        wanted = [find_loss(command.name)] if command.name else list(every_loss().values())
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    if command.out is not None:
-        from .plots import write_index, write_pages
-
-        for path in write_pages(wanted, command.out):
-            print(path)
-        if not command.name:
-            print(write_index(command.out))
-        return 0
-    text = describe_in_full(wanted[0]) if command.name else loss_table()
-    Console(soft_wrap=True, highlight=False, emoji=False).print(text, markup=False)
-    return 0
-
-
-def _data(command: Data) -> int:
-    from .data import load, named
-
-    console = Console(soft_wrap=True, highlight=False, emoji=False)
-    if not command.spec:
-        table = Table("name", "what", "samples", "classes", "shape", "on disk")
-        for known in named(command.data_folder):
-            shape = "x".join(map(str, known.shape))
-            table.add_row(known.name, known.about, str(known.count), str(known.num_classes), shape, str(known.on_disk))
-        console.print(table)
-        return 0
-    splits = load(command.spec, image_size=command.image_size or None, root=command.data_folder)
-    for side, dataset in (("train", splits.train), ("test", splits.test)):
-        shape = "x".join(map(str, dataset.inputs.shape[1:]))
-        print(f"{side}: {len(dataset)} samples of {shape}, {dataset.num_classes} classes (split: {splits.kind})")
-    return 0
-
-
-def _plan(command: Plan) -> int:
-    for name in ("classes", "dim", "batch", "ranks", "memory_budget"):
-        if getattr(command, name) < 1:
-            raise UsageError(f"--{name.replace('_', '-')} is {getattr(command, name)}, expected at least 1")
-    from .planner import per_rank
-
-    step = per_rank(
-        command.batch,
-        command.dim,
-        command.classes,
-        ranks=command.ranks,
-        low_itemsize=2 if command.precision == "bfloat16" else 4,
-        memory_budget=command.memory_budget * 2**20,
-    )
-    table = Table("on each rank", Column("MiB", justify="right"), title=str(step), title_justify="left")
-    parts = step.memory(gradient=not command.fused, momentum=command.momentum)
-    for name, size in parts.items():
-        table.add_row(name, f"{size / 2**20:,.1f}")
-    table.add_row("together", f"{sum(parts.values()) / 2**20:,.1f}", style="bold")
-    table.add_row("the logits of all classes, which are never made", f"{step.logits_bytes / 2**20:,.1f}", style="dim")
-    Console(soft_wrap=True, highlight=False, emoji=False).print(table)
-    return 0
-
-
-def _suggest(command: Suggest) -> int:
-    from .suggestion import suggest
-
-    try:
-        print(suggest(command.classes, command.dim, command.probability))
-    except ValueError as error:
-        raise UsageError(f"--{str(error).replace('num_classes', 'classes')}") from error
-    return 0
-
-
-def _migrate(command: Migrate) -> int:
-    from .migrate import compare as compare_with
-    from .migrate import migrate, write_head
-
-    try:
-        head, reference = migrate(
-            command.source,
-            command.files,
-            margin=command.margin,
-            loss=command.loss,
-            scale=command.scale,
-            temperature=command.temperature,
-            sub_centers=command.sub_centers,
-            easy_margin=command.easy_margin,
-            num_classes=command.num_classes,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    agreement = compare_with(head, reference)
-    print(f"{head}\n{agreement}")
-    if not agreement.same():
-        raise RuntimeError(
-            f"the head differs from {reference.name} by more than rounding: {command.out} is not written"
-        )
-    write_head(command.out, head)
-    print(command.out)
-    return 0
-
-
-def _check(command: Check) -> int:
-    from .linter import check_margin
-
-    try:
-        report = check_margin(parse_margin(command.margin), num_classes=command.classes, detached=command.detached)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    print(report)
-    if command.out is not None:
-        from .plots import save
-
-        for path in save(report.figure(), command.out):
-            print(path)
-    return 0 if report.ok else 1
+            return actions.do_check(command)

@@ -8,6 +8,11 @@ import tyro
 
 from .training import Run
 
+
+class UsageError(ValueError):
+    """The command line does not say what to do."""
+
+
 Shared = Annotated[Run, tyro.conf.arg(name="")]
 
 
