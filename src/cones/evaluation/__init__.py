@@ -43,13 +43,17 @@ from cones.evaluation.space import mean_directions as mean_directions
 from cones.evaluation.uniformity import alignment as alignment
 from cones.evaluation.uniformity import uniformity as uniformity
 from cones.evaluation.verification import FoldAccuracy as FoldAccuracy
+from cones.evaluation.verification import InDetail as InDetail
 from cones.evaluation.verification import Roc as Roc
 from cones.evaluation.verification import Similarity as Similarity
 from cones.evaluation.verification import TarAtFar as TarAtFar
 from cones.evaluation.verification import Verification as Verification
+from cones.evaluation.verification import VerificationDetails as VerificationDetails
 from cones.evaluation.verification import VerificationIntervals as VerificationIntervals
 from cones.evaluation.verification import fold_accuracy as fold_accuracy
+from cones.evaluation.verification import pairs_in_detail as pairs_in_detail
 from cones.evaluation.verification import roc as roc
 from cones.evaluation.verification import verification as verification
+from cones.evaluation.verification import verification_in_detail as verification_in_detail
 from cones.evaluation.verification import verification_intervals as verification_intervals
 from cones.evaluation.verification import verification_of_all_pairs as verification_of_all_pairs

@@ -3,8 +3,12 @@
 from ._all_pairs import verification_of_all_pairs as verification_of_all_pairs
 from ._curve import Roc as Roc
 from ._curve import roc as roc
+from ._details import VerificationDetails as VerificationDetails
 from ._folds import FoldAccuracy as FoldAccuracy
 from ._folds import fold_accuracy as fold_accuracy
+from ._in_detail import InDetail as InDetail
+from ._in_detail import pairs_in_detail as pairs_in_detail
+from ._in_detail import verification_in_detail as verification_in_detail
 from ._intervals import VerificationIntervals as VerificationIntervals
 from ._intervals import verification_intervals as verification_intervals
 from ._similarity import Similarity as Similarity

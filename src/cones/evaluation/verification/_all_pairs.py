@@ -70,11 +70,17 @@ def verification_of_all_pairs(
     asked = Asked(far, p_target, costs, min_pairs)
     if tile < 1:
         raise ValueError(f"tile is {tile}, expected at least 1 row: 1024 is a good size")
-    tally = Tally(rows.device)
-    if len(rows):
-        _fill(tally, tiles_of(rows, labels.to(rows.device), similarity, tile), asked)
-    points, bins = tally.points()
-    return figures(points, asked, _auc_error(points, bins) if _both(points) else 0.0)
+    if not len(rows):
+        return figures(Tally(rows.device).points()[0], asked)
+    points, bins = tally_of(tiles_of(rows, labels.to(rows.device), similarity, tile), asked)
+    return figures(points, asked, auc_error(points, bins))
+
+
+def tally_of(tiles: Tiles, asked: Asked) -> tuple[Points, Tensor]:
+    """Operating points of all pairs, exact wherever a figure is decided, and the bins they stand for (see `Tally`)."""
+    tally = Tally(tiles.rows.device)
+    _fill(tally, tiles, asked)
+    return tally.points()
 
 
 def _fill(tally: Tally, tiles: Tiles, asked: Asked) -> None:
@@ -100,8 +106,10 @@ def _both(points: Points) -> bool:
     return int(points.genuine[-1]) > 0 and int(points.impostors[-1]) > 0
 
 
-def _auc_error(points: Points, bins: Tensor) -> float:
-    """A pair of scores in one bin is counted as a half, and may be 0 or 1."""
+def auc_error(points: Points, bins: Tensor) -> float:
+    """A bound of the error of the AUC: a pair of scores in one bin is counted as a half, and may be 0 or 1."""
+    if not _both(points):
+        return 0.0
     genuine, impostors = points.genuine.diff().double(), points.impostors.diff().double()
     within = (genuine * impostors)[bins[1:] >= 0].sum() / 2
     return float(within / genuine.sum() / impostors.sum())

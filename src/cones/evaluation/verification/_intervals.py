@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ._asked import Asked
 from ._check import check_integers, check_scores
+from ._draws import multiplicities
 from ._figures import area, detection_costs, equal_error_rate, place_at_far
 from ._points import Points, falling, points_of
 from ._verification import Verification, figures, rate_key
@@ -23,8 +24,8 @@ class VerificationIntervals:
         resampled: "subjects", or "pairs" where the subjects are not known.
         resamples: how many the intervals come from; those without one kind of pairs are left out.
         figures: the figures themselves, of all pairs.
-        tar: an interval of TAR at each rate asked for, None where the figure is refused.
-        eer, auc, min_dcf: an interval each, None where the figure is refused.
+        tar: an interval of TAR at each rate asked for, None where the figure is refused or too many pairs decide it.
+        eer, auc, min_dcf: an interval each, None as above.
     """
 
     confidence: float
@@ -125,7 +126,7 @@ def verification_intervals(
 
 def _draw_pairs(pairs: int) -> Callable[[torch.Generator], Tensor]:
     """How often each pair (N,) comes when pairs are drawn."""
-    return lambda generator: _multiplicities(pairs, generator)
+    return lambda generator: multiplicities(pairs, generator)
 
 
 def _draw_subjects(subjects: Tensor, same: Tensor) -> Callable[[torch.Generator], Tensor]:
@@ -141,14 +142,10 @@ def _draw_subjects(subjects: Tensor, same: Tensor) -> Callable[[torch.Generator]
     distinct, place = torch.unique(subjects, return_inverse=True)
 
     def draw(generator: torch.Generator) -> Tensor:
-        a, b = _multiplicities(len(distinct), generator).to(place.device)[place].unbind(dim=1)
+        a, b = multiplicities(len(distinct), generator).to(place.device)[place].unbind(dim=1)
         return torch.where(same, a, a * b)
 
     return draw
-
-
-def _multiplicities(count: int, generator: torch.Generator) -> Tensor:
-    return torch.bincount(torch.randint(count, (count,), generator=generator), minlength=count)
 
 
 def _resampling(scores: Tensor, same: Tensor) -> Callable[[Tensor], Points]:
@@ -176,6 +173,8 @@ def _row(points: Points, asked: Asked) -> list[float]:
 
 
 def _said(value: float | None, interval: Interval | None, refused: Mapping[str, str], key: str) -> str:
-    if value is None or interval is None:
+    if value is None:
         return f"n/a: {refused[key]}"
+    if interval is None:
+        return f"{value:.6g}, without an interval: too many pairs decide it"
     return f"{value:.6g} in [{interval[0]:.6g}, {interval[1]:.6g}]"

@@ -26,12 +26,16 @@ class Tiles:
     Attributes:
         rows: (N, D), unit for the cosine.
         classes: (N,) integers, rising.
+        order: (N,) int64, the position of each row in the embeddings.
+        labels: (C,) integers, the label of each class.
         squares: (N,) squared norms for the Euclidean distance; None for the cosine.
         size: rows and columns of a tile.
     """
 
     rows: Tensor
     classes: Tensor
+    order: Tensor
+    labels: Tensor
     squares: Tensor | None
     size: int
 
@@ -45,7 +49,7 @@ class Tiles:
 
     def scores(self, tile: Tile) -> Tensor:
         """The scores (size, size) of a tile, the same bits each time."""
-        i, j = self._slices(tile)
+        i, j = self.slices(tile)
         if self.squares is None:
             return self.rows[i] @ self.rows[j].T
         distance = self.squares[i, None] + self.squares[j]
@@ -56,24 +60,25 @@ class Tiles:
         scores = self.scores(tile).add_(0.0)  # -0.0 becomes 0.0
         codes = by_bits(scores)
         if tile.mixed:
-            i, j = self._slices(tile)
+            i, j = self.slices(tile)
             codes += (self.classes[i, None] == self.classes[j]).int().mul_(GENUINE)
         if tile.row == tile.column:
             codes.masked_fill_(torch.ones_like(codes, dtype=torch.bool).tril_(), NO_PAIR)
         return scores.flatten(), codes.flatten()
 
-    def _slices(self, tile: Tile) -> tuple[slice, slice]:
+    def slices(self, tile: Tile) -> tuple[slice, slice]:
+        """Its rows and its columns."""
         return slice(tile.row, tile.row + self.size), slice(tile.column, tile.column + self.size)
 
 
 def tiles_of(rows: Tensor, labels: Tensor, similarity: Similarity, size: int) -> Tiles:
     """Rows in an order by class; the order of the classes is drawn, so that near tiles tell of far ones."""
-    _, index = torch.unique(labels, return_inverse=True)
-    classes = int(index.max()) + 1
-    drawn = torch.randperm(classes, generator=torch.Generator().manual_seed(0)).to(index.device)
+    distinct, index = torch.unique(labels, return_inverse=True)
+    drawn = torch.randperm(len(distinct), generator=torch.Generator().manual_seed(0)).to(index.device)
     ordered, order = drawn[index].sort(stable=True)
     rows = rows[order]
-    return Tiles(rows, ordered, rows.square().sum(dim=1) if similarity == "euclidean" else None, size)
+    squares = rows.square().sum(dim=1) if similarity == "euclidean" else None
+    return Tiles(rows, ordered, order, distinct[drawn.argsort()], squares, size)
 
 
 def count(tiles: Tiles, which: list[Tile], tally: Tally) -> None:

@@ -1,0 +1,116 @@
+"""The pairs that decide, one by one: all genuine pairs, and the impostor pairs of high score."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ._points import Points
+from ._tiles import Tile, Tiles
+
+MOST_IMPOSTORS = 2**21
+MOST_GENUINE = 2**23
+
+
+class Ends(NamedTuple):
+    """Some pairs.
+
+    Attributes:
+        score: (P,) float32 or float64, falling.
+        rows: (P, 2) int64, positions in what was evaluated.
+        subjects: (P, 2) int64, numbers 0..S-1 of the subjects at both ends.
+    """
+
+    score: Tensor
+    rows: Tensor
+    subjects: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """Pairs one by one.
+
+    Attributes:
+        genuine: all of them.
+        impostors: those of high score, or all.
+        complete: whether these are all.
+        labels: (S,) integers, the subjects, rising.
+        rows: (S,) int64, how many rows a subject has; empty where the pairs themselves were given.
+    """
+
+    genuine: Ends
+    impostors: Ends
+    complete: bool
+    labels: Tensor
+    rows: Tensor
+
+
+def floor_of(points: Points, most: int = MOST_IMPOSTORS) -> float:
+    """The lowest threshold that accepts at most `most` impostor pairs; -inf where that is all of them."""
+    if int(points.impostors[-1]) <= most:
+        return -torch.inf
+    return float(points.threshold[int((points.impostors <= most).sum()) - 1])
+
+
+def list_pairs(tiles: Tiles, floor: float) -> Listed:
+    """All genuine pairs of the rows, and the impostor pairs with score >= floor."""
+    genuine, impostors = [], []
+    mixed, pure = tiles.mixed_and_pure()
+    for tile in mixed + pure:
+        scores = tiles.scores(tile)
+        same, impostor = _kinds(tiles, tile, scores.shape)
+        impostors.append(_chosen(tile, scores, impostor & (scores >= floor)))
+        if tile.mixed:
+            genuine.append(_chosen(tile, scores, same))
+    # numbered by their labels, so that a seed draws the same subjects as from a list of the pairs
+    labels, numbers = tiles.labels.sort()
+    numbers = numbers.argsort()
+    rows = torch.bincount(numbers[tiles.classes], minlength=len(labels))
+    ends = [_ends(tiles, numbers, parts) for parts in (genuine, impostors)]
+    return Listed(ends[0], ends[1], floor == -torch.inf, labels, rows)
+
+
+def given_pairs(scores: Tensor, same: Tensor, subjects: Tensor | None, rows: Tensor | None) -> Listed:
+    """The pairs of a list, with scores (N,) and same (N,) bool.
+
+    Args:
+        scores: (N,).
+        same: (N,).
+        subjects: (N, 2) integers; None where they are not known.
+        rows: (N, 2) integers; None for the position of the pair itself, twice.
+    """
+    device = scores.device
+    if rows is None:
+        rows = torch.arange(len(scores), device=device)[:, None].expand(-1, 2)
+    labels = torch.empty(0, dtype=torch.int64, device=device)
+    numbers = torch.zeros_like(rows)
+    if subjects is not None:
+        labels, numbers = torch.unique(subjects.to(device), return_inverse=True)
+    kinds = []
+    for kind in (same, ~same):
+        order = scores[kind].argsort(descending=True, stable=True)
+        kinds.append(Ends(*(part[kind][order] for part in (scores, rows, numbers))))
+    return Listed(kinds[0], kinds[1], True, labels, labels.new_empty(0))
+
+
+def _kinds(tiles: Tiles, tile: Tile, shape: torch.Size) -> tuple[Tensor, Tensor]:
+    """Which numbers of a tile are genuine pairs, and which impostor pairs; a pair once in all tiles."""
+    i, j = tiles.slices(tile)
+    same = tiles.classes[i, None] == tiles.classes[j]
+    if tile.row != tile.column:
+        return same, ~same
+    above = torch.ones(shape, dtype=torch.bool, device=same.device).triu_(1)
+    return same & above, ~same & above
+
+
+def _chosen(tile: Tile, scores: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores (P,) of the chosen of a tile, and their rows (P, 2) in its order."""
+    return scores[chosen], chosen.nonzero() + torch.tensor([tile.row, tile.column], device=scores.device)
+
+
+def _ends(tiles: Tiles, numbers: Tensor, parts: list[tuple[Tensor, Tensor]]) -> Ends:
+    scores, rows = torch.cat([scores for scores, _ in parts]), torch.cat([rows for _, rows in parts])
+    scores, order = scores.sort(descending=True, stable=True)
+    rows = rows[order]
+    return Ends(scores, tiles.order[rows], numbers[tiles.classes[rows]])
