@@ -1,5 +1,9 @@
 """Numbers about embeddings: arrays in, frozen dataclasses out."""
 
+from cones.evaluation._evaluate import Evaluation as Evaluation
+from cones.evaluation._evaluate import Figure as Figure
+from cones.evaluation._evaluate import evaluate as evaluate
+from cones.evaluation._evaluate import evaluate_pairs as evaluate_pairs
 from cones.evaluation._identification import Identification as Identification
 from cones.evaluation._identification import OpenSet as OpenSet
 from cones.evaluation._identification import identification as identification
