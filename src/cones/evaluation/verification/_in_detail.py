@@ -28,11 +28,15 @@ class InDetail(NamedTuple):
         figures: of all pairs.
         intervals: None where the figures are refused, or there are too many genuine pairs to list.
         details: as intervals.
+        draws: (R, F) float64, TAR at each rate asked for in each draw of subjects, nan where too many pairs decide it;
+            None without subjects or draws. One seed draws the same subjects from the same labels, so that the
+            difference of two models' draws tells the interval of their difference.
     """
 
     figures: Verification
     intervals: VerificationIntervals | None
     details: VerificationDetails | None
+    draws: Tensor | None = None
 
 
 @torch.no_grad()
@@ -151,13 +155,14 @@ def _in_detail(
 ) -> InDetail:
     curve = curve_of(points)
     threshold, rate = _where_errors_count(found, listed)
-    band = intervals = None
+    band = intervals = draws = None
     if resamples:
         by_subject = len(listed.labels) > 0
         at = None
         if by_subject:
             rates = torch.cat([torch.tensor(asked.far, dtype=torch.float64), curve[0]])
-            ends = ends_of(tar_when_drawn(listed, rates, resamples, seed), confidence).cpu()
+            drawn = tar_when_drawn(listed, rates, resamples, seed)
+            ends, draws = ends_of(drawn, confidence).cpu(), drawn[:, : len(asked.far)].cpu()
             at, band = ends[: len(asked.far)], ends[len(asked.far) :]
         if listed.complete and found.genuine + found.impostors <= FEW:
             intervals = _of_all(listed, asked, resamples, confidence, seed)
@@ -165,7 +170,7 @@ def _in_detail(
             known = [None if t.tar is None or not e.isfinite().all() else (e[0].item(), e[1].item())
                      for t, e in zip(found.tar, at, strict=True)]  # fmt: skip
             intervals = VerificationIntervals(confidence, "subjects", resamples, found, tuple(known), None, None, None)
-    return InDetail(found, intervals, details_of(points, listed, curve, band, confidence, threshold, rate))
+    return InDetail(found, intervals, details_of(points, listed, curve, band, confidence, threshold, rate), draws)
 
 
 def _where_errors_count(found: Verification, listed: Listed) -> tuple[float, float]:

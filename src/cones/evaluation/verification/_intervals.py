@@ -105,23 +105,34 @@ def verification_intervals(
         raise ValueError(f"resamples is {resamples}, expected at least 1: 1000 for a steady interval")
     found = figures(points_of(scores, same), asked)
     resampled = "pairs" if subjects is None else "subjects"
-    draw = _draw_pairs(len(scores)) if subjects is None else _draw_subjects(subjects.to(scores.device), same)
+    if subjects is not None:
+        _check_subjects(subjects, same)
     if found.eer is None:
         return VerificationIntervals(confidence, resampled, 0, found, tuple(None for _ in far), None, None, None)
-    resample = _resampling(scores, same)
-    generator = torch.Generator().manual_seed(seed)
-    rows = []
-    for _ in range(resamples):
-        points = resample(draw(generator).to(scores.device))
-        if int(points.genuine[-1]) > 0 and int(points.impostors[-1]) > 0:
-            rows.append(_row(points, asked))
-    if not rows:
+    rows = figures_when_drawn(scores, same, subjects, asked, resamples, seed)
+    rows = rows[~rows[:, 0].isnan()]
+    if not len(rows):
         raise ValueError(f"subjects gave {resamples} resamples that all lack genuine or impostor pairs; add subjects")
     ends = torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2], dtype=torch.float64)
-    low, high = torch.tensor(rows, dtype=torch.float64).quantile(ends, dim=0).tolist()
+    low, high = rows.quantile(ends, dim=0).tolist()
     eer, auc, min_dcf, *tar = zip(low, high, strict=True)
     at = tuple(None if point.tar is None else i for point, i in zip(found.tar, tar, strict=True))
     return VerificationIntervals(confidence, resampled, len(rows), found, at, eer, auc, min_dcf)
+
+
+def figures_when_drawn(
+    scores: Tensor, same: Tensor, subjects: Tensor | None, asked: Asked, resamples: int, seed: int
+) -> Tensor:
+    """EER, AUC, minDCF and TAR at each of F rates (R, 3 + F) float64 for each draw; nan where a kind of pairs lacks."""
+    draw = _draw_pairs(len(scores)) if subjects is None else _draw_subjects(subjects.to(scores.device), same)
+    resample = _resampling(scores, same)
+    generator = torch.Generator().manual_seed(seed)
+    found = torch.full((resamples, 3 + len(asked.far)), torch.nan, dtype=torch.float64)
+    for row in found:
+        points = resample(draw(generator).to(scores.device))
+        if int(points.genuine[-1]) > 0 and int(points.impostors[-1]) > 0:
+            row.copy_(torch.tensor(_row(points, asked), dtype=torch.float64))
+    return found
 
 
 def _draw_pairs(pairs: int) -> Callable[[torch.Generator], Tensor]:
@@ -129,16 +140,19 @@ def _draw_pairs(pairs: int) -> Callable[[torch.Generator], Tensor]:
     return lambda generator: multiplicities(pairs, generator)
 
 
-def _draw_subjects(subjects: Tensor, same: Tensor) -> Callable[[torch.Generator], Tensor]:
-    """How often each pair (N,) comes when subjects are drawn."""
+def _check_subjects(subjects: Tensor, same: Tensor) -> None:
     check_integers("subjects", subjects, (len(same), 2), "the subjects of both ends of each pair")
-    wrong = ((subjects[:, 0] == subjects[:, 1]) != same).nonzero()
+    wrong = ((subjects[:, 0] == subjects[:, 1]) != same.to(subjects.device)).nonzero()
     if len(wrong):
         which = int(wrong[0])
         raise ValueError(
             f"subjects[{which}] is {subjects[which].tolist()}, but same[{which}] is {bool(same[which])}: "
             "expected two equal numbers where same is true, and only there"
         )
+
+
+def _draw_subjects(subjects: Tensor, same: Tensor) -> Callable[[torch.Generator], Tensor]:
+    """How often each pair (N,) comes when subjects are drawn."""
     distinct, place = torch.unique(subjects, return_inverse=True)
 
     def draw(generator: torch.Generator) -> Tensor:
