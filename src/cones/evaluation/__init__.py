@@ -47,6 +47,7 @@ from cones.evaluation.verification import Roc as Roc
 from cones.evaluation.verification import Similarity as Similarity
 from cones.evaluation.verification import TarAtFar as TarAtFar
 from cones.evaluation.verification import Verification as Verification
+from cones.evaluation.verification import VerificationDetails as VerificationDetails
 from cones.evaluation.verification import VerificationIntervals as VerificationIntervals
 from cones.evaluation.verification import fold_accuracy as fold_accuracy
 from cones.evaluation.verification import roc as roc

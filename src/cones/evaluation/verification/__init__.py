@@ -3,6 +3,7 @@
 from ._all_pairs import verification_of_all_pairs as verification_of_all_pairs
 from ._curve import Roc as Roc
 from ._curve import roc as roc
+from ._details import VerificationDetails as VerificationDetails
 from ._folds import FoldAccuracy as FoldAccuracy
 from ._folds import fold_accuracy as fold_accuracy
 from ._intervals import VerificationIntervals as VerificationIntervals
