@@ -8,6 +8,7 @@ from .angles import class_angles as class_angles
 from .curves import curve_figure as curve_figure
 from .curves import target_curve as target_curve
 from .det import det_figure as det_figure
+from .evaluation_report import write_evaluation_report as write_evaluation_report
 from .features import feature_figure as feature_figure
 from .grid import Panel as Panel
 from .grid import grid_figure as grid_figure
