@@ -29,3 +29,12 @@ def class_legend(figure: Figure, classes: Sequence[str], colors: Sequence[str], 
         handletextpad=0.2,
         columnspacing=1.2,
     )
+
+
+def legend_below(figure: Figure, font: float = 8) -> None:
+    """Put the names of what is in the first panel under all of them, where nothing is drawn."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    # a name of n letters takes about (0.62 n + 4) ems
+    longest = max(len(name) for name in names)
+    room = 72 * figure.get_figwidth() / (font * (0.62 * longest + 4))
+    figure.legend(handles, names, loc="outside lower center", ncols=min(max(1, int(room)), len(names)), fontsize=font)

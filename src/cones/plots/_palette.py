@@ -8,6 +8,8 @@ MUTED = "#6b7280"
 FAINT = "#d5d9e0"
 TRAIN = "#242369"
 TEST = "#c77901"
+GENUINE = TRAIN
+IMPOSTOR = TEST
 
 # Chosen by search for the largest smallest distance in CIELAB over normal, protan and deutan sight (24.7; the
 # usual ten of matplotlib reach 4.6), while every colour keeps a name of its own.

@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -68,7 +69,24 @@ def panel_width(columns: int) -> float:
     return 2.75 if columns > 2 else 2.25
 
 
+def half_width(columns: int) -> float:
+    """Inches of one of two panels: side by side they fill the page, alone in a line they are for a narrow screen."""
+    return 5.2 if columns > 1 else 4.1
+
+
 def bare(axes: Axes) -> None:
     """Take ticks, grid and frame away."""
     axes.set_axis_off()
     axes.set_aspect("equal")
+
+
+def percents(axis: Axis) -> None:
+    """Write the ticks of an axis of shares as percentages."""
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
+
+
+def say(axes: Axes, text: str) -> None:
+    """Words in place of a curve."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=MUTED, fontsize=8.5)

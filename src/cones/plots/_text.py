@@ -122,3 +122,23 @@ def finite(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
+
+
+def literal(text: str) -> str:
+    r"""`text` as a figure shows it letter by letter: a dollar begins no formula.
+
+    Example:
+        >>> print(literal("A$AP"))
+        A\$AP
+    """
+    return text.replace("$", r"\$")
+
+
+def shorten(text: str, most: int) -> str:
+    """`text` with no more than `most` letters; what is cut off is an ellipsis.
+
+    Example:
+        >>> shorten("Gwyneth Paltrow", 8), shorten("Bob", 8)
+        ('Gwyneth…', 'Bob')
+    """
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,18 +1,15 @@
 """report.html: one file that holds the numbers and the figures of a run, or of several side by side."""
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..files import write_text
 from ..softmax import logits
+from ._page import Section, render, section
 from ._run import Run, read_object, read_run
-from ._save import save
 from ._table import COLUMNS, Row, headline, table, what_one_sees
 from ._text import finite
 from .angles import angle_figure, angle_grid
@@ -21,18 +18,6 @@ from .features import feature_figure
 from .grid import Panel, grid_figure
 from .learning import learning_figure
 from .norms import norm_figure
-
-TEMPLATE = Path(__file__).with_name("report.html.j2")
-
-
-@dataclass(frozen=True)
-class Section:
-    """A figure in the page, drawn for a wide screen and for a narrow one, as data URIs."""
-
-    title: str
-    text: str
-    wide: str
-    narrow: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +53,7 @@ def write_run_report(run: Path) -> Path:
     sets = [read.train] if read.test_classes else [read.train, read.test]  # strangers have no direction to draw
     title = read.title
     sections = [
-        _section(
+        section(
             run,
             "features",
             "Features",
@@ -77,7 +62,7 @@ def write_run_report(run: Path) -> Path:
             lambda n: feature_figure(sets, read.weight, read.classes, title=title, logits=_predictor(read), columns=n),
             columns=2,
         ),
-        _section(
+        section(
             run,
             "target",
             "Target logit",
@@ -85,7 +70,7 @@ def write_run_report(run: Path) -> Path:
             lambda n: curve_figure([read.margin], columns=n),
             columns=2,
         ),
-        _section(
+        section(
             run,
             "angles",
             "Angles",
@@ -93,7 +78,7 @@ def write_run_report(run: Path) -> Path:
             lambda n: angle_figure(sets, read.weight, columns=n),
             columns=2,
         ),
-        _section(
+        section(
             run,
             "norms",
             "Norms",
@@ -104,7 +89,7 @@ def write_run_report(run: Path) -> Path:
     ]
     if any(finite(record.get("epoch")) is not None for record in read.metrics):
         sections.append(
-            _section(
+            section(
                 run,
                 "learning",
                 "Learning",
@@ -152,7 +137,7 @@ def write_comparison_report(folder: Path) -> Path:
     panels = [_panel(run) for run in runs]
     titles = [panel.title for panel in panels]
     angles = [(run.shown, run.weight) for run in runs]
-    grid = _section(
+    grid = section(
         folder,
         "grid",
         "",
@@ -161,7 +146,7 @@ def write_comparison_report(folder: Path) -> Path:
         columns=4,
     )
     sections = [
-        _section(
+        section(
             folder,
             "target",
             "Target logits",
@@ -169,7 +154,7 @@ def write_comparison_report(folder: Path) -> Path:
             lambda n: curve_figure([run.margin for run in runs], columns=n),
             columns=4,
         ),
-        _section(
+        section(
             folder,
             "angles",
             f"Angles on the {shown} set",
@@ -202,21 +187,6 @@ def _predictor(run: Run) -> Callable[[Tensor], Tensor] | None:
     return lambda features: logits(features, run.weight, run.margin, bias=run.bias)
 
 
-def _section(folder: Path, name: str, title: str, text: str, draw: Callable[[int], Figure], *, columns: int) -> Section:
-    """Draw with `columns` panels in a line and with half of them, save both, and keep them for the page."""
-    wide, _ = save(draw(columns), folder / "figures" / name)
-    narrow, _ = save(draw(columns // 2), folder / "figures" / f"{name}-narrow")
-    return Section(title, text, _data_uri(wide), _data_uri(narrow))
-
-
-def _data_uri(path: Path) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-
-
 def _write(path: Path, page: Page) -> Path:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    write_text(path, template.render(vars(page)))
+    write_text(path, render("report.html.j2", vars(page)))
     return path
