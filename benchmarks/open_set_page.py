@@ -29,7 +29,8 @@ The same for all losses: {net}, {epochs} epochs, batches of {batch},
 SGD with momentum {momentum} and a cosine schedule from {rate}, {precision}, {seeds} seeds{split}.
 {chosen}
 
-{task} torch {torch}, {cores} cores, {minutes:.0f} minutes of two processes with a thread each.
+{task} torch {torch}, {cores} cores, {minutes:.0f} minutes
+of two processes with a thread each.
 
 {table}
 
@@ -40,7 +41,8 @@ SGD with momentum {momentum} and a cosine schedule from {rate}, {precision}, {se
 ## How to read it
 
 - **TAR at FAR {far:g}**: share of the genuine pairs accepted at the lowest threshold at which no more than {far:g} of
-  the impostor pairs are; of all {pairs} pairs of a test, exactly. No rate is told that the pairs cannot carry: {least}.
+  the impostor pairs are; of all {pairs} pairs of a test, exactly. No rate is told that the
+  pairs cannot carry: {least}.
 - **In brackets**: a 95 % interval of the mean over the seeds. It counts what other seeds{and_splits} and other test
   classes would have given: {repeats:,} times seeds, and for each of them classes, are drawn with replacement.
 - **to Softmax**: the difference, with its own interval: seeds and classes are drawn alike for both, so that what is
@@ -49,7 +51,8 @@ SGD with momentum {momentum} and a cosine schedule from {rate}, {precision}, {se
   against all others. Fisher: angular Fisher score, within over between, smaller is narrower. s: seconds of training.
 - Losses that do not help are shown like those that do. One recipe for all is fair to none: each loss would gain by
   settings of its own.
-- {rival} is trained in the same loop from the same start; only the module between features and loss is theirs.
+- {rival} is trained in the same loop from the same start; only the module between features and
+  loss is theirs.
 
 ## The losses as they were trained
 
@@ -186,4 +189,4 @@ def _findings(recipe: Recipe, whole: dict[str, Found]) -> str:
             low, high = interval(drawn(recipe, whole[mine], whole[rival]))
             verdict = "below it" if high < 0 else "above it" if low > 0 else "no difference beyond the interval"
             lines.append(f"{mine} to {rival}: {_difference(recipe, whole[mine], whole[rival])}, {verdict}.")
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {line}" for line in [*lines, *recipe.notes])

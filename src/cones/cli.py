@@ -1,4 +1,4 @@
-"""The command line: `cones train | compare | plot | losses | data | plan | suggest | check | migrate`.
+"""The command line: `cones train | compare | plot | losses | data | plan | suggest | check | migrate | evaluate`.
 
 Thin: it parses, calls and prints.
 """
@@ -15,11 +15,12 @@ import tyro
 from rich.console import Console
 
 from . import __version__, actions
-from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
+from .commands import Check, Command, Compare, Data, Evaluate, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
+from .evaluate_action import do_evaluate
 from .notation import did_you_mean
 from .training import DEMO, DEMO_RUN, Run, read_fields, read_run
 
-COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "suggest", "check", "migrate")
+COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "suggest", "check", "migrate", "evaluate")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -83,6 +84,7 @@ def parse(arguments: list[str]) -> Command:
             | Annotated[Suggest, tyro.conf.subcommand("suggest")]
             | Annotated[Migrate, tyro.conf.subcommand("migrate")]
             | Annotated[Check, tyro.conf.subcommand("check")]
+            | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         )
         about = "Train embeddings that separate. Each command has its own --help."
         return cast(Command, tyro.cli(kinds, prog="cones", description=about, args=arguments))
@@ -118,3 +120,5 @@ def _execute(command: Command) -> int:
             return actions.do_migrate(command)
         case Check():
             return actions.do_check(command)
+        case Evaluate():
+            return do_evaluate(command)

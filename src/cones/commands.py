@@ -212,4 +212,51 @@ class Check:
     traceback: bool = False
 
 
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate on subjects that may be strangers: verification, identification, retrieval, geometry.
+
+    Prints a table and writes evaluation.json, evaluation.csv and report.html. A figure that the data cannot carry is
+    n/a, with the reason.
+
+    Args:
+        source: folder of a run, whose test side is taken; or embeddings (.npz, .npy, .safetensors); or scores (.csv
+            with score,same); or with --model pictures: a folder, a data set as of train, or an insightface .bin file
+        model: folder of the run that embeds the pictures of source
+        pairs: list of pairs to score: csv, LFW's pairs.txt, or trials; by default all pairs of the labels are
+        form: how that list is written; auto looks at it
+        templates: list of "image template media", for --template-pairs
+        template_pairs: list of "template template label"
+        pictures: folder of the pictures that embeddings name, to show the hardest pairs
+        far: false accept rates
+        similarity: of two embeddings
+        flip: add up the unit features of each picture and of its mirror image
+        side: of a data set as source, split as the run splits its data
+        resamples: draws of subjects for the intervals; 0 for none
+        confidence: of the intervals
+        seed: of the draws and of the gallery
+        out: folder to write to
+        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
+        traceback: show where an error came from
+    """
+
+    source: Annotated[str, tyro.conf.Positional]
+    model: Path | None = None
+    pairs: Path | None = None
+    form: Literal["auto", "csv", "lfw", "trials"] = "auto"
+    templates: Path | None = None
+    template_pairs: Path | None = None
+    pictures: Path | None = None
+    far: tuple[float, ...] = (1e-2, 1e-3, 1e-4)
+    similarity: Literal["cosine", "euclidean"] = "cosine"
+    flip: bool = False
+    side: Literal["all", "train", "test"] = "test"
+    resamples: int = 1000
+    confidence: float = 0.95
+    seed: int = 0
+    out: Path = Path("runs/evaluation")
+    data_folder: Path | None = None
+    traceback: bool = False
+
+
 Command = Train | Compare | Plot | Losses | Data | Plan | Suggest | Check | Migrate

@@ -1,11 +1,10 @@
 """Verifications of random embeddings of few subjects, in full."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from cones.evaluation import (
+    Evaluation,
     Geometry,
     Identification,
     Retrieval,
@@ -20,17 +19,19 @@ BINS = 60
 HARD = 14
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """As `write_evaluation_report` takes it."""
-
-    samples: int
-    subjects: int
-    verification: Verification
-    intervals: VerificationIntervals | None = None
-    identification: Identification | None = None
-    retrieval: Retrieval | None = None
-    geometry: Geometry | None = None
+def evaluation_of(
+    samples: int,
+    subjects: int,
+    verification: Verification,
+    intervals: VerificationIntervals | None = None,
+    identification: Identification | None = None,
+    retrieval: Retrieval | None = None,
+    geometry: Geometry | None = None,
+) -> Evaluation:
+    """An evaluation that has these figures alone."""
+    return Evaluation(
+        samples, subjects, verification, intervals, identification, retrieval, geometry, details=None, confidence=0.95
+    )
 
 
 def embeddings(subjects: int, samples: int, noise: float = 0.8, dims: int = 16) -> tuple[Tensor, Tensor]:

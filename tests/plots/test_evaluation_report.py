@@ -8,10 +8,11 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from pairs import Evaluation, details_of, embeddings
+from pairs import details_of, embeddings, evaluation_of
 from torch import Tensor
 
 from cones.evaluation import (
+    Evaluation,
     Identification,
     OpenSet,
     VerificationDetails,
@@ -52,7 +53,7 @@ def evaluation(people: tuple[Tensor, Tensor]) -> Evaluation:
     first, second = torch.triu_indices(len(labels), len(labels), 1)
     scores, same = (features @ features.T)[first, second], labels[first] == labels[second]
     split = gallery_probe_split(labels)
-    return Evaluation(
+    return evaluation_of(
         samples=len(labels),
         subjects=12,
         verification=verification(scores, same, far=FAR),
@@ -306,7 +307,7 @@ def test_one_subject_alone_still_makes_a_page(tmp_path: Path) -> None:
         hard_impostor_scores=both.hard_impostor_scores[:0],
     )
     refused = verification(torch.rand(15), torch.ones(15, dtype=torch.bool), far=(0.01,))
-    evaluated = Evaluation(6, 1, refused)
+    evaluated = evaluation_of(6, 1, refused)
     text = write_evaluation_report(
         tmp_path, title="T", evaluation=evaluated, details=alone, images=images(12), subject_names=["me"]
     ).read_text(encoding="utf-8")

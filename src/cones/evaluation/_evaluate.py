@@ -14,11 +14,13 @@ from ._split import gallery_probe_split
 from ._table import table
 from .geometry import Geometry, geometry
 from .verification import (
+    FoldAccuracy,
     InDetail,
     Similarity,
     Verification,
     VerificationDetails,
     VerificationIntervals,
+    fold_accuracy,
     pairs_in_detail,
     verification_in_detail,
 )
@@ -60,6 +62,7 @@ class Evaluation:
         geometry: as identification.
         details: what pictures need; None where the figures are refused.
         confidence: of all intervals.
+        folds: accuracy by folds; None where the pairs have none.
     """
 
     samples: int
@@ -71,11 +74,13 @@ class Evaluation:
     geometry: Geometry | None
     details: VerificationDetails | None
     confidence: float
+    folds: FoldAccuracy | None = None
 
     def figures(self) -> list[Figure]:
         """Every figure, in the order of tasks."""
         return [
             *_of_verification(self.verification, self.intervals),
+            *([] if self.folds is None else _of_folds(self.folds)),
             *([] if self.identification is None else _of_identification(self.identification)),
             *([] if self.retrieval is None else _of_retrieval(self.retrieval)),
             *([] if self.geometry is None else _of_geometry(self.geometry)),
@@ -174,6 +179,7 @@ def evaluate_pairs(
     far: Sequence[float] = (1e-2, 1e-3, 1e-4),
     *,
     rows: Tensor | None = None,
+    folds: int | Tensor | None = None,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -186,6 +192,7 @@ def evaluate_pairs(
         subjects: (N, 2) integers, the subjects of both ends; None where they are not known.
         far: the false accept rates asked for.
         rows: (N, 2) integers, what both ends of a pair are called in the details; None for the pair's position.
+        folds: for `fold_accuracy`, how many or the fold of each pair; None for no accuracy.
         resamples: draws for the intervals; 0 for none.
         confidence: of the intervals.
         seed: of the draws.
@@ -194,7 +201,7 @@ def evaluate_pairs(
         `Evaluation`.
 
     Raises:
-        ValueError: as `pairs_in_detail`.
+        ValueError: as `pairs_in_detail` and `fold_accuracy`.
 
     Example:
         >>> scores, same = torch.tensor([0.9, 0.8, 0.3, 0.7, 0.2, 0.1]).repeat(4), (torch.arange(6) < 3).repeat(4)
@@ -205,7 +212,10 @@ def evaluate_pairs(
         scores, same, subjects, far, rows=rows, resamples=resamples, confidence=confidence, seed=seed
     )
     count = 0 if subjects is None else len(subjects.unique())
-    return Evaluation(len(scores), count, found.figures, found.intervals, None, None, None, found.details, confidence)
+    accuracy = None if folds is None else fold_accuracy(scores, same, folds)
+    return Evaluation(
+        len(scores), count, found.figures, found.intervals, None, None, None, found.details, confidence, accuracy
+    )
 
 
 def _of_verification(found: Verification, intervals: VerificationIntervals | None) -> list[Figure]:
@@ -221,6 +231,11 @@ def _of_verification(found: Verification, intervals: VerificationIntervals | Non
         Figure("verification", name, value, interval, found.refused[key] if value is None else _at(threshold))
         for name, key, value, threshold, interval in lines
     ]
+
+
+def _of_folds(found: FoldAccuracy) -> list[Figure]:
+    name = f"accuracy, {len(found.accuracies)} folds"
+    return [Figure("verification", name, found.mean, None, f"standard error {found.standard_error:.4g}")]
 
 
 def _of_identification(found: Identification) -> list[Figure]:

@@ -3,41 +3,22 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
-from ..evaluation import Geometry, Identification, Retrieval, Verification, VerificationIntervals
+from ..evaluation import (
+    Evaluation,
+    FoldAccuracy,
+    Geometry,
+    Identification,
+    Retrieval,
+    Verification,
+    VerificationIntervals,
+)
 from ._text import degrees, number, percent
 from .identification import NO_MATE
 
 NOT_AVAILABLE = "n/a"
 
 Interval = tuple[float, float]
-
-
-class Evaluation(Protocol):
-    """What a report asks of an evaluation.
-
-    Attributes:
-        samples, subjects: how many were evaluated.
-        verification: its figures.
-        intervals: of them; None where none were asked for.
-        identification, retrieval, geometry: None where they were not asked for.
-    """
-
-    @property
-    def samples(self) -> int: ...
-    @property
-    def subjects(self) -> int: ...
-    @property
-    def verification(self) -> Verification: ...
-    @property
-    def intervals(self) -> VerificationIntervals | None: ...
-    @property
-    def identification(self) -> Identification | None: ...
-    @property
-    def retrieval(self) -> Retrieval | None: ...
-    @property
-    def geometry(self) -> Geometry | None: ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +43,7 @@ class Group:
 
 def figure_groups(evaluation: Evaluation) -> list[Group]:
     """All figures of an evaluation; what was not asked for is left out."""
-    groups = [_group_verification(evaluation.verification, evaluation.intervals)]
+    groups = [_group_verification(evaluation.verification, evaluation.intervals, evaluation.folds)]
     if evaluation.identification is not None:
         groups.append(_group_identification(evaluation.identification))
     if evaluation.retrieval is not None:
@@ -72,14 +53,20 @@ def figure_groups(evaluation: Evaluation) -> list[Group]:
     return groups
 
 
-def _group_verification(verification: Verification, intervals: VerificationIntervals | None) -> Group:
+def _group_verification(
+    verification: Verification, intervals: VerificationIntervals | None, folds: FoldAccuracy | None
+) -> Group:
     note = f"{verification.genuine:,} genuine and {verification.impostors:,} impostor pairs"
     if intervals is not None and intervals.resamples > 0:
         note += (
             f"; {100 * intervals.confidence:g} % intervals from {intervals.resamples:,} resamples "
             f"of {intervals.resampled}"
         )
-    return Group("Verification", note, tuple(_verification_lines(verification, intervals)))
+    lines = list(_verification_lines(verification, intervals))
+    if folds is not None:
+        spread = f"standard error {percent(folds.standard_error)}"
+        lines.append(Line(f"accuracy, {len(folds.accuracies)} folds", percent(folds.mean), spread))
+    return Group("Verification", note, tuple(lines))
 
 
 def _verification_lines(verification: Verification, intervals: VerificationIntervals | None) -> Iterator[Line]:

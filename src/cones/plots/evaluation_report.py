@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..evaluation import VerificationDetails
+from ..evaluation import Evaluation, VerificationDetails
 from ..files import write_text
 from ._curves import pairs
-from ._evaluation_table import Evaluation, Group, figure_groups
+from ._evaluation_table import Group, figure_groups
 from ._page import Section, render, section, single_section
 from ._text import number, percent
 from .det import det_figure

@@ -12,6 +12,8 @@ from ._face_records import read_face_records as read_face_records
 from ._lfw import read_lfw_pairs as read_lfw_pairs
 from ._pairs import Pairs as Pairs
 from ._pairs_csv import read_pairs_csv as read_pairs_csv
+from ._scores_csv import ScoredPairs as ScoredPairs
+from ._scores_csv import read_scores_csv as read_scores_csv
 from ._templates import Templates as Templates
 from ._templates import read_templates as read_templates
 from ._trials import read_trials as read_trials

@@ -1,6 +1,8 @@
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from ._asked import Asked
@@ -9,7 +11,7 @@ from ._check import check_integers
 from ._points import Points
 from ._similarity import Similarity, float32_rows
 from ._tally import Tally
-from ._tiles import Tiles, count, count_and_keep, keep, tiles_of
+from ._tiles import Tile, Tiles, count, count_and_keep, keep, tiles_of
 from ._verification import Verification, figures
 from ._wanted import deciding, likely
 
@@ -25,6 +27,7 @@ def verification_of_all_pairs(
     costs: tuple[float, float] = (1.0, 1.0),
     min_pairs: int = 10,
     tile: int = 1024,
+    group: Any = None,
 ) -> Verification:
     """`verification` of all N (N - 1) / 2 pairs of labelled embeddings, in bounded memory.
 
@@ -48,6 +51,8 @@ def verification_of_all_pairs(
         costs: C_miss and C_fa, of a genuine pair rejected and of an impostor pair accepted.
         min_pairs: fewer genuine or impostor pairs than this carry no rate.
         tile: rows and columns of a tile.
+        group: a torch.distributed.ProcessGroup whose processes share the tiles, each with all the embeddings; every
+            one gets the figures of all pairs. None for one process.
 
     Returns:
         `Verification`, with `auc_error`.
@@ -72,20 +77,21 @@ def verification_of_all_pairs(
         raise ValueError(f"tile is {tile}, expected at least 1 row: 1024 is a good size")
     if not len(rows):
         return figures(Tally(rows.device).points()[0], asked)
-    points, bins = tally_of(tiles_of(rows, labels.to(rows.device), similarity, tile), asked)
+    points, bins = tally_of(tiles_of(rows, labels.to(rows.device), similarity, tile), asked, group)
     return figures(points, asked, auc_error(points, bins))
 
 
-def tally_of(tiles: Tiles, asked: Asked) -> tuple[Points, Tensor]:
+def tally_of(tiles: Tiles, asked: Asked, group: Any = None) -> tuple[Points, Tensor]:
     """Operating points of all pairs, exact wherever a figure is decided, and the bins they stand for (see `Tally`)."""
-    tally = Tally(tiles.rows.device)
-    _fill(tally, tiles, asked)
+    tally = Tally(tiles.rows.device, group)
+    rank, world = (0, 1) if group is None else (dist.get_rank(group), dist.get_world_size(group))
+    mixed, pure = (kind[rank::world] for kind in tiles.mixed_and_pure())
+    _fill(tally, tiles, mixed, pure, asked)
     return tally.points()
 
 
-def _fill(tally: Tally, tiles: Tiles, asked: Asked) -> None:
+def _fill(tally: Tally, tiles: Tiles, mixed: list[Tile], pure: list[Tile], asked: Asked) -> None:
     """Count all pairs, and keep the scores in every bin that decides a figure."""
-    mixed, pure = tiles.mixed_and_pure()
     count(tiles, mixed, tally)
     points, bins = tally.points()
     if not _both(points):

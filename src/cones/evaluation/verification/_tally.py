@@ -1,6 +1,9 @@
 """Counts of pairs by score in bounded memory: a table of bins, and every distinct score in the bins that matter."""
 
+from typing import Any
+
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from ._bins import BINS, GENUINE, NO_PAIR, lowest, turned
@@ -9,6 +12,9 @@ from ._points import Points, accumulate
 PILE = 2**22
 """Scores kept before equal ones are put together."""
 
+Kept = tuple[Tensor, Tensor]
+"""Distinct float32 scores (M,), and how many impostor and genuine pairs have each (2, M)."""
+
 
 class Tally:
     """Numbers of impostor and genuine pairs.
@@ -16,20 +22,27 @@ class Tally:
     `count` fills the table of all bins. `keep` keeps the scores of the bins asked for, so that these become exact;
     the distinct scores of a bin are at most 2^14. Both take int32 codes: the bin by bits, + `GENUINE` for a genuine
     pair, or `NO_PAIR`.
+
+    Args:
+        device: of the codes.
+        group: processes that each count and keep some of the pairs; all of them then call `points` and `settle`, which
+            tell of the pairs of all. None for one process.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._table = torch.zeros(NO_PAIR + 1, dtype=torch.int64, device=device)
+    def __init__(self, device: torch.device, group: Any = None) -> None:
+        self._group = group
+        self._counted = torch.zeros(NO_PAIR + 1, dtype=torch.int64, device=device)
+        self._table = torch.zeros_like(self._counted)
         self._kept = torch.zeros(BINS, dtype=torch.bool, device=device)
-        self._values = torch.zeros(0, dtype=torch.float32, device=device)
-        self._counts = torch.zeros(2, 0, dtype=torch.int64, device=device)
+        self._exact = _none(device)
+        self._found = _none(device)
         self._pile: list[tuple[Tensor, Tensor]] = []
         self._piled = 0
 
     def count(self, codes: Tensor) -> None:
         """Count pairs by their codes (M,)."""
         found = torch.bincount(codes)
-        self._table[: len(found)] += found
+        self._counted[: len(found)] += found
 
     def keep(self, scores: Tensor, codes: Tensor, wanted: Tensor) -> None:
         """Keep those of scores (M,) whose codes (M,) are wanted (2 BINS + 1,)."""
@@ -42,10 +55,11 @@ class Tally:
 
     def settle(self, wanted: Tensor) -> None:
         """All pairs in the wanted bins (BINS,), by bits, have been kept: these bins are exact."""
-        if self._pile:
-            self._put_together()
+        self._put_together()
+        self._exact = _merged([self._exact, *self._of_all(self._found)])
+        self._found = _none(wanted.device)
         self._kept |= wanted
-        counted, kept = int(self._of_kinds()[:, self._kept].sum()), int(self._counts.sum())
+        counted, kept = int(self._of_kinds()[:, self._kept].sum()), int(self._exact[1].sum())
         if counted != kept:
             raise RuntimeError(
                 f"{counted} pairs were counted in the bins that decide and {kept} kept: the product of the same rows "
@@ -59,29 +73,50 @@ class Tally:
         """
         table, kept = turned(self._of_kinds()), turned(self._kept)
         bins = (~kept & (table.sum(0) > 0)).nonzero()[:, 0]
-        threshold = torch.cat([lowest(bins), self._values.double()])
-        counts = torch.cat([table[:, bins], self._counts], dim=1)
+        values, exact = self._exact
+        threshold = torch.cat([lowest(bins), values.double()])
+        counts = torch.cat([table[:, bins], exact], dim=1)
         threshold, order = threshold.sort(descending=True)
         impostors, genuine = counts[:, order]
-        stands_for = torch.cat([bins, bins.new_full((len(self._values),), -1)])[order]
+        stands_for = torch.cat([bins, bins.new_full((len(values),), -1)])[order]
         return accumulate(threshold, genuine, impostors), torch.cat([bins.new_full((1,), -1), stands_for])
 
     def _of_kinds(self) -> Tensor:
         """The table (2, BINS) by bits, of impostors and of genuine pairs."""
+        if self._group is not None:
+            dist.all_reduce(self._counted, group=self._group)
+        self._table += self._counted
+        self._counted.zero_()
         return self._table[:NO_PAIR].view(2, BINS)
 
     def _put_together(self) -> None:
+        if not self._pile:
+            return
         genuine = torch.cat([kind for _, kind in self._pile])
-        old = self._counts.shape[1]
-        values = torch.cat([self._values, *(values for values, _ in self._pile)])
-        self._values, place = torch.unique(values, return_inverse=True)
-        counts = torch.zeros(2, len(self._values), dtype=torch.int64, device=values.device)
-        counts.index_add_(1, place[:old], self._counts)
-        counts[0] += torch.bincount(place[old:][~genuine], minlength=len(self._values))
-        counts[1] += torch.bincount(place[old:][genuine], minlength=len(self._values))
-        self._counts = counts
+        values, place = torch.unique(torch.cat([values for values, _ in self._pile]), return_inverse=True)
+        counts = torch.stack([torch.bincount(place[kind], minlength=len(values)) for kind in (~genuine, genuine)])
+        self._found = _merged([self._found, (values, counts)])
         self._pile.clear()
         self._piled = 0
+
+    def _of_all(self, found: Kept) -> list[Kept]:
+        """What each process found."""
+        if self._group is None:
+            return [found]
+        everyone: list[Any] = [None] * dist.get_world_size(self._group)
+        dist.all_gather_object(everyone, tuple(part.cpu() for part in found), group=self._group)
+        return [(values.to(found[0].device), counts.to(found[0].device)) for values, counts in everyone]
+
+
+def _none(device: torch.device) -> Kept:
+    return torch.zeros(0, dtype=torch.float32, device=device), torch.zeros(2, 0, dtype=torch.int64, device=device)
+
+
+def _merged(parts: list[Kept]) -> Kept:
+    """Distinct scores of all parts, rising, and how many impostor and genuine pairs have each."""
+    values, place = torch.unique(torch.cat([values for values, _ in parts]), return_inverse=True)
+    counts = torch.zeros(2, len(values), dtype=torch.int64, device=values.device)
+    return values, counts.index_add_(1, place, torch.cat([counts for _, counts in parts], dim=1))
 
 
 def of_codes(wanted: Tensor) -> Tensor:

@@ -1,0 +1,79 @@
+"""What `cones evaluate` does: from what is named to a table and a folder."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from .commands import Evaluate, UsageError
+
+EMBEDDINGS = (".npz", ".npy", ".safetensors")
+
+
+def do_evaluate(command: Evaluate) -> int:
+    """Evaluate, write, print the table; returns the exit code."""
+    from .open_set import Asked, write_evaluation
+
+    try:
+        asked = Asked(command.far, command.similarity, command.resamples, command.confidence, command.seed)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from error
+    evaluated = _evaluated(command, asked)
+    Console(soft_wrap=True, highlight=False, emoji=False).print(str(evaluated.evaluation), markup=False)
+    for path in write_evaluation(command.out, evaluated):
+        print(path)
+    return 0
+
+
+def _evaluated(command: Evaluate, asked: Asked) -> Evaluated:
+    """By the kind of source."""
+    from .embedding import embed_source, load_backbone
+    from .open_set import (
+        evaluate_bin,
+        evaluate_embeddings,
+        evaluate_list,
+        evaluate_run,
+        evaluate_scores,
+        evaluate_templates,
+    )
+    from .protocols import read_embeddings
+
+    source = Path(command.source)
+    _check(command, source)
+    if command.model is None:
+        if (source / "config.toml").is_file():
+            return evaluate_run(source, asked, flip=command.flip, data_folder=command.data_folder)
+        if source.suffix.lower() == ".csv":
+            return evaluate_scores(source, asked)
+        embeddings, pictures = read_embeddings(source), command.pictures
+    else:
+        model = load_backbone(command.model, data_folder=command.data_folder)
+        if source.suffix.lower() == ".bin":
+            return evaluate_bin(source, model, asked, flip=command.flip)
+        side = "all" if source.is_dir() else command.side
+        embeddings = embed_source(model, command.source, side=side, flip=command.flip, data_folder=command.data_folder)
+        pictures = command.pictures or (source if source.is_dir() else None)
+    if command.pairs is not None:
+        return evaluate_list(embeddings, command.pairs, asked, form=command.form, folder=pictures)
+    if command.templates is not None and command.template_pairs is not None:
+        return evaluate_templates(embeddings, command.templates, command.template_pairs, asked)
+    return evaluate_embeddings(embeddings, asked, title=source.name, folder=pictures)
+
+
+def _check(command: Evaluate, source: Path) -> None:
+    """What does not go together is said before anything is read."""
+    if (command.templates is None) != (command.template_pairs is None):
+        raise UsageError("--templates and --template-pairs belong together: give both lists")
+    if command.pairs is not None and command.templates is not None:
+        raise UsageError("--pairs and --templates are both given: one of them says what is compared")
+    if command.model is not None:
+        return
+    is_run = (source / "config.toml").is_file()
+    if source.suffix.lower() == ".bin":
+        raise UsageError(f"{source} holds pictures: name the run that embeds them with --model")
+    if not is_run and source.suffix.lower() not in (*EMBEDDINGS, ".csv"):
+        raise UsageError(
+            f"{source} is no run (no config.toml in it), no embeddings ({', '.join(EMBEDDINGS)}) and no scores (.csv): "
+            "for pictures name the run that embeds them with --model"
+        )
+    if command.pairs is not None and (is_run or source.suffix.lower() == ".csv"):
+        raise UsageError("--pairs needs embeddings with names, or pictures and --model")

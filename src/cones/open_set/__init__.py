@@ -1,0 +1,13 @@
+"""An open-set evaluation of what lies on the disk: a run, embeddings, lists of pairs, scores; written as a report."""
+
+from ._asked import Asked as Asked
+from ._evaluated import Evaluated as Evaluated
+from ._evaluated import PictureFiles as PictureFiles
+from ._labelled import evaluate_embeddings as evaluate_embeddings
+from ._labelled import evaluate_run as evaluate_run
+from ._lists import ListForm as ListForm
+from ._lists import evaluate_bin as evaluate_bin
+from ._lists import evaluate_list as evaluate_list
+from ._lists import evaluate_scores as evaluate_scores
+from ._lists import evaluate_templates as evaluate_templates
+from ._write import write_evaluation as write_evaluation

@@ -1,0 +1,180 @@
+"""Pairs that a list names: verification alone."""
+
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..data import with_channels
+from ..embedding import Model, embed
+from ..evaluation import combine_embeddings, evaluate_pairs, pair_scores
+from ..protocols import (
+    Embeddings,
+    Pairs,
+    decode_pictures,
+    read_bin,
+    read_lfw_pairs,
+    read_pairs_csv,
+    read_scores_csv,
+    read_templates,
+    read_trials,
+)
+from ._asked import Asked
+from ._evaluated import Evaluated, PictureFiles
+
+ListForm = Literal["auto", "csv", "lfw", "trials"]
+FOLDS = 10
+"""Folds of a .bin file, whose pairs stand in the order of LFW's list."""
+
+
+def evaluate_list(
+    embeddings: Embeddings, path: Path, asked: Asked, *, form: ListForm = "auto", folder: Path | None = None
+) -> Evaluated:
+    """The pairs of a list, under embeddings with names.
+
+    Where each file lies in a folder of its subject, and these agree with the list, intervals are by subject.
+
+    Args:
+        embeddings: of all files that the list names.
+        path: of the list.
+        asked: the figures.
+        form: how the list is written; "auto" takes csv by the suffix, lfw where the first line is one or two numbers,
+            else trials.
+        folder: where the pictures are; None to show none.
+
+    Returns:
+        `Evaluated`, with accuracy by folds where the list has folds.
+
+    Raises:
+        DataError: the list is broken, or names what has no embedding.
+    """
+    pairs = read_list(path, form)
+    rows = embeddings.rows(pairs.names)
+    ends = torch.stack([pairs.first, pairs.second], dim=1)
+    scores = pair_scores(embeddings.features[rows], ends, asked.similarity)
+    subjects, names = subjects_of(pairs)
+    found = evaluate_pairs(
+        scores, pairs.same, None if subjects is None else subjects[ends], asked.far, rows=ends, folds=pairs.fold,
+        resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
+    )  # fmt: skip
+    images = None if folder is None else PictureFiles([folder / name for name in pairs.names])
+    return Evaluated(path.name, found, images, pairs.names, names)
+
+
+def evaluate_templates(embeddings: Embeddings, images: Path, pairs: Path, asked: Asked) -> Evaluated:
+    """The pairs of templates, each the mean of its media's means of unit embeddings.
+
+    Args:
+        embeddings: of all images that the list names.
+        images: the list "image template media".
+        pairs: the list "template template label".
+        asked: the figures.
+
+    Returns:
+        `Evaluated`.
+
+    Raises:
+        DataError: a list is broken, or names what has no embedding.
+    """
+    templates = read_templates(images, pairs)
+    members = embeddings.features[embeddings.rows(templates.names)][templates.image].double()
+    unit = combine_embeddings([members])
+    keys, medium = torch.stack([templates.template, templates.media], 1).unique(dim=0, return_inverse=True)
+    means = _means(unit, medium, len(keys))
+    features = _means(means, keys[:, 0], len(templates))
+    ends = torch.stack([templates.first, templates.second], dim=1)
+    found = evaluate_pairs(
+        pair_scores(features, ends, asked.similarity), templates.same, None, asked.far, rows=ends,
+        resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
+    )  # fmt: skip
+    return Evaluated(pairs.name, found, None, [str(number) for number in templates.ids.tolist()])
+
+
+def evaluate_scores(path: Path, asked: Asked) -> Evaluated:
+    """Pairs with scores, from a csv file that `read_scores_csv` takes.
+
+    Raises:
+        DataError: the file is broken.
+    """
+    given = read_scores_csv(path)
+    found = evaluate_pairs(
+        given.scores, given.same, given.subjects, asked.far,
+        resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
+    )  # fmt: skip
+    names = [f"pair {place}" for place in range(1, len(given) + 1)]
+    return Evaluated(path.name, found, None, names, given.names or None)
+
+
+def evaluate_bin(path: Path, model: Model, asked: Asked, *, flip: bool = False) -> Evaluated:
+    """The pairs of an insightface .bin file, under a run's embeddings, with accuracy by ten folds.
+
+    Args:
+        path: the file.
+        model: from `load_backbone`.
+        asked: the figures.
+        flip: whether features of an image and of its mirror image are added up.
+
+    Returns:
+        `Evaluated`.
+
+    Raises:
+        DataError: the file is broken, or asks for code.
+        ValueError: the model takes no pictures.
+    """
+    if not model.input.images:
+        raise ValueError(f"{path} holds pictures, but {model.weights.parent} was trained on vectors")
+    given = read_bin(path)
+    decoded = decode_pictures(path.name, given.images, model.input.image_size)
+    images = with_channels(decoded, model.input.shape[0])
+    features = embed(model, images, flip=flip)
+    ends = torch.stack([given.first, given.second], dim=1)
+    found = evaluate_pairs(
+        pair_scores(features, ends, asked.similarity), given.same, None, asked.far, rows=ends,
+        folds=min(FOLDS, len(given)) if len(given) > 1 else None,
+        resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
+    )  # fmt: skip
+    return Evaluated(path.name, found, images, [f"image {row}" for row in range(len(images))])
+
+
+def read_list(path: Path, form: ListForm) -> Pairs:
+    """The pairs of a list in one of the known forms."""
+    if form == "auto":
+        form = _form_of(path)
+    match form:
+        case "csv":
+            return read_pairs_csv(path, repeats=True)
+        case "lfw":
+            return read_lfw_pairs(path, repeats=True)
+        case _:
+            return read_trials(path, repeats=True)
+
+
+def subjects_of(pairs: Pairs) -> tuple[Tensor | None, list[str] | None]:
+    """The number of each file's subject (M,) and the subjects' names, from the folder that each file lies in.
+
+    None where a file lies in no folder, or where folders do not agree with which pairs are genuine.
+    """
+    folders = [PurePosixPath(name).parts[0] if "/" in name else "" for name in pairs.names]
+    names = sorted(set(folders))
+    numbers = {name: number for number, name in enumerate(names)}
+    subjects = torch.tensor([numbers[folder] for folder in folders])
+    agree = (subjects[pairs.first] == subjects[pairs.second]) == pairs.same
+    return (subjects, names) if "" not in numbers and bool(agree.all()) else (None, None)
+
+
+def _form_of(path: Path) -> ListForm:
+    if path.suffix.lower() == ".csv":
+        return "csv"
+    try:
+        with path.open(encoding="utf-8") as file:
+            first = file.readline().split()
+    except (OSError, UnicodeDecodeError):
+        return "trials"  # its reader says what is wrong
+    return "lfw" if 1 <= len(first) <= 2 and all(cell.isdecimal() for cell in first) else "trials"
+
+
+def _means(rows: Tensor, group: Tensor, groups: int) -> Tensor:
+    """The mean (G, D) of the rows of each group (N,)."""
+    counts = torch.bincount(group, minlength=groups).clamp(min=1)
+    return rows.new_zeros(groups, rows.shape[1]).index_add_(0, group, rows) / counts[:, None]

@@ -1,0 +1,83 @@
+"""What an evaluation leaves on the disk."""
+
+import csv
+import io
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..evaluation import Evaluation
+from ..files import write_text
+from ._evaluated import Evaluated
+
+
+def write_evaluation(out: Path, evaluated: Evaluated) -> list[Path]:
+    """Write evaluation.json, evaluation.csv and, where there are curves, report.html with its figures.
+
+    Args:
+        out: a folder; made when it is missing.
+        evaluated: what to write.
+
+    Returns:
+        the paths.
+    """
+    from ..plots import write_evaluation_report
+
+    found = evaluated.evaluation
+    written = [out / "evaluation.json", out / "evaluation.csv"]
+    write_text(written[0], json.dumps(_numbers(evaluated), indent=2, allow_nan=False) + "\n")
+    write_text(written[1], _csv(found))
+    if found.details is not None:
+        report = write_evaluation_report(
+            out,
+            title=evaluated.title,
+            evaluation=found,
+            details=found.details,
+            images=evaluated.images,
+            names=evaluated.names,
+            subject_names=evaluated.subject_names,
+        )
+        written.append(report)
+    return written
+
+
+def _numbers(evaluated: Evaluated) -> dict[str, Any]:
+    found = evaluated.evaluation
+    parts = {
+        name: None if part is None else asdict(part)
+        for name, part in (
+            ("verification", found.verification),
+            ("intervals", found.intervals),
+            ("folds", found.folds),
+            ("identification", found.identification),
+            ("retrieval", found.retrieval),
+            ("geometry", found.geometry),
+        )
+    }
+    if parts["intervals"] is not None:
+        del parts["intervals"]["figures"]  # they are those of the verification
+    told = {"title": evaluated.title, "samples": found.samples, "subjects": found.subjects, **parts}
+    finite: dict[str, Any] = _finite(told)
+    return finite
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: it is written as text."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _csv(found: Evaluation) -> str:
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["task", "figure", "value", "low", "high", "note"])
+    for figure in found.figures():
+        value = "" if figure.value is None else repr(figure.value)
+        ends = ["", ""] if figure.interval is None else [repr(end) for end in figure.interval]
+        lines.writerow([figure.task, figure.name, value, *ends, figure.note])
+    return text.getvalue()
