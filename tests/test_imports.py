@@ -45,12 +45,14 @@ ALLOWED = {
     "feature_losses": {"arguments", "classes", "geometry", "layer", "margins", "planner", "softmax"},
     "backbones": {"notation"},
     "data": {"files"},
-    "protocols": {"data"},
+    "protocols": {"data", "files"},
     "evaluation": {"files", "geometry"},
     "training": {
         "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",
         "margins", "notation", "softmax",
     },
+    "embedding": {"data", "evaluation", "protocols", "training"},
+    "export": {"data", "embedding", "evaluation", "files", "geometry", "training"},
     "plots": {
         "catalogue", "evaluation", "files", "geometry", "margins", "notation", "probe", "scenes", "situation",
         "softmax",
@@ -63,8 +65,8 @@ ALLOWED = {
     "commands": {"training"},
     "cli": {"actions", "commands", "notation", "training"},
     "actions": {
-        "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "planner", "plots", "suggestion",
-        "training",
+        "catalogue", "commands", "data", "display", "embedding", "export", "linter", "margins", "migrate", "planner",
+        "plots", "protocols", "suggestion", "training",
     },
     "__main__": {"cli"},
     "__init__": {
@@ -80,6 +82,8 @@ ONLY_IN = {
     "rich": {"actions", "cli", "data", "display"},
     "tyro": {"cli", "commands"},
     "tensorboard": {"training"},
+    "onnx": {"export"},
+    "onnxruntime": {"export"},
 }
 
 
@@ -120,7 +124,20 @@ def test_import_cones_loads_nothing_heavy():
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
-    heavy = {"matplotlib", "jinja2", "PIL", "rich", "tyro", "tensorboard", "pandas", "scipy", "safetensors", "tomli_w"}
+    heavy = {
+        "onnx",
+        "onnxruntime",
+        "matplotlib",
+        "jinja2",
+        "PIL",
+        "rich",
+        "tyro",
+        "tensorboard",
+        "pandas",
+        "scipy",
+        "safetensors",
+        "tomli_w",
+    }
     assert loaded.isdisjoint(heavy)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `cones train | compare | plot | losses | data | plan | suggest | check | migrate`.
+"""The command line: `cones train | compare | plot | losses | data | plan | suggest | check | migrate | embed | export`.
 
 Thin: it parses, calls and prints.
 """
@@ -15,11 +15,25 @@ import tyro
 from rich.console import Console
 
 from . import __version__, actions
-from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
+from .commands import (
+    Check,
+    Command,
+    Compare,
+    Data,
+    Embed,
+    Export,
+    Losses,
+    Migrate,
+    Plan,
+    Plot,
+    Suggest,
+    Train,
+    UsageError,
+)
 from .notation import did_you_mean
 from .training import DEMO, DEMO_RUN, Run, read_fields, read_run
 
-COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "suggest", "check", "migrate")
+COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "suggest", "check", "migrate", "embed", "export")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -83,6 +97,8 @@ def parse(arguments: list[str]) -> Command:
             | Annotated[Suggest, tyro.conf.subcommand("suggest")]
             | Annotated[Migrate, tyro.conf.subcommand("migrate")]
             | Annotated[Check, tyro.conf.subcommand("check")]
+            | Annotated[Embed, tyro.conf.subcommand("embed")]
+            | Annotated[Export, tyro.conf.subcommand("export")]
         )
         about = "Train embeddings that separate. Each command has its own --help."
         return cast(Command, tyro.cli(kinds, prog="cones", description=about, args=arguments))
@@ -118,3 +134,7 @@ def _execute(command: Command) -> int:
             return actions.do_migrate(command)
         case Check():
             return actions.do_check(command)
+        case Embed():
+            return actions.do_embed(command)
+        case Export():
+            return actions.do_export(command)
