@@ -45,12 +45,15 @@ ALLOWED = {
     "feature_losses": {"arguments", "classes", "geometry", "layer", "margins", "planner", "softmax"},
     "backbones": {"notation"},
     "data": {"files"},
-    "protocols": {"data"},
+    "protocols": {"data", "files"},
     "evaluation": {"files", "geometry"},
     "training": {
         "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",
         "margins", "notation", "softmax",
     },
+    "embedding": {"data", "evaluation", "protocols", "training"},
+    "export": {"data", "embedding", "evaluation", "files", "geometry", "training"},
+    "open_set": {"data", "embedding", "evaluation", "files", "plots", "protocols", "training"},
     "plots": {
         "catalogue", "evaluation", "files", "geometry", "margins", "notation", "probe", "scenes", "situation",
         "softmax",
@@ -61,10 +64,11 @@ ALLOWED = {
     "catalogue": {"feature_losses", "layer", "margins", "notation", "probe", "scenes"},
     "display": set(),
     "commands": {"training"},
-    "cli": {"actions", "commands", "notation", "training"},
+    "cli": {"actions", "commands", "evaluate_action", "notation", "training"},
+    "evaluate_action": {"commands", "embedding", "open_set", "protocols"},
     "actions": {
-        "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "planner", "plots", "suggestion",
-        "training",
+        "catalogue", "commands", "data", "display", "embedding", "export", "linter", "margins", "migrate", "planner",
+        "plots", "protocols", "suggestion", "training",
     },
     "__main__": {"cli"},
     "__init__": {
@@ -77,9 +81,11 @@ ONLY_IN = {
     "matplotlib": {"plots"},
     "jinja2": {"plots"},
     "PIL": {"data"},
-    "rich": {"actions", "cli", "data", "display"},
+    "rich": {"actions", "cli", "data", "display", "evaluate_action"},
     "tyro": {"cli", "commands"},
     "tensorboard": {"training"},
+    "onnx": {"export"},
+    "onnxruntime": {"export"},
 }
 
 
@@ -120,7 +126,20 @@ def test_import_cones_loads_nothing_heavy():
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
-    heavy = {"matplotlib", "jinja2", "PIL", "rich", "tyro", "tensorboard", "pandas", "scipy", "safetensors", "tomli_w"}
+    heavy = {
+        "onnx",
+        "onnxruntime",
+        "matplotlib",
+        "jinja2",
+        "PIL",
+        "rich",
+        "tyro",
+        "tensorboard",
+        "pandas",
+        "scipy",
+        "safetensors",
+        "tomli_w",
+    }
     assert loaded.isdisjoint(heavy)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `cones train | compare | plot | losses | data | plan | suggest | check | migrate | evaluate`.
+"""The command line of `cones`, by its commands: see COMMANDS.
 
 Thin: it parses, calls and prints.
 """
@@ -15,12 +15,29 @@ import tyro
 from rich.console import Console
 
 from . import __version__, actions
-from .commands import Check, Command, Compare, Data, Evaluate, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
+from .commands import (
+    Check,
+    Command,
+    Compare,
+    Data,
+    Embed,
+    Evaluate,
+    Export,
+    Losses,
+    Migrate,
+    Plan,
+    Plot,
+    Suggest,
+    Train,
+    UsageError,
+)
 from .evaluate_action import do_evaluate
 from .notation import did_you_mean
 from .training import DEMO, DEMO_RUN, Run, read_fields, read_run
 
-COMMANDS = ("train", "compare", "plot", "losses", "data", "plan", "suggest", "check", "migrate", "evaluate")
+COMMANDS = (
+    "train", "compare", "plot", "losses", "data", "plan", "suggest", "check", "migrate", "embed", "evaluate", "export",
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -84,7 +101,9 @@ def parse(arguments: list[str]) -> Command:
             | Annotated[Suggest, tyro.conf.subcommand("suggest")]
             | Annotated[Migrate, tyro.conf.subcommand("migrate")]
             | Annotated[Check, tyro.conf.subcommand("check")]
+            | Annotated[Embed, tyro.conf.subcommand("embed")]
             | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+            | Annotated[Export, tyro.conf.subcommand("export")]
         )
         about = "Train embeddings that separate. Each command has its own --help."
         return cast(Command, tyro.cli(kinds, prog="cones", description=about, args=arguments))
@@ -120,5 +139,9 @@ def _execute(command: Command) -> int:
             return actions.do_migrate(command)
         case Check():
             return actions.do_check(command)
+        case Embed():
+            return actions.do_embed(command)
         case Evaluate():
             return do_evaluate(command)
+        case Export():
+            return actions.do_export(command)

@@ -259,4 +259,62 @@ class Evaluate:
     traceback: bool = False
 
 
-Command = Train | Compare | Plot | Losses | Data | Plan | Suggest | Check | Migrate
+@dataclass(frozen=True)
+class Embed:
+    """Write the embeddings of pictures or of a data set by a trained run, with names and labels.
+
+    Args:
+        source: folder of pictures, or with one folder a class; or a data set as of train: a name, folder:PATH,
+            npz:PATH, csv:PATH or glyphs:PATH
+        model: folder of the run
+        out: file to write: .npz, .npy (features alone) or .safetensors
+        flip: add up the unit features of each picture and of its mirror image, and normalise
+        side: of a data set, split as the run splits its data
+        which: weights of the last or of the best epoch
+        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one
+        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
+        traceback: show where an error came from
+    """
+
+    source: Annotated[str, tyro.conf.Positional]
+    model: Path
+    out: Path = Path("embeddings.npz")
+    flip: bool = False
+    side: Literal["all", "train", "test"] = "all"
+    which: Literal["last", "best"] = "last"
+    device: str = "auto"
+    data_folder: Path | None = None
+    traceback: bool = False
+
+
+@dataclass(frozen=True)
+class Export:
+    """Export a run with its threshold, as ONNX and as a program of PyTorch, and check that it decides as the run does.
+
+    The graph takes pixels as they come from a decoder, and gives unit embeddings. Nothing is written unless the check
+    on samples of the test side is passed.
+
+    Args:
+        run: folder of the run
+        out: folder to make
+        far: false accept rate at which the threshold is chosen on the run's test side; not used with --decision
+        decision: file of a decision to take instead, of the same weights
+        format: which files to write
+        samples: of the test side, on which the files are checked; all their pairs are decided
+        which: weights of the last or of the best epoch
+        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
+        traceback: show where an error came from
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    out: Path
+    far: float = 0.001
+    decision: Path | None = None
+    format: Literal["onnx", "torch", "both"] = "both"
+    samples: int = 500
+    which: Literal["last", "best"] = "last"
+    data_folder: Path | None = None
+    traceback: bool = False
+
+
+Command = Train | Compare | Plot | Losses | Data | Plan | Suggest | Check | Migrate | Embed | Evaluate | Export

@@ -1,10 +1,14 @@
 """What `cones evaluate` does: from what is named to a table and a folder."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from .commands import Evaluate, UsageError
+
+if TYPE_CHECKING:
+    from .open_set import Asked, Evaluated
 
 EMBEDDINGS = (".npz", ".npy", ".safetensors")
 
@@ -24,7 +28,7 @@ def do_evaluate(command: Evaluate) -> int:
     return 0
 
 
-def _evaluated(command: Evaluate, asked: Asked) -> Evaluated:
+def _evaluated(command: Evaluate, asked: "Asked") -> "Evaluated":
     """By the kind of source."""
     from .embedding import embed_source, load_backbone
     from .open_set import (

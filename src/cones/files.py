@@ -1,6 +1,7 @@
-"""Files that are either the old one or the new one, never half of either."""
+"""Files that are either the old one or the new one, never half of either; folders that are whole or not there."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,49 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush_folder(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside `path` to fill; it gets that name only once the body has ended well.
+
+    If the body raises, the folder is removed with all that was written to it, and `path` is left as it was.
+
+    Args:
+        path: the folder to make; it may be there already if it is empty.
+
+    Raises:
+        FileExistsError: path is a file, or a folder that holds something.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "both"
+        >>> with whole_folder(folder) as aside:
+        ...     _ = (aside / "a.txt").write_text("whole")
+        >>> (folder / "a.txt").read_text()
+        'whole'
+    """
+    check_free(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield aside
+        for file in aside.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        aside.chmod(0o777 & ~_umask())  # mkdtemp makes a private folder
+        if path.exists():
+            path.rmdir()
+        os.rename(aside, path)
+        _flush_folder(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_free(path: Path) -> None:
+    """Raise FileExistsError if `path` is a file, or a folder that holds something."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"{path} is there already, expected a new or an empty folder: write to another one")
 
 
 def write_text(path: Path, text: str) -> None:

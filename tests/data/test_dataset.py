@@ -97,3 +97,11 @@ def test_the_kind_must_fit_the_classes() -> None:
         Splits(pictures(), pictures(("b", "c")), "identity")
     with pytest.raises(ValueError, match="kind is 'sample', but train and test of toy have different classes"):
         Splits(pictures(), pictures(("b", "a")), "sample")
+
+
+def test_files_go_with_their_samples() -> None:
+    data = Dataset("toy", IMAGES, LABELS, ("a", "b"), ("w", "x", "y", "z"))
+    assert data.select([2, 0]).files == ("y", "w")
+    assert data.select(torch.tensor([False, True, False, True])).files == ("x", "z")
+    with pytest.raises(ValueError, match="files of toy has 1 entries for 4 inputs; expected one each"):
+        Dataset("toy", IMAGES, LABELS, ("a", "b"), ("w",))

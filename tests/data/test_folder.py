@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cones.data import DataError, load
+from cones.data import DataError, load, load_whole, read_flat_folder
 
 Draw = Callable[..., Path]
 
@@ -99,3 +99,42 @@ def test_a_corrupt_image_is_named(draw: Draw, tmp_path: Path) -> None:
     (tmp_path / "dog" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
     with pytest.raises(DataError, match=r"dog/1.png cannot be read"):
         load(f"folder:{tmp_path}")
+
+
+def test_files_keep_their_names_through_every_split(draw: Draw, tmp_path: Path) -> None:
+    classes(draw, "", "a", "b", "c", "d")
+    whole = load_whole(f"folder:{tmp_path}")
+    assert whole.files == tuple(f"{letter}/{number}.png" for letter in "abcd" for number in range(4))
+    images = dict(zip(whole.files, whole.inputs, strict=True))
+    for split in ("sample", "identity"):
+        splits = load(f"folder:{tmp_path}", split=split)
+        assert splits.train.files is not None
+        assert splits.test.files is not None
+        assert sorted(splits.train.files + splits.test.files) == list(whole.files)
+        for side in (splits.train, splits.test):
+            for file, image, label in zip(side.files or (), side.inputs, side.labels.tolist(), strict=True):
+                assert bool((images[file] == image).all())
+                assert file.startswith(side.classes[label])
+
+
+def test_a_whole_set_has_both_sides_train_first(draw: Draw, tmp_path: Path) -> None:
+    classes(draw, "train/", "ann", "bob", images=1)
+    classes(draw, "test/", "cid", images=1)
+    whole = load_whole(f"folder:{tmp_path}")
+    assert whole.files == ("train/ann/0.png", "train/bob/0.png", "test/cid/0.png")
+    assert whole.classes == ("ann", "bob", "cid")
+    assert whole.labels.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="image_size is 0; expected at least 1 pixel"):
+        load_whole(f"folder:{tmp_path}", image_size=0)
+
+
+def test_a_flat_folder_has_names_alone(draw: Draw, tmp_path: Path) -> None:
+    draw("flat/b.png")
+    draw("flat/a.png", 9, 9)
+    (tmp_path / "flat" / "notes.txt").write_text("not an image")
+    images, files = read_flat_folder(tmp_path / "flat", 6)
+    assert (images.shape, files) == ((2, 1, 6, 6), ("a.png", "b.png"))
+    with pytest.raises(DataError, match="is not a folder; expected one that holds images"):
+        read_flat_folder(tmp_path / "no", None)
+    with pytest.raises(DataError, match="holds no image"):
+        read_flat_folder(tmp_path, None)

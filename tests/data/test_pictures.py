@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from cones.data import DataError
-from cones.data._pictures import read_pictures, resized
+from cones.data._pictures import read_pictures, resized, with_channels
 
 Draw = Callable[..., Path]
 
@@ -94,3 +94,14 @@ def test_thirty_two_bits_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((2, 2), dtype=np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(DataError, match=r"a.tif cannot be read: .* 32 bits a pixel, expected 8 or 16"):
         read_pictures("toy", [tmp_path / "a.tif"], None)
+
+
+def test_channels_become_each_other_as_pillow_has_it(draw: Draw) -> None:
+    colour = read_pictures("toy", [draw("a.png", 40, 30, mode="RGB")], None)
+    grey = np.asarray(Image.fromarray(colour[0].permute(1, 2, 0).numpy()).convert("L"))
+    assert np.array_equal(with_channels(colour, 1)[0, 0].numpy(), grey)
+    repeated = with_channels(torch.tensor(grey)[None, None], 3)
+    assert torch.equal(with_channels(repeated, 1)[0, 0], torch.tensor(grey))
+    assert with_channels(colour, 3) is colour
+    with pytest.raises(ValueError, match="images have 3 channels, expected 4"):
+        with_channels(colour, 4)

@@ -159,7 +159,7 @@ def test_files_of_a_run(small, tmp_path):
     list(fit(replace(small, tensorboard=True, bias=True), tmp_path))
     write_results(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "config.toml", "metrics.jsonl", "last.safetensors", "best.safetensors", "features.safetensors",
+        "config.toml", "input.json", "metrics.jsonl", "last.safetensors", "best.safetensors", "features.safetensors",
         "summary.json", "tensorboard",
     }  # fmt: skip
     assert list((tmp_path / "tensorboard").iterdir())

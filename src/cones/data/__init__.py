@@ -3,7 +3,11 @@
 from ._dataset import Dataset as Dataset
 from ._dataset import Splits as Splits
 from ._errors import DataError as DataError
+from ._folder import class_folders as class_folders
+from ._folder import read_flat_folder as read_flat_folder
 from ._load import load as load
+from ._load import load_whole as load_whole
 from ._named import NamedSet as NamedSet
 from ._named import named as named
+from ._pictures import with_channels as with_channels
 from ._root import default_root as default_root

@@ -38,7 +38,8 @@ def read_csv(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
                 f"line {line} of {path} names {image}, which is no file; expected a path relative to "
                 f"{path.parent} (a first line of names must hold path,label)"
             )
-    data = Dataset(name, read_pictures(name, images, image_size), labels, classes)
+    files = tuple(row[0] for _, row in rows)
+    data = Dataset(name, read_pictures(name, images, image_size), labels, classes, files)
     if len(rows[0][1]) == 2:
         return data
     return as_given(data, torch.tensor([row[2] == "test" for _, row in rows]))

@@ -17,6 +17,7 @@ class Dataset:
         inputs: images (N, C, H, W) as uint8, or vectors (N, D) as float32.
         labels: (N,) int64, the class of each sample, in 0..K-1.
         classes: the K names of the classes; a class may have no sample.
+        files: the N files that the samples were read from, relative to the set's folder; None where there are none.
 
     Raises:
         ValueError: on unequal lengths, a wrong shape or dtype, a label outside 0..K-1, a repeated class name,
@@ -32,6 +33,7 @@ class Dataset:
     inputs: Tensor
     labels: Tensor
     classes: tuple[str, ...]
+    files: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_inputs(self.name, self.inputs)
@@ -39,6 +41,10 @@ class Dataset:
         if len(set(self.classes)) < len(self.classes):
             twice = next(name for name in self.classes if self.classes.count(name) > 1)
             raise ValueError(f"classes of {self.name} holds {twice!r} twice; expected names that differ")
+        if self.files is not None and len(self.files) != len(self.inputs):
+            raise ValueError(
+                f"files of {self.name} has {len(self.files)} entries for {len(self.inputs)} inputs; expected one each"
+            )
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -76,7 +82,7 @@ class Dataset:
                 f"indices holds {wrong}, but {self.name} has {len(self)} samples; "
                 f"expected positions in 0..{len(self) - 1}"
             )
-        return Dataset(self.name, self.inputs[index], self.labels[index], self.classes)
+        return Dataset(self.name, self.inputs[index], self.labels[index], self.classes, _select(self.files, index))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +121,13 @@ class Splits:
                 f"kind is {self.kind!r}, but train and test of {train.name} have different classes; "
                 "expected the same names in the same order"
             )
+
+
+def _select(files: tuple[str, ...] | None, index: Tensor) -> tuple[str, ...] | None:
+    if files is None:
+        return None
+    positions = index.nonzero().flatten() if index.dtype == torch.bool else index
+    return tuple(files[position] for position in positions.tolist())
 
 
 def _check_inputs(name: str, inputs: Tensor) -> None:

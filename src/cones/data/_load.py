@@ -1,6 +1,7 @@
 """From a spec on the command line to a train and a test side."""
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -67,8 +68,7 @@ def load(
         raise ValueError(f"split is {split!r}; expected one of {', '.join(get_args(_Split))}")
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction is {test_fraction}; expected a number between 0 and 1, both excluded")
-    if image_size is not None and image_size < 1:
-        raise ValueError(f"image_size is {image_size}; expected at least 1 pixel, or None to keep the size")
+    _check_image_size(image_size)
     found = _read(spec, image_size, data_root(root))
     if isinstance(found, Splits):
         if split in ("auto", "given"):
@@ -82,6 +82,35 @@ def load(
         return by_identity(found, UNSEEN, seed)
     _check_classes(found)
     return by_identity(found, test_fraction, seed) if split == "identity" else by_sample(found, test_fraction, seed)
+
+
+def load_whole(spec: str, *, image_size: int | None = None, root: Path | None = None) -> Dataset:
+    """Return all samples of a data set, where it has a train and a test side those of train first.
+
+    Args:
+        spec: as of `load`.
+        image_size: as of `load`.
+        root: as of `load`.
+
+    Raises:
+        ValueError, DataError: as `load`, but one class and one sample will do.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> import numpy as np
+        >>> path = mkdtemp() + "/points.npz"
+        >>> np.savez(path, features=np.eye(3), labels=["a", "a", "a"])
+        >>> load_whole(f"npz:{path}").labels
+        tensor([0, 0, 0])
+    """
+    _check_image_size(image_size)
+    found = _read(spec, image_size, data_root(root))
+    return whole(found) if isinstance(found, Splits) else found
+
+
+def _check_image_size(image_size: int | None) -> None:
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size is {image_size}; expected at least 1 pixel, or None to keep the size")
 
 
 def _read(spec: str, image_size: int | None, root: Path) -> Dataset | Splits:
@@ -110,7 +139,7 @@ def _resized(found: Dataset | Splits, image_size: int) -> Dataset | Splits:
 
 
 def _resized_side(data: Dataset, image_size: int) -> Dataset:
-    return Dataset(data.name, resized(data.inputs, image_size), data.labels, data.classes)
+    return replace(data, inputs=resized(data.inputs, image_size))
 
 
 def _checked(splits: Splits) -> Splits:

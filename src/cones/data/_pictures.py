@@ -81,6 +81,25 @@ def resized(images: Tensor, image_size: int) -> Tensor:
     return torch.cat(parts)
 
 
+def with_channels(images: Tensor, channels: int) -> Tensor:
+    """Return images (N, C, H, W) uint8 in 1 channel or 3: grey is repeated, colour becomes its luma.
+
+        (19595 R + 38470 G + 7471 B + 2^15) / 2^16, rounded down: what Pillow makes of RGB in mode L
+
+    Raises:
+        ValueError: if images have other numbers of channels than 1 and 3.
+    """
+    if images.shape[1] == channels:
+        return images
+    if {images.shape[1], channels} != {1, 3}:
+        raise ValueError(f"images have {images.shape[1]} channels, expected {channels}: only 1 and 3 become each other")
+    if channels == 3:
+        return images.expand(-1, 3, -1, -1)
+    weight = torch.tensor([19595, 38470, 7471], dtype=torch.int32).view(3, 1, 1)
+    parts = [((part * weight).sum(1, keepdim=True) + 2**15) >> 16 for part in torch.split(images, _BATCH)]
+    return torch.cat(parts).to(torch.uint8)
+
+
 _Source = tuple[str, Path | bytes]  # what errors call an image, and the image
 
 

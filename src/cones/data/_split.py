@@ -1,5 +1,7 @@
 """Ways to cut a data set into a train side and a test side."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -89,17 +91,18 @@ def as_given(data: Dataset, test: Tensor) -> Splits:
         )
     train = _only(data.select(~test), known)
     relabelled = torch.searchsorted(known, data.labels[test])
-    return Splits(train, Dataset(data.name, data.inputs[test], relabelled, train.classes), "given")
+    return Splits(train, replace(data.select(test), labels=relabelled, classes=train.classes), "given")
 
 
 def whole(splits: Splits) -> Dataset:
     """Return both sides as one set, train first."""
     train, test = splits.train, splits.test
     inputs = torch.cat([train.inputs, test.inputs])
+    files = None if train.files is None or test.files is None else train.files + test.files
     if splits.kind != "identity":
-        return Dataset(train.name, inputs, torch.cat([train.labels, test.labels]), train.classes)
+        return Dataset(train.name, inputs, torch.cat([train.labels, test.labels]), train.classes, files)
     labels = torch.cat([train.labels, test.labels + train.num_classes])
-    return Dataset(train.name, inputs, labels, train.classes + test.classes)
+    return Dataset(train.name, inputs, labels, train.classes + test.classes, files)
 
 
 def _classes_of(data: Dataset, side: Tensor) -> Tensor:
@@ -110,6 +113,6 @@ def _classes_of(data: Dataset, side: Tensor) -> Tensor:
 def _only(data: Dataset, classes: Tensor) -> Dataset:
     """The samples of `classes`, relabelled from 0 in the order of the classes of `data`."""
     kept = classes.sort().values
-    chosen = torch.isin(data.labels, kept)
-    labels = torch.searchsorted(kept, data.labels[chosen])
-    return Dataset(data.name, data.inputs[chosen], labels, tuple(data.classes[k] for k in kept.tolist()))
+    chosen = data.select(torch.isin(data.labels, kept))
+    labels = torch.searchsorted(kept, chosen.labels)
+    return replace(chosen, labels=labels, classes=tuple(data.classes[k] for k in kept.tolist()))

@@ -17,3 +17,5 @@ from ._scores_csv import read_scores_csv as read_scores_csv
 from ._templates import Templates as Templates
 from ._templates import read_templates as read_templates
 from ._trials import read_trials as read_trials
+from ._write_embeddings import EMBEDDING_SUFFIXES as EMBEDDING_SUFFIXES
+from ._write_embeddings import write_embeddings as write_embeddings

@@ -113,8 +113,8 @@ def load_checkpoint(path: Path, backbone: nn.Module, loss: nn.Module, optimizer:
         raise CheckpointError(f"{path} is no checkpoint of this run: {error!r}; start anew or take another") from error
 
 
-def load_weights(path: Path, backbone: nn.Module, loss: nn.Module) -> Position:
-    """Load the weights alone, from a file of either kind.
+def load_weights(path: Path, backbone: nn.Module, loss: nn.Module | None = None) -> Position:
+    """Load the weights alone, from a file of either kind; without a loss those of the backbone.
 
     Raises:
         CheckpointError: the file is missing, broken, or of another model.
@@ -129,8 +129,10 @@ def _weights(backbone: nn.Module, loss: nn.Module) -> dict[str, Tensor]:
     return tensors | {f"loss.{name}": tensor for name, tensor in loss.state_dict().items()}
 
 
-def _load_weights(path: Path, tensors: dict[str, Tensor], backbone: nn.Module, loss: nn.Module) -> None:
+def _load_weights(path: Path, tensors: dict[str, Tensor], backbone: nn.Module, loss: nn.Module | None) -> None:
     for prefix, module in (("backbone.", backbone), ("loss.", loss)):
+        if module is None:
+            continue
         own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         try:
             module.load_state_dict(own)

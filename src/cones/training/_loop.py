@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from types import FrameType
@@ -17,12 +17,14 @@ from ..backbones import build
 from ..data import Dataset, Splits, load
 from ._batches import augment, lies_channels_last, order, to_input
 from ._checkpoint import Position, load_checkpoint, save_checkpoint, save_weights
+from ._features import extract, precision
+from ._input import write_input
 from ._joint import JointLoss, build_loss
 from ._metrics import Metrics, MetricsLog
 from ._optimizer import build_optimizer, learning_rate
 from ._run import WITHOUT_EFFECT, Run, read_run, write_run
 
-LAST, BEST = "last.safetensors", "best.safetensors"
+LAST, BEST, INPUT = "last.safetensors", "best.safetensors", "input.json"
 
 
 class TrainingError(RuntimeError):
@@ -33,7 +35,7 @@ def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | Non
     """Train, and yield the metrics of every few steps ("train") and of every epoch ("test") as they come.
 
     Line by line Algorithm 1, with any backbone, margin and feature losses: forward, joint loss, backward, step of W
-    and of the backbone, then the centers' own update. The folder receives config.toml, metrics.jsonl,
+    and of the backbone, then the centers' own update. The folder receives config.toml, input.json, metrics.jsonl,
     last.safetensors (all a resumed run needs) and best.safetensors (weights of the best epoch).
 
     A key press (Ctrl-C) ends the run after the step under way, with a checkpoint written.
@@ -69,6 +71,7 @@ def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | Non
     if resume and (folder / LAST).exists():
         position = load_checkpoint(folder / LAST, backbone, loss, optimizer)
     write_run(folder / "config.toml", run)
+    write_input(folder / INPUT, train)
     log = MetricsLog(folder, step=position.step, tensorboard=run.tensorboard)
     objective = run.objective.for_counts(counts_of(train))
     images, labels = train.inputs.to(device), train.labels.to(device)
@@ -169,7 +172,19 @@ def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
         TrainingError: the backbone does not give one vector a row.
     """
     torch.manual_seed(run.seed)
-    backbone = build(run.backbone, train.inputs.shape[1:], run.feature_dim, run.width)
+    backbone, dim = build_backbone(run, train.inputs[:2])
+    loss = build_loss(run, counts_of(train), dim)
+    return backbone, loss.double() if run.precision == "float64" else loss
+
+
+def build_backbone(run: Run, samples: Tensor) -> tuple[nn.Module, int]:
+    """Backbone of a run, drawn from PyTorch's random numbers as they stand and tried on a few samples, and its D.
+
+    Raises:
+        TrainingError: the backbone does not give one vector a row.
+    """
+    shape = samples.shape[1:]
+    backbone = build(run.backbone, shape, run.feature_dim, run.width)
     if run.precision == "float64":
         backbone = backbone.double()
     if lies_channels_last(run):
@@ -177,17 +192,16 @@ def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
     state = torch.get_rng_state()
     with torch.no_grad():
         try:
-            features = backbone.eval()(to_input(train.inputs[:2], run))
+            features = backbone.eval()(to_input(samples, run))
         except RuntimeError as error:
             raise TrainingError(
-                f"backbone {run.backbone} cannot take inputs of shape {tuple(train.inputs.shape[1:])}: {error}"
+                f"backbone {run.backbone} cannot take inputs of shape {tuple(shape)}: {error}"
             ) from error
     torch.set_rng_state(state)
     if not isinstance(features, Tensor) or features.dim() != 2:
-        shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        raise TrainingError(f"backbone {run.backbone} returned {shape}, expected one vector a row, (N, D)")
-    loss = build_loss(run, counts_of(train), features.shape[1])
-    return backbone, loss.double() if run.precision == "float64" else loss
+        got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        raise TrainingError(f"backbone {run.backbone} returned {got}, expected one vector a row, (N, D)")
+    return backbone, features.shape[1]
 
 
 def counts_of(train: Dataset) -> list[int]:
@@ -196,27 +210,11 @@ def counts_of(train: Dataset) -> list[int]:
     return counts
 
 
-@torch.no_grad()
-def extract(
-    backbone: nn.Module, dataset: Dataset, device: torch.device, *, run: Run, block: int = 500
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Features (n, D) and labels (n,) of a data set, a block of rows at a time, in evaluation mode."""
-    backbone.eval()
-    for rows, labels in zip(dataset.inputs.split(block), dataset.labels.split(block), strict=True):
-        with precision(run, device):
-            yield backbone(to_input(rows.to(device), run)), labels.to(device)
-
-
 def accuracy(backbone: nn.Module, loss: JointLoss, dataset: Dataset, run: Run, device: torch.device) -> float:
     """Share of rows whose class has the largest logit."""
     loss.eval()
     right = sum(int((loss.predict(x) == y).sum()) for x, y in extract(backbone, dataset, device, run=run))
     return right / len(dataset)
-
-
-def precision(run: Run, device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 autocast where the run asks for it."""
-    return torch.autocast(device.type, torch.bfloat16) if run.precision == "bfloat16" else nullcontext()
 
 
 def pick_device(name: str) -> torch.device:

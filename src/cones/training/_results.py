@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data import Dataset
 from ..evaluation import geometry
@@ -17,10 +17,11 @@ from ..layer import cross_entropy_of
 from ..margins import Margin, written
 from ..softmax import margin_softmax
 from ._checkpoint import load_weights
+from ._features import features_of
 from ._joint import JointLoss
-from ._loop import LAST, build_model, counts_of, extract, pick_device, read_data
+from ._loop import LAST, build_model, counts_of, pick_device, read_data
 from ._metrics import read_metrics
-from ._run import Run, read_run
+from ._run import read_run
 
 AT_MOST = 20_000
 """Rows of each side whose features are written: enough to draw."""
@@ -54,8 +55,8 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
     loss.head.margin = objective.margin_at(max(position.step, 1))
     margin = _with_plain_scale(loss.head.margin_in_force())
 
-    train = _features(backbone, splits.train, run)
-    test = _features(backbone, splits.test, run)
+    train = features_of(backbone, splits.train.inputs, device, run)
+    test = features_of(backbone, splits.test.inputs, device, run)
     logits = loss.head.logits(train.to(device)).float().cpu()
     tensors = {"weight": loss.head.weight.detach().float().cpu()}
     if loss.head.bias is not None:
@@ -95,12 +96,6 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
     }
     write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
-
-
-def _features(backbone: nn.Module, dataset: Dataset, run: Run) -> Tensor:
-    exact = replace(run, precision="float32") if run.precision == "bfloat16" else run
-    device = next(backbone.parameters(), torch.empty(0)).device
-    return torch.cat([features.cpu() for features, _ in extract(backbone, dataset, device, run=exact)]).float()
 
 
 def _accuracy(loss: JointLoss, features: Tensor, dataset: Dataset) -> float:

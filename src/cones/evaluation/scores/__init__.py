@@ -9,6 +9,8 @@ from ._cllr import min_cllr as min_cllr
 from ._cllr import pav_llr as pav_llr
 from ._cllr import pool_adjacent_violators as pool_adjacent_violators
 from ._decision import Decision as Decision
+from ._files import decision_from_json as decision_from_json
+from ._files import decision_to_json as decision_to_json
 from ._files import file_sha256 as file_sha256
 from ._files import read_decision as read_decision
 from ._files import write_decision as write_decision

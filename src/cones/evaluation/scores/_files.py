@@ -42,8 +42,7 @@ def write_decision(path: Path, decision: Decision) -> None:
         >>> read_decision(path) == decision
         True
     """
-    written = {"format": FORMAT, "version": VERSION, **asdict(decision)}
-    write_text(path, json.dumps(written, indent=2, allow_nan=False) + "\n")
+    write_text(path, decision_to_json(decision) + "\n")
 
 
 def read_decision(path: Path, model: Path | None = None) -> Decision:
@@ -63,26 +62,49 @@ def read_decision(path: Path, model: Path | None = None) -> Decision:
     Example: see `write_decision`.
     """
     try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no JSON: {error}; write it with write_decision") from error
-    if not isinstance(written, dict) or written.pop("format", None) != FORMAT:
-        raise ValueError(f'{path} is no decision, expected "format": "{FORMAT}"; write it with write_decision')
-    version = written.pop("version", None)
-    if version != VERSION:
-        raise ValueError(f"{path} has version {version!r}, expected {VERSION}: write it with this version of cones")
-    _check_fields(path, "", written, KINDS)
-    if written["calibration"] is not None:
-        _check_fields(path, "calibration.", written["calibration"], CALIBRATION_KINDS)
-    try:
-        if written["calibration"] is not None:
-            written["calibration"] = Calibration(**written["calibration"])
-        decision = Decision(**written)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    decision = decision_from_json(text, str(path))
     if model is not None:
         _check_model(path, decision, model)
     return decision
+
+
+def decision_to_json(decision: Decision) -> str:
+    """A decision as JSON text, to be kept inside another file; every number is read back as it was."""
+    written = {"format": FORMAT, "version": VERSION, **asdict(decision)}
+    return json.dumps(written, indent=2, allow_nan=False)
+
+
+def decision_from_json(text: str, source: str) -> Decision:
+    """The decision in JSON text, all of it checked.
+
+    Args:
+        text: from `decision_to_json`.
+        source: what errors call the place it is from.
+
+    Raises:
+        ValueError: as `read_decision`.
+    """
+    try:
+        written = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{source} is no JSON: {error}; write it with write_decision") from error
+    if not isinstance(written, dict) or written.pop("format", None) != FORMAT:
+        raise ValueError(f'{source} is no decision, expected "format": "{FORMAT}"; write it with write_decision')
+    version = written.pop("version", None)
+    if version != VERSION:
+        raise ValueError(f"{source} has version {version!r}, expected {VERSION}: write it with this version of cones")
+    _check_fields(source, "", written, KINDS)
+    if written["calibration"] is not None:
+        _check_fields(source, "calibration.", written["calibration"], CALIBRATION_KINDS)
+    try:
+        if written["calibration"] is not None:
+            written["calibration"] = Calibration(**written["calibration"])
+        return Decision(**written)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
 
 
 def file_sha256(path: Path) -> str:
@@ -94,17 +116,17 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _check_fields(path: Path, prefix: str, written: dict[str, Any], kinds: dict[str, tuple[type, ...]]) -> None:
+def _check_fields(source: str, prefix: str, written: dict[str, Any], kinds: dict[str, tuple[type, ...]]) -> None:
     for name in kinds.keys() - written.keys():
-        raise ValueError(f"{path} has no {prefix}{name}, expected all of {', '.join(kinds)}")
+        raise ValueError(f"{source} has no {prefix}{name}, expected all of {', '.join(kinds)}")
     for name in written.keys() - kinds.keys():
-        raise ValueError(f"{path} has the unknown field {prefix}{name}, expected only {', '.join(kinds)}")
+        raise ValueError(f"{source} has the unknown field {prefix}{name}, expected only {', '.join(kinds)}")
     for name, kind in kinds.items():
         value = written[name]
         # a truth value is an int to Python, but no number here
         if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
             expected = " or ".join(sorted("null" if k is type(None) else k.__name__ for k in kind))
-            raise ValueError(f"{path}: {prefix}{name} is {value!r}, expected {expected}")
+            raise ValueError(f"{source}: {prefix}{name} is {value!r}, expected {expected}")
 
 
 def _check_model(path: Path, decision: Decision, model: Path) -> None:

@@ -1,0 +1,79 @@
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from ..training import Position, Run, read_run
+from ..training._checkpoint import load_weights
+from ..training._input import Input, input_of, read_input
+from ..training._loop import BEST, INPUT, LAST, build_backbone, pick_device, read_data
+
+Which = Literal["last", "best"]
+_FILES = {"last": LAST, "best": BEST}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The backbone of a run in evaluation mode, with what it takes.
+
+    Attributes:
+        run: how it was trained.
+        input: the shape of one sample; images are uint8 pixels, vectors float32.
+        backbone: from (N, *shape), in the run's precision and range, to (N, D).
+        dim: D.
+        weights: the file that the weights are from.
+        position: where the run stood.
+        device: where the backbone is.
+    """
+
+    run: Run
+    input: Input
+    backbone: nn.Module
+    dim: int
+    weights: Path
+    position: Position
+    device: torch.device
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.input.shape))
+        return f"Model({self.run.backbone}, {shape} to {self.dim}, epoch {self.position.epoch} of {self.weights})"
+
+
+def load_backbone(
+    folder: Path, which: Which = "last", *, device: str = "auto", data_folder: Path | None = None
+) -> Model:
+    """Load the backbone of a run.
+
+    Args:
+        folder: of the run.
+        which: "last" for the last checkpoint, "best" for the epoch of the best test accuracy.
+        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
+        data_folder: where named data sets are kept; the run's data are read only where its folder has no input.json.
+
+    Returns:
+        `Model`, for `embed`.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        CheckpointError: the weights are missing, broken, or of another model.
+        TrainingError: the device is not there.
+        ValueError: which is neither, or a file of the run is broken.
+
+    Example:
+        model = load_backbone(Path("runs/arcface"))
+        features = embed(model, images)
+    """
+    if which not in _FILES:
+        raise ValueError(f"which is {which!r}, expected one of {', '.join(_FILES)}")
+    if not (folder / "config.toml").is_file():
+        raise FileNotFoundError(f"{folder} holds no run (there is no {folder / 'config.toml'}): name the folder of one")
+    run = read_run(folder / "config.toml")
+    found = read_input(folder / INPUT) if (folder / INPUT).exists() else input_of(read_data(run, data_folder).train)
+    with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are written over
+        backbone, dim = build_backbone(run, torch.zeros(2, *found.shape, dtype=found.dtype))
+    weights = folder / _FILES[which]
+    position = load_weights(weights, backbone)
+    place = pick_device(device)
+    return Model(run, found, backbone.eval().to(place), dim, weights, position, place)

@@ -1,0 +1,74 @@
+"""From what the command line names to embeddings."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from ..data import Dataset, class_folders, load_whole, read_flat_folder, with_channels
+from ..protocols import Embeddings
+from ..training._loop import read_data
+from ._embed import embed
+from ._model import Model
+
+Side = Literal["all", "train", "test"]
+
+
+def embed_source(
+    model: Model, source: str, *, side: Side = "all", flip: bool = False, data_folder: Path | None = None
+) -> Embeddings:
+    """Embeddings of a data set or of a folder of pictures, which are brought into the form that the run was trained on.
+
+    Pictures are stretched to the run's size, as its own were; grey ones are repeated for a model of colour, and colour
+    becomes its luma for a model of grey.
+
+    Args:
+        model: from `load_backbone`.
+        source: as the data of a run: a name, folder:PATH, npz:PATH, csv:PATH or glyphs:PATH. Or the path of a folder,
+            which holds one folder a class, or pictures without labels.
+        side: "train" or "test" for that side, split as the run splits its data; "all" for every sample.
+        flip: as of `embed`.
+        data_folder: where named data sets are kept; None for the usual place.
+
+    Returns:
+        `Embeddings`: features (N, D), the files' names, relative to the folder, where there are files, and labels where
+        there are.
+
+    Raises:
+        DataError: a file is missing or cannot be read; the error names it.
+        ValueError: the data are not of the kind that the run was trained on, or an argument is out of its range.
+    """
+    if side not in ("all", "train", "test"):
+        raise ValueError(f"side is {side!r}, expected one of all, train, test")
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not model.input.images:
+        raise ValueError(
+            f"source is {source!r}, a folder of pictures, but {model.weights.parent} was trained on vectors: "
+            "give an npz:PATH of features"
+        )
+    if folder.is_dir() and not class_folders(folder):
+        return _embed_flat(model, folder, side, flip)
+    dataset = _read(model, f"folder:{folder}" if folder.is_dir() else source, side, data_folder)
+    features = embed(model, _fitting(model, dataset.inputs), flip=flip)
+    return Embeddings(features, dataset.files, dataset.labels, dataset.classes)
+
+
+def _embed_flat(model: Model, folder: Path, side: Side, flip: bool) -> Embeddings:
+    if side != "all":
+        raise ValueError(f"side is {side!r}, but {folder} holds pictures without labels, which have no sides: leave it")
+    images, names = read_flat_folder(folder, model.input.image_size)
+    return Embeddings(embed(model, _fitting(model, images), flip=flip), names, None, ())
+
+
+def _read(model: Model, spec: str, side: Side, data_folder: Path | None) -> Dataset:
+    size = model.input.image_size
+    if side == "all":
+        return load_whole(spec, image_size=size, root=data_folder)
+    splits = read_data(replace(model.run, data=spec, image_size=size or 0), data_folder)
+    return splits.train if side == "train" else splits.test
+
+
+def _fitting(model: Model, inputs: Tensor) -> Tensor:
+    """Images in the model's channels; what fits in no way is for `embed` to refuse."""
+    return with_channels(inputs, model.input.shape[0]) if model.input.images and inputs.ndim == 4 else inputs

@@ -1,0 +1,103 @@
+"""What goes with a graph: the decision and the weights' checksum inside it, and a card for people beside it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..data import Splits
+from ..embedding import Model
+from ..evaluation import Decision
+from ..evaluation.scores import decision_from_json, decision_to_json, file_sha256
+
+DECISION, MODEL_SHA256 = "decision", "model_sha256"
+
+
+def metadata_of(model: Model, decision: Decision) -> dict[str, str]:
+    """What is kept inside an exported file.
+
+    Raises:
+        ValueError: the decision is not one on the embeddings alone, or of other weights.
+    """
+    sha256 = file_sha256(model.weights)
+    if decision.similarity != "cosine" or decision.normalisation != "none":
+        raise ValueError(
+            f"decision is on the {decision.similarity} with normalisation {decision.normalisation!r}, but an exported "
+            'graph gives unit embeddings and no cohort: expected "cosine" and "none"'
+        )
+    if decision.model_sha256 != sha256:
+        raise ValueError(
+            f"decision is of the model with sha256 {decision.model_sha256}, but {model.weights} has {sha256}: a "
+            "threshold holds for the model it was chosen on; choose one for this model"
+        )
+    return {DECISION: decision_to_json(decision), MODEL_SHA256: sha256}
+
+
+def read_metadata(path: Path) -> tuple[Decision, str]:
+    """The decision and the checksum of the weights in an exported file.
+
+    Args:
+        path: a file that `export_onnx` or `export_program` wrote.
+
+    Returns:
+        the decision, and the sha256 of the weights file that was exported.
+
+    Raises:
+        ValueError: it was not written by them.
+        OSError: it cannot be read.
+    """
+    found = _of_onnx(path) if path.suffix == ".onnx" else _of_program(path)
+    if not found.get(DECISION) or not found.get(MODEL_SHA256):
+        raise ValueError(f"{path} holds no decision: export it with `cones export`")
+    return decision_from_json(found[DECISION], str(path)), found[MODEL_SHA256]
+
+
+def _of_onnx(path: Path) -> dict[str, str]:
+    import onnx
+
+    return {entry.key: entry.value for entry in onnx.load(path, load_external_data=False).metadata_props}
+
+
+def _of_program(path: Path) -> dict[str, str]:
+    import torch
+
+    found = {DECISION: "", MODEL_SHA256: ""}
+    torch.export.load(path, extra_files=found)
+    return found
+
+
+def card_of(model: Model, decision: Decision, splits: Splits) -> dict[str, Any]:
+    """What a person or a program must know to use an exported file, to be written as JSON."""
+    run, shape = model.run, model.input.shape
+    images = {
+        "dtype": "uint8",
+        "layout": "N, channel, row, column",
+        "channels": "grey" if shape[0] == 1 else "red, green, blue",
+        "scaling": "(p - 127.5) / 128, inside the graph",
+        "pictures": f"stretched to {shape[-1]} x {shape[-2]} pixels (width x height), bilinear",
+    }
+    vectors = {"dtype": "float32", "scaling": "none"}
+    return {
+        "format": "cones model",
+        "version": 1,
+        "input": {"name": "images", "shape": ["N", *shape], **(images if model.input.images else vectors)},
+        "output": {
+            "name": "embeddings",
+            "shape": ["N", model.dim],
+            "dtype": "float32",
+            "length": "1; a zero vector stays 0",
+        },
+        "training": {
+            "data": run.data,
+            "split": splits.kind,
+            "classes": model.input.num_classes,
+            "loss": str(run.objective),
+            "backbone": run.backbone,
+            "epoch": model.position.epoch,
+            "step": model.position.step,
+        },
+        "threshold": decision.threshold,
+        "far": decision.far,
+        "decision": json.loads(decision_to_json(decision)),
+        "weights": model.weights.name,
+        "model_sha256": file_sha256(model.weights),
+    }

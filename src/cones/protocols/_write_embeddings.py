@@ -1,0 +1,85 @@
+"""Embeddings to a file that `read_embeddings` reads."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data import DataError
+from ..files import replacing
+from ._embeddings import Embeddings
+
+EMBEDDING_SUFFIXES = (".npz", ".npy", ".safetensors")
+
+
+def write_embeddings(path: Path | str, embeddings: Embeddings) -> None:
+    """Write embeddings to an .npz, .npy or .safetensors file, whole or not at all.
+
+    An .npz file holds features, names, and labels as the classes' names. An .npy file holds the features alone. A
+    .safetensors file holds features, labels as numbers, and names in its metadata.
+
+    Args:
+        path: the file; its folder is made when it is missing.
+        embeddings: features (N, D), and names and labels where there are.
+
+    Raises:
+        ValueError: the suffix is another.
+        DataError: a feature is not finite, or a name stands twice: what `read_embeddings` would refuse.
+        OSError: the disk is full, or the like; the file that stood at path is untouched.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from cones.protocols import read_embeddings
+        >>> path = Path(tempfile.mkdtemp()) / "faces.npz"
+        >>> write_embeddings(path, Embeddings(torch.eye(2), ("a.jpg", "b.jpg"), torch.tensor([1, 0]), ("ann", "bob")))
+        >>> read_embeddings(path).labels
+        tensor([1, 0])
+    """
+    path = Path(path)
+    if path.suffix.lower() not in EMBEDDING_SUFFIXES:
+        raise ValueError(f"{path} has the suffix {path.suffix!r}, expected one of {', '.join(EMBEDDING_SUFFIXES)}")
+    _check(embeddings)
+    with replacing(path) as aside:
+        match path.suffix.lower():
+            case ".npz":
+                np.savez(aside, **_arrays(embeddings))  # type: ignore[arg-type]  # no array is called allow_pickle
+            case ".npy":
+                np.save(aside, embeddings.features.numpy())
+            case _:
+                _save_safetensors(aside, embeddings)
+
+
+def _check(embeddings: Embeddings) -> None:
+    bad = ~embeddings.features.isfinite().all(dim=1)
+    if bool(bad.any()):
+        row = int(bad.int().argmax())
+        what = f"row {row}" if embeddings.names is None else embeddings.names[row]
+        raise DataError(
+            f"the embedding of {what} holds a NaN or an infinity, as do {int(bad.sum())} of {len(bad)}; "
+            "expected finite numbers: look at the weights of the model"
+        )
+    repeated = [name for name, times in Counter(embeddings.names or ()).items() if times > 1]
+    if repeated:
+        raise DataError(f"the name {repeated[0]!r} stands twice among the embeddings; expected names that differ")
+
+
+def _arrays(embeddings: Embeddings) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {"features": embeddings.features.numpy()}
+    if embeddings.names is not None:
+        arrays["names"] = np.array(embeddings.names, dtype=np.str_)
+    if embeddings.labels is not None:
+        arrays["labels"] = np.array(embeddings.classes, dtype=np.str_)[embeddings.labels.numpy()]
+    return arrays
+
+
+def _save_safetensors(path: Path, embeddings: Embeddings) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {"features": embeddings.features.contiguous()}
+    if embeddings.labels is not None:
+        tensors["labels"] = embeddings.labels
+    metadata = None if embeddings.names is None else {"names": json.dumps(embeddings.names)}
+    save_file(tensors, path, metadata)
