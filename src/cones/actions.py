@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from .catalogue import describe_in_full, every_loss, find_loss, loss_table
-from .commands import Check, Compare, Data, Embed, Export, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
+from .commands import Check, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
 from .training import compare, fit, read_summaries, write_results
@@ -179,41 +179,3 @@ def do_check(command: Check) -> int:
         for path in save(report.figure(), command.out):
             print(path)
     return 0 if report.ok else 1
-
-
-def do_embed(command: Embed) -> int:
-    from .embedding import embed_source, load_backbone
-    from .protocols import EMBEDDING_SUFFIXES, write_embeddings
-
-    if command.out.suffix.lower() not in EMBEDDING_SUFFIXES:
-        raise UsageError(f"--out is {command.out}, expected a file that ends in {', '.join(EMBEDDING_SUFFIXES)}")
-    model = load_backbone(command.model, command.which, device=command.device, data_folder=command.data_folder)
-    embeddings = embed_source(
-        model, command.source, side=command.side, flip=command.flip, data_folder=command.data_folder
-    )
-    write_embeddings(command.out, embeddings)
-    rows, dims = embeddings.features.shape
-    labelled = "no labels" if embeddings.labels is None else f"{len(embeddings.classes)} classes"
-    print(f"{rows} embeddings of {dims} dims, {labelled}\n{command.out}")
-    return 0
-
-
-def do_export(command: Export) -> int:
-    from .export import export_run
-
-    if not 0 <= command.far < 1:
-        raise UsageError(f"--far is {command.far}, expected a rate of at least 0 and below 1")
-    if command.samples < 2:
-        raise UsageError(f"--samples is {command.samples}, expected at least 2, which make a pair")
-    exported = export_run(
-        command.run,
-        command.out,
-        formats=("onnx", "torch") if command.format == "both" else (command.format,),
-        far=command.far,
-        decision=command.decision,
-        samples=command.samples,
-        which=command.which,
-        data_folder=command.data_folder,
-    )
-    print(exported)
-    return 0

@@ -14,24 +14,9 @@ from typing import Annotated, Any, cast
 import tyro
 from rich.console import Console
 
-from . import __version__, actions
-from .commands import (
-    Check,
-    Command,
-    Compare,
-    Data,
-    Embed,
-    Evaluate,
-    Export,
-    Losses,
-    Migrate,
-    Plan,
-    Plot,
-    Suggest,
-    Train,
-    UsageError,
-)
-from .evaluate_action import do_evaluate
+from . import __version__, actions, model_actions
+from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
+from .model_commands import Embed, Evaluate, Export
 from .notation import did_you_mean
 from .training import DEMO, DEMO_RUN, Run, read_fields, read_run
 
@@ -140,8 +125,8 @@ def _execute(command: Command) -> int:
         case Check():
             return actions.do_check(command)
         case Embed():
-            return actions.do_embed(command)
+            return model_actions.do_embed(command)
         case Evaluate():
-            return do_evaluate(command)
+            return model_actions.do_evaluate(command)
         case Export():
-            return actions.do_export(command)
+            return model_actions.do_export(command)

@@ -1,11 +1,12 @@
-"""What `cones evaluate` does: from what is named to a table and a folder."""
+"""What the commands do that take a trained run, or its embeddings: each prints, and returns the exit code."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from .commands import Evaluate, UsageError
+from .commands import UsageError
+from .model_commands import Embed, Evaluate, Export
 
 if TYPE_CHECKING:
     from .open_set import Asked, Evaluated
@@ -14,7 +15,6 @@ EMBEDDINGS = (".npz", ".npy", ".safetensors")
 
 
 def do_evaluate(command: Evaluate) -> int:
-    """Evaluate, write, print the table; returns the exit code."""
     from .open_set import Asked, write_evaluation
 
     try:
@@ -25,6 +25,44 @@ def do_evaluate(command: Evaluate) -> int:
     Console(soft_wrap=True, highlight=False, emoji=False).print(str(evaluated.evaluation), markup=False)
     for path in write_evaluation(command.out, evaluated):
         print(path)
+    return 0
+
+
+def do_embed(command: Embed) -> int:
+    from .embedding import embed_source, load_backbone
+    from .protocols import EMBEDDING_SUFFIXES, write_embeddings
+
+    if command.out.suffix.lower() not in EMBEDDING_SUFFIXES:
+        raise UsageError(f"--out is {command.out}, expected a file that ends in {', '.join(EMBEDDING_SUFFIXES)}")
+    model = load_backbone(command.model, command.which, device=command.device, data_folder=command.data_folder)
+    embeddings = embed_source(
+        model, command.source, side=command.side, flip=command.flip, data_folder=command.data_folder
+    )
+    write_embeddings(command.out, embeddings)
+    rows, dims = embeddings.features.shape
+    labelled = "no labels" if embeddings.labels is None else f"{len(embeddings.classes)} classes"
+    print(f"{rows} embeddings of {dims} dims, {labelled}\n{command.out}")
+    return 0
+
+
+def do_export(command: Export) -> int:
+    from .export import export_run
+
+    if not 0 <= command.far < 1:
+        raise UsageError(f"--far is {command.far}, expected a rate of at least 0 and below 1")
+    if command.samples < 2:
+        raise UsageError(f"--samples is {command.samples}, expected at least 2, which make a pair")
+    exported = export_run(
+        command.run,
+        command.out,
+        formats=("onnx", "torch") if command.format == "both" else (command.format,),
+        far=command.far,
+        decision=command.decision,
+        samples=command.samples,
+        which=command.which,
+        data_folder=command.data_folder,
+    )
+    print(exported)
     return 0
 
 
