@@ -65,7 +65,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     run = run_of(recipe, trial)
     torch.set_num_threads(run.threads or 1)
     splits = data_of(replace(run, loss="Softmax", seed=trial.seed if recipe.new_split else 0))
-    test = tested(splits.test, recipe.every)
+    test = samples_of(splits.test, recipe.every)
     begin = time.perf_counter()
     if trial.loss == RAW:
         features = to_float(test.inputs).flatten(1)
@@ -91,7 +91,7 @@ def data_of(run: Run) -> Splits:
     return read_data(run)
 
 
-def tested(test: Dataset, every: int) -> Dataset:
+def samples_of(test: Dataset, every: int) -> Dataset:
     """Every `every`-th sample of each class, in the order of the set."""
     by_class = test.labels.argsort(stable=True)
     counts = torch.bincount(test.labels)

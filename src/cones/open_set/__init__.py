@@ -10,4 +10,5 @@ from ._lists import evaluate_bin as evaluate_bin
 from ._lists import evaluate_list as evaluate_list
 from ._lists import evaluate_scores as evaluate_scores
 from ._lists import evaluate_templates as evaluate_templates
+from ._lists import subjects_of as subjects_of
 from ._write import write_evaluation as write_evaluation

@@ -60,7 +60,7 @@ def details_of(
     genuine = impostors = no_pairs
     if listed is not None:
         labels = listed.labels.cpu()
-        rejects, accepts = _errors(listed, threshold)
+        rejects, accepts = _errors(listed, threshold) if len(labels) else (rejects, accepts)
         genuine, impostors = (
             _hardest(listed.genuine, len(labels) > 0, lowest=True),
             _hardest(listed.impostors, len(labels) > 0, lowest=False),
