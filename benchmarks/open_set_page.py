@@ -181,7 +181,7 @@ def _findings(recipe: Recipe, whole: dict[str, Found]) -> str:
         worse = [name for name, (_, high) in to_softmax.items() if high < 0]
         lines.append(
             f"Of {len(to_softmax)} losses {len(better)} are better than Softmax beyond the interval of the difference, "
-            f"{len(worse)} are worse{': ' + ', '.join(worse) if worse else ''}."
+            f"{len(worse)} worse{': ' + ', '.join(worse) if worse else ''}."
         )
     for rival in recipe.rivals:
         if rival in whole and RIVAL_OF[rival] in whole:

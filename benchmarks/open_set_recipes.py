@@ -135,7 +135,7 @@ either. 2,000 characters are learnt in the other designs.""",
     ),
     losses={
         name: text for name, text in GLYPHS.losses.items()
-        if name in ("Softmax", "NormFace", "CosFace", "ArcFace", "AdaFace", "CircleLoss")
+        if name in ("Softmax", "NormFace", "CosFace", "ArcFace", "AdaFace", "CircleLoss", "X2Softmax")
     },
     rivals=GLYPHS.rivals,
     far=(1e-3, 1e-2),

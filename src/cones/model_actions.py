@@ -95,7 +95,9 @@ def _evaluated(command: Evaluate, asked: "Asked") -> "Evaluated":
         embeddings = embed_source(model, command.source, side=side, flip=command.flip, data_folder=command.data_folder)
         pictures = command.pictures or (source if source.is_dir() else None)
     if command.pairs is not None:
-        return evaluate_list(embeddings, command.pairs, asked, form=command.form, folder=pictures)
+        return evaluate_list(
+            embeddings, command.pairs, asked, form=command.form, repeats=command.repeats, folder=pictures
+        )
     if command.templates is not None and command.template_pairs is not None:
         return evaluate_templates(embeddings, command.templates, command.template_pairs, asked)
     return evaluate_embeddings(embeddings, asked, title=source.name, folder=pictures)

@@ -20,6 +20,7 @@ class Evaluate:
         model: folder of the run that embeds the pictures of source
         pairs: list of pairs to score: csv, LFW's pairs.txt, or trials; by default all pairs of the labels are
         form: how that list is written; auto looks at it
+        repeats: take a pair as often as it is listed; else one that is listed twice is an error
         templates: list of "image template media", for --template-pairs
         template_pairs: list of "template template label"
         pictures: folder of the pictures that embeddings name, to show the hardest pairs
@@ -39,6 +40,7 @@ class Evaluate:
     model: Path | None = None
     pairs: Path | None = None
     form: Literal["auto", "csv", "lfw", "trials"] = "auto"
+    repeats: bool = False
     templates: Path | None = None
     template_pairs: Path | None = None
     pictures: Path | None = None

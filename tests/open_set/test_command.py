@@ -15,7 +15,7 @@ from tiny_run import train
 from cones.cli import main
 from cones.data import DataError
 from cones.evaluation import evaluate, evaluate_pairs, pair_scores
-from cones.open_set import Asked, evaluate_list, evaluate_scores, subjects_of
+from cones.open_set import Asked, evaluate_scores, subjects_of
 from cones.protocols import Pairs, read_embeddings, read_scores_csv
 
 PEOPLE = ("ann", "bob", "cy", "di", "ed", "flo")
@@ -97,16 +97,30 @@ def test_lists_of_pairs(faces, tmp_path, form):
     assert numbers["intervals"]["resampled"] == "subjects"
 
 
-def test_folders_that_contradict_the_list_are_no_subjects(faces, tmp_path):
+def test_whose_files_they_are():
+    def pairs(names, ends):
+        first, second, same = zip(*ends, strict=True)
+        return Pairs(names, torch.tensor(first), torch.tensor(second), torch.tensor(same), None, None)
+
+    in_folders = pairs(("ann/1", "ann/2", "bob/1"), [(0, 1, True), (0, 2, False)])
+    assert subjects_of(in_folders)[1] == ["ann", "bob"]
+    # a folder a recording, not a speaker: genuine pairs link them
+    linked = pairs(("x/1", "y/1", "z/1", "v/1"), [(1, 0, True), (2, 1, True), (3, 0, False)])
+    numbers, names = subjects_of(linked)
+    assert (numbers.tolist(), names) == ([0, 0, 0, 1], ["x/1", "v/1"])
+    contradicting = pairs(("a", "b", "c"), [(0, 1, True), (1, 2, True), (0, 2, False)])
+    assert subjects_of(contradicting) == (None, None)
+
+
+def test_a_pair_that_is_listed_twice(faces, tmp_path, capsys):
     path = tmp_path / "pairs.csv"
-    path.write_text("a,b,same\n" + "".join(f"ann/0.png,ann/{place}.png,{place % 2}\n" for place in range(1, 8)))
-    found = evaluate_list(read_embeddings(faces), path, Asked(resamples=0))
-    assert found.subject_names is None
-    ends = torch.tensor([0, 0]), torch.tensor([1, 2])
-    assert subjects_of(Pairs(("a.jpg", "b.jpg", "c.jpg"), *ends, torch.tensor([True, False]), None, None)) == (
-        None,
-        None,
-    )
+    lines = [f"ann/0.png,ann/{place}.png,1\nann/0.png,bob/{place + 8}.png,0\n" for place in range(1, 8)]
+    path.write_text("a,b,same\n" + "".join(lines) * 2)
+    given = ("--pairs", path, "--far", 0.1, "--resamples", 5, "--out", tmp_path / "out")
+    assert cones(faces, *given) == 1
+    assert "hold the same pair" in capsys.readouterr().err
+    assert cones(faces, *given, "--repeats") == 0
+    assert written(tmp_path / "out")[0]["samples"] == 28
 
 
 def test_templates(faces, tmp_path):
@@ -126,6 +140,7 @@ def test_templates(faces, tmp_path):
     expected = evaluate_pairs(scores, same, far=(0.1,), resamples=0).verification
     assert numbers["verification"]["eer"] == pytest.approx(expected.eer)
     assert numbers["verification"]["auc"] == pytest.approx(expected.auc)
+    assert (numbers["intervals"]["resampled"], numbers["subjects"]) == ("subjects", 6)
 
 
 def test_scores(tmp_path):

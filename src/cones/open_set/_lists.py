@@ -29,11 +29,17 @@ FOLDS = 10
 
 
 def evaluate_list(
-    embeddings: Embeddings, path: Path, asked: Asked, *, form: ListForm = "auto", folder: Path | None = None
+    embeddings: Embeddings,
+    path: Path,
+    asked: Asked,
+    *,
+    form: ListForm = "auto",
+    repeats: bool = False,
+    folder: Path | None = None,
 ) -> Evaluated:
     """The pairs of a list, under embeddings with names.
 
-    Where each file lies in a folder of its subject, and these agree with the list, intervals are by subject.
+    Intervals are by subject where `subjects_of` knows them.
 
     Args:
         embeddings: of all files that the list names.
@@ -41,6 +47,7 @@ def evaluate_list(
         asked: the figures.
         form: how the list is written; "auto" takes csv by the suffix, lfw where the first line is one or two numbers,
             else trials.
+        repeats: whether a pair may stand in the list more than once.
         folder: where the pictures are; None to show none.
 
     Returns:
@@ -49,7 +56,7 @@ def evaluate_list(
     Raises:
         DataError: the list is broken, or names what has no embedding.
     """
-    pairs = read_list(path, form)
+    pairs = read_list(path, form, repeats)
     rows = embeddings.rows(pairs.names)
     ends = torch.stack([pairs.first, pairs.second], dim=1)
     scores = pair_scores(embeddings.features[rows], ends, asked.similarity)
@@ -68,7 +75,7 @@ def evaluate_templates(embeddings: Embeddings, images: Path, pairs: Path, asked:
     Args:
         embeddings: of all images that the list names.
         images: the list "image template media".
-        pairs: the list "template template label".
+        pairs: the list "template template label"; the templates that its genuine pairs link are one subject.
         asked: the figures.
 
     Returns:
@@ -84,8 +91,11 @@ def evaluate_templates(embeddings: Embeddings, images: Path, pairs: Path, asked:
     means = _means(unit, medium, len(keys))
     features = _means(means, keys[:, 0], len(templates))
     ends = torch.stack([templates.first, templates.second], dim=1)
+    subjects = _linked(len(templates), templates.first[templates.same], templates.second[templates.same])
+    known = _agree(subjects, templates.first, templates.second, templates.same)
     found = evaluate_pairs(
-        pair_scores(features, ends, asked.similarity), templates.same, None, asked.far, rows=ends,
+        pair_scores(features, ends, asked.similarity), templates.same, subjects[ends] if known else None, asked.far,
+        rows=ends,
         resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
     )  # fmt: skip
     return Evaluated(pairs.name, found, None, [str(number) for number in templates.ids.tolist()])
@@ -137,30 +147,68 @@ def evaluate_bin(path: Path, model: Model, asked: Asked, *, flip: bool = False) 
     return Evaluated(path.name, found, images, [f"image {row}" for row in range(len(images))])
 
 
-def read_list(path: Path, form: ListForm) -> Pairs:
+def read_list(path: Path, form: ListForm, repeats: bool) -> Pairs:
     """The pairs of a list in one of the known forms."""
     if form == "auto":
         form = _form_of(path)
     match form:
         case "csv":
-            return read_pairs_csv(path, repeats=True)
+            return read_pairs_csv(path, repeats=repeats)
         case "lfw":
-            return read_lfw_pairs(path, repeats=True)
+            return read_lfw_pairs(path, repeats=repeats)
         case _:
-            return read_trials(path, repeats=True)
+            return read_trials(path, repeats=repeats)
 
 
 def subjects_of(pairs: Pairs) -> tuple[Tensor | None, list[str] | None]:
-    """The number of each file's subject (M,) and the subjects' names, from the folder that each file lies in.
+    """The number of each file's subject (M,) and the subjects' names.
 
-    None where a file lies in no folder, or where folders do not agree with which pairs are genuine.
+    A subject is the first folder of a file's path, where all lie in folders that agree with which pairs are genuine;
+    else the files that genuine pairs link together, named by the first of them.
+
+    Returns:
+        the numbers and the names; None where genuine pairs link what an impostor pair sets apart.
+
+    Example:
+        >>> first, second = torch.tensor([0, 1, 0]), torch.tensor([1, 2, 3])
+        >>> same = torch.tensor([True, True, False])
+        >>> subjects_of(Pairs(("a.wav", "b.wav", "c.wav", "d.wav"), first, second, same, None, None))
+        (tensor([0, 0, 0, 1]), ['a.wav', 'd.wav'])
     """
     folders = [PurePosixPath(name).parts[0] if "/" in name else "" for name in pairs.names]
     names = sorted(set(folders))
     numbers = {name: number for number, name in enumerate(names)}
     subjects = torch.tensor([numbers[folder] for folder in folders])
-    agree = (subjects[pairs.first] == subjects[pairs.second]) == pairs.same
-    return (subjects, names) if "" not in numbers and bool(agree.all()) else (None, None)
+    if "" not in numbers and _agree(subjects, pairs.first, pairs.second, pairs.same):
+        return subjects, names
+    linked = _linked(len(pairs.names), pairs.first[pairs.same], pairs.second[pairs.same])
+    if not _agree(linked, pairs.first, pairs.second, pairs.same):
+        return None, None
+    first_of = torch.full((int(linked.max()) + 1,), len(linked)).scatter_reduce(
+        0, linked, torch.arange(len(linked)), "amin"
+    )
+    return linked, [pairs.names[place] for place in first_of.tolist()]
+
+
+def _agree(subjects: Tensor, first: Tensor, second: Tensor, same: Tensor) -> bool:
+    return bool(((subjects[first] == subjects[second]) == same).all())
+
+
+def _linked(count: int, first: Tensor, second: Tensor) -> Tensor:
+    """The number of the group (count,) of each item, where pairs link items; groups in the order of their firsts."""
+    root = list(range(count))
+
+    def find(item: int) -> int:
+        while root[item] != item:
+            root[item] = root[root[item]]
+            item = root[item]
+        return item
+
+    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+        low, high = sorted((find(one), find(other)))
+        root[high] = low
+    _, numbers = torch.tensor([find(item) for item in range(count)]).unique(return_inverse=True)
+    return numbers
 
 
 def _form_of(path: Path) -> ListForm:

@@ -55,19 +55,19 @@ def floor_of(points: Points, most: int = MOST_IMPOSTORS) -> float:
 
 def list_pairs(tiles: Tiles, floor: float) -> Listed:
     """All genuine pairs of the rows, and the impostor pairs with score >= floor."""
-    genuine, impostors = [], []
+    genuine, impostors = _Growing(tiles.rows.device), _Growing(tiles.rows.device)
     mixed, pure = tiles.mixed_and_pure()
     for tile in mixed + pure:
         scores = tiles.scores(tile)
         same, impostor = _kinds(tiles, tile, scores.shape)
-        impostors.append(_chosen(tile, scores, impostor & (scores >= floor)))
+        impostors.add(tile, scores, impostor & (scores >= floor))
         if tile.mixed:
-            genuine.append(_chosen(tile, scores, same))
+            genuine.add(tile, scores, same)
     # numbered by their labels, so that a seed draws the same subjects as from a list of the pairs
     labels, numbers = tiles.labels.sort()
     numbers = numbers.argsort()
     rows = torch.bincount(numbers[tiles.classes], minlength=len(labels))
-    ends = [_ends(tiles, numbers, parts) for parts in (genuine, impostors)]
+    ends = [_ends(tiles, numbers, *kind.all()) for kind in (genuine, impostors)]
     return Listed(ends[0], ends[1], floor == -torch.inf, labels, rows)
 
 
@@ -104,13 +104,32 @@ def _kinds(tiles: Tiles, tile: Tile, shape: torch.Size) -> tuple[Tensor, Tensor]
     return same & above, ~same & above
 
 
-def _chosen(tile: Tile, scores: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores (P,) of the chosen of a tile, and their rows (P, 2) in its order."""
-    return scores[chosen], chosen.nonzero() + torch.tensor([tile.row, tile.column], device=scores.device)
+class _Growing:
+    """Scores and rows of pairs, in arrays that double: a small one that outlives each tile would cut up the memory."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._scores = torch.empty(2**16, dtype=torch.float32, device=device)
+        self._rows = torch.empty(2**16, 2, dtype=torch.int32, device=device)
+        self._count = 0
+
+    def add(self, tile: Tile, scores: Tensor, chosen: Tensor) -> None:
+        """The chosen pairs of a tile."""
+        picked, places = scores[chosen], chosen.nonzero()
+        stop = self._count + len(picked)
+        while stop > len(self._scores):
+            self._scores, self._rows = (
+                torch.cat([part, torch.empty_like(part)]) for part in (self._scores, self._rows)
+            )
+        self._scores[self._count : stop] = picked
+        self._rows[self._count : stop] = places + torch.tensor([tile.row, tile.column], device=places.device)
+        self._count = stop
+
+    def all(self) -> tuple[Tensor, Tensor]:
+        """Scores (P,) and rows (P, 2), in the order of the tiles."""
+        return self._scores[: self._count], self._rows[: self._count].long()
 
 
-def _ends(tiles: Tiles, numbers: Tensor, parts: list[tuple[Tensor, Tensor]]) -> Ends:
-    scores, rows = torch.cat([scores for scores, _ in parts]), torch.cat([rows for _, rows in parts])
+def _ends(tiles: Tiles, numbers: Tensor, scores: Tensor, rows: Tensor) -> Ends:
     scores, order = scores.sort(descending=True, stable=True)
     rows = rows[order]
     return Ends(scores, tiles.order[rows], numbers[tiles.classes[rows]])

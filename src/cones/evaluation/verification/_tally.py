@@ -36,7 +36,9 @@ class Tally:
         self._kept = torch.zeros(BINS, dtype=torch.bool, device=device)
         self._exact = _none(device)
         self._found = _none(device)
-        self._pile: list[tuple[Tensor, Tensor]] = []
+        # in place, for a small array that outlives each tile would cut the memory that the next tile could take
+        self._pile = torch.empty(PILE, dtype=torch.float32, device=device)
+        self._pile_genuine = torch.empty(PILE, dtype=torch.bool, device=device)
         self._piled = 0
 
     def count(self, codes: Tensor) -> None:
@@ -48,10 +50,12 @@ class Tally:
         """Keep those of scores (M,) whose codes (M,) are wanted (2 BINS + 1,)."""
         chosen = wanted.index_select(0, codes)
         values, genuine = scores[chosen], codes[chosen] >= GENUINE
-        self._pile.append((values, genuine))
-        self._piled += len(values)
-        if self._piled > PILE:
-            self._put_together()
+        for some, kind in zip(values.split(PILE), genuine.split(PILE), strict=True):
+            if self._piled + len(some) > PILE:
+                self._put_together()
+            place = slice(self._piled, self._piled + len(some))
+            self._pile[place], self._pile_genuine[place] = some, kind
+            self._piled = place.stop
 
     def settle(self, wanted: Tensor) -> None:
         """All pairs in the wanted bins (BINS,), by bits, have been kept: these bins are exact."""
@@ -90,13 +94,10 @@ class Tally:
         return self._table[:NO_PAIR].view(2, BINS)
 
     def _put_together(self) -> None:
-        if not self._pile:
-            return
-        genuine = torch.cat([kind for _, kind in self._pile])
-        values, place = torch.unique(torch.cat([values for values, _ in self._pile]), return_inverse=True)
+        values, place = torch.unique(self._pile[: self._piled], return_inverse=True)
+        genuine = self._pile_genuine[: self._piled]
         counts = torch.stack([torch.bincount(place[kind], minlength=len(values)) for kind in (~genuine, genuine)])
         self._found = _merged([self._found, (values, counts)])
-        self._pile.clear()
         self._piled = 0
 
     def _of_all(self, found: Kept) -> list[Kept]:
