@@ -207,7 +207,7 @@ def _linked(count: int, first: Tensor, second: Tensor) -> Tensor:
     for one, other in zip(first.tolist(), second.tolist(), strict=True):
         low, high = sorted((find(one), find(other)))
         root[high] = low
-    _, numbers = torch.tensor([find(item) for item in range(count)]).unique(return_inverse=True)
+    numbers: Tensor = torch.tensor([find(item) for item in range(count)]).unique(return_inverse=True)[1]
     return numbers
 
 
