@@ -41,9 +41,9 @@ def test_smoke_preset_writes_numbers_page_and_plot(tmp_path):
 
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.name)
 def test_every_contender_runs(contender):
-    if contender.missing():
-        # torch before 2.13 has no linear_cross_entropy: the benchmark leaves that rival out, and says so on its page
-        pytest.skip(contender.missing())
+    if contender.missing():  # as linear_cross_entropy before torch 2.13: left out, and the page says why
+        assert measured(contender.name, Size(4, 20, 8), 2, with_memory=False)["skipped"] == contender.missing()
+        return
     times = seconds(contender, 4, 20, 8, rounds=2)
     assert [len(values) for values in times.values()] == [2, 2]
     extra = extra_bytes(contender, 4, 20, 8)
@@ -67,9 +67,10 @@ def test_the_peak_of_a_step_is_seen():
         torch.ones(2**24).sum()
 
     grown = growth_of(step, torch.device("cpu"))
-    if grown is None:
-        # the peak of one step is read from Linux's /proc, which other systems lack; the page then has n/a there
-        pytest.skip("this system does not tell the peak of a step")
+    if not os.path.exists("/proc/self/clear_refs"):  # Linux alone tells the peak of a step; elsewhere the page has n/a
+        assert grown is None
+        return
+    assert grown is not None
     assert 120 * 2**20 < grown < 160 * 2**20
 
 
