@@ -67,8 +67,9 @@ def summary_line(summary: dict[str, Any]) -> str:
     def percent(value: float | None) -> str:
         return "-" if value is None else f"{value:.2%}"
 
-    angle = math.degrees(summary["geometry"]["mean_intra_angle"])
+    shape = summary["geometry"]
+    angle = "    -" if shape is None else f"{math.degrees(shape['mean_intra_angle']):5.1f}"
     return (
         f"{summary['name']:<24} train {percent(summary['train_accuracy']):>7}  test "
-        f"{percent(summary['test_accuracy']):>7}  angle within a class {angle:5.1f} deg  {summary['seconds']:.0f} s"
+        f"{percent(summary['test_accuracy']):>7}  angle within a class {angle} deg  {summary['seconds']:.0f} s"
     )

@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
+from cones.display import summary_line
+from cones.plots import write_run_report
 from cones.training import Run, TrainingError, fit, parse_objective, read_run, write_results
 from cones.training._batches import to_input
 from cones.training._checkpoint import load_checkpoint
@@ -167,6 +170,23 @@ def test_files_of_a_run(small, tmp_path):
     assert set(load_file(tmp_path / "features.safetensors")) == {
         "train_features", "train_labels", "test_features", "test_labels", "weight", "bias",
     }  # fmt: skip
+
+
+def test_one_class_to_test_has_no_geometry(small, tmp_path):
+    train = read_data(small).train
+    for side, labels in (("train", train.labels.unique().tolist()), ("test", [0])):
+        for label in labels:
+            folder = tmp_path / "data" / side / str(label)
+            folder.mkdir(parents=True)
+            for place, picture in enumerate(train.inputs[train.labels == label][:8]):
+                Image.fromarray(picture[0].numpy()).save(folder / f"{place}.png")
+    out = tmp_path / "run"
+    list(fit(replace(small, data=f"folder:{tmp_path / 'data'}", epochs=1), out))
+    summary = write_results(out)
+    assert summary["geometry"] is None
+    assert summary["train_geometry"]["mean_inter_angle"] > 0
+    assert "angle within a class     - deg" in summary_line(summary)
+    assert write_run_report(out).exists()
 
 
 def test_identity_split_trains_without_a_test_accuracy(small, tmp_path):

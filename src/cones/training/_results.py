@@ -90,12 +90,20 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
         "step": position.step,
         "epoch": position.epoch,
         "finished": position.epoch == run.epochs,
-        "geometry": asdict(geometry(test, splits.test.labels, weight)),
-        "train_geometry": asdict(geometry(train, splits.train.labels, tensors["weight"], logits)),
+        "geometry": _geometry(test, splits.test.labels, weight),
+        "train_geometry": _geometry(train, splits.train.labels, tensors["weight"], logits),
         "confident_gradient": _confident_gradient(loss, margin, train, splits.train.labels, logits),
     }
     write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def _geometry(
+    features: Tensor, labels: Tensor, weight: Tensor | None, logits: Tensor | None = None
+) -> dict[str, float | None] | None:
+    """The numbers of `geometry`; None for one class, which stands at no angle to another."""
+    several = bool((labels != labels[0]).any())
+    return asdict(geometry(features, labels, weight, logits)) if several else None
 
 
 def _accuracy(loss: JointLoss, features: Tensor, dataset: Dataset) -> float:
