@@ -60,10 +60,10 @@ class Tally:
     def settle(self, wanted: Tensor) -> None:
         """All pairs in the wanted bins (BINS,), by bits, have been kept: these bins are exact."""
         self._put_together()
-        self._exact = _merged([self._exact, *self._of_all(self._found)])
+        self._exact = _merged([self._exact, *self._of_every_process(self._found)])
         self._found = _none(wanted.device)
         self._kept |= wanted
-        counted, kept = int(self._of_kinds()[:, self._kept].sum()), int(self._exact[1].sum())
+        counted, kept = int(self._shared_table()[:, self._kept].sum()), int(self._exact[1].sum())
         if counted != kept:
             raise RuntimeError(
                 f"{counted} pairs were counted in the bins that decide and {kept} kept: the product of the same rows "
@@ -75,7 +75,7 @@ class Tally:
 
         A bin that is not kept gives one point, at which all of it is accepted.
         """
-        table, kept = turned(self._of_kinds()), turned(self._kept)
+        table, kept = turned(self._shared_table()), turned(self._kept)
         bins = (~kept & (table.sum(0) > 0)).nonzero()[:, 0]
         values, exact = self._exact
         threshold = torch.cat([lowest(bins), values.double()])
@@ -85,8 +85,8 @@ class Tally:
         stands_for = torch.cat([bins, bins.new_full((len(values),), -1)])[order]
         return accumulate(threshold, genuine, impostors), torch.cat([bins.new_full((1,), -1), stands_for])
 
-    def _of_kinds(self) -> Tensor:
-        """The table (2, BINS) by bits, of impostors and of genuine pairs."""
+    def _shared_table(self) -> Tensor:
+        """The table (2, BINS) by bits, of impostors and of genuine pairs; what each process has counted is added up."""
         if self._group is not None:
             dist.all_reduce(self._counted, group=self._group)
         self._table += self._counted
@@ -100,7 +100,7 @@ class Tally:
         self._found = _merged([self._found, (values, counts)])
         self._piled = 0
 
-    def _of_all(self, found: Kept) -> list[Kept]:
+    def _of_every_process(self, found: Kept) -> list[Kept]:
         """What each process found."""
         if self._group is None:
             return [found]
