@@ -72,7 +72,22 @@ class _Block(nn.Module):
             nn.BatchNorm2d(after),
         )
         same = before == after and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Conv2d(before, after, 1, stride=stride, bias=False)
+        self.shortcut = nn.Identity() if same else _Pointwise(before, after, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.shortcut(x) + self.residual(x))
+
+
+class _Pointwise(nn.Conv2d):
+    """A 1x1 convolution over every `stride`-th pixel.
+
+    The pixels are taken before the convolution: PyTorch's own strided kernel on a CPU, with few channels and channels
+    last, writes past its memory (it aborts, or its gradients are wrong).
+    """
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__(before, after, 1, bias=False)
+        self.every = stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input[:, :, :: self.every, :: self.every])
