@@ -13,11 +13,12 @@ from .arguments import focus, working_dtype
 from .bending import bent_rest, map_tensors
 from .classes import Classes, Found, How, bring_home, fetch_own
 from .collective import Ranks, gather, home, scale_gradient, total
-from .geometry import direction
+from .few_logits import Form, few_logits, ordinary_norms
 from .margins import Margin, Rows
 from .operator import rest_and_own
-from .small import all_at_once, is_small
-from .tiles import settings_for, vector_dtype
+from .similarity import bends, bound_of, cross_entropy_of, in_geometry, nearest_center
+from .small import all_at_once, is_few, is_small
+from .tiles import is_bounded, settings_for, vector_dtype
 
 
 def losses_over(
@@ -79,6 +80,9 @@ def target_and_rest(
     sums: bool = False,
 ) -> Found:
     """The own class and all the others of each row; arguments as `losses_over`, `sums` asks for `others_sum`."""
+    few = _few(features, labels, margin, classes, statistics, how, sums)
+    if few is not None:
+        return few
     x, feature_norm = in_geometry(features, classes.weight, margin)
     if is_small(x, classes, how):
         return all_at_once(x, feature_norm, labels, margin, classes, statistics, sums)
@@ -110,6 +114,35 @@ def target_and_rest(
     return Found(rows, target, rest, others_sum)
 
 
+def _few(
+    features: Tensor,
+    labels: Tensor,
+    margin: Margin,
+    classes: Classes,
+    statistics: Mapping[str, Tensor],
+    how: How,
+    sums: bool,
+) -> Found | None:
+    """`target_and_rest` for few logits under a margin that bends no other class, or None where that does not apply."""
+    dtype = working_dtype(features, classes.weight)
+    if bends(margin, classes.subcenters) or not is_few(len(features), dtype, classes, how):
+        return None
+    features, weight = features.to(dtype), classes.weight.to(dtype)
+    norms = ordinary_norms(features, weight)
+    if norms is None:
+        return None
+    bias = None if classes.bias is None else classes.bias.to(dtype)
+    scale = margin.scale_with(statistics)
+    bounded = is_bounded(bound_of(margin, statistics, bias), len(weight), dtype)
+    form = Form(margin.features, margin.weights, bounded, sums)
+    terms = few_logits(features, weight, bias, scale, classes.places, norms, form)
+    rows = Rows(terms.own, terms.feature_norm, terms.weight_norm, labels, statistics)
+    target = margin.target(rows.similarity, rows)
+    if bias is not None:
+        target = target + bias[classes.places]
+    return Found(rows, target, terms.rest, terms.others_sum if sums else None)
+
+
 @torch.no_grad()
 def updated_statistics(
     features: Tensor,
@@ -135,36 +168,6 @@ def updated_statistics(
 
         updated = margin.update_statistics(statistics, rows, rest)
         return {name: value.to(statistics[name].dtype) for name, value in updated.items()}
-
-
-def bends(margin: Margin, subcenters: int = 1) -> bool:
-    """Whether other classes are more than their scaled similarity, or more than summed exponentials of it."""
-    surveying = type(margin).surveys is not Margin.surveys
-    return subcenters > 1 or margin.combine != "softmax" or margin.bends or surveying
-
-
-def cross_entropy_of(margin: Margin) -> bool:
-    """Whether a margin's losses are a cross entropy over the classes."""
-    return margin.combine == "softmax" and type(margin).join is Margin.join
-
-
-def in_geometry(features: Tensor, weight: Tensor, margin: Margin) -> tuple[Tensor, Tensor]:
-    """The features (N, D) in the margin's geometry and the step's precision, and their norms (N,)."""
-    features = features.to(working_dtype(features, weight))
-    x, feature_norm = direction(features)
-    return x if margin.features == "unit" else features, feature_norm
-
-
-def nearest_center(x: Tensor, centers: Tensor, margin: Margin) -> tuple[Tensor, Tensor]:
-    """Similarity (N,) to the nearest of a class's centers (N, S, D), and the norm (N,) of that center."""
-    n, s, d = centers.shape
-    flat = centers.reshape(n * s, d)
-    unit, norm = direction(flat)
-    chosen = (unit if margin.weights == "unit" else flat).view(n, s, d)
-    if s == 1:
-        return (x * chosen.squeeze(1)).sum(dim=1), norm
-    nearest = (x[:, None] * chosen).sum(dim=2).max(dim=1)
-    return nearest.values, norm.view(n, s).gather(1, nearest.indices[:, None]).squeeze(1)
 
 
 def _rows_of(
@@ -197,7 +200,7 @@ def _streamed(
     if ranks is not None:
         scaled = scale_gradient(gather(scaled, ranks), ranks.world)
     settings = settings_for(
-        scaled, weight, bias, margin.weights, _bound(margin, statistics, bias), how.memory_budget, how.low,
+        scaled, weight, bias, margin.weights, bound_of(margin, statistics, bias), how.memory_budget, how.low,
         whole=ranks is None, centered=centered,
     )  # fmt: skip
     rest, own, center = rest_and_own(scaled, weight, bias, places, settings, how.update)
@@ -263,11 +266,3 @@ def _join_ranks(rest: Tensor, margin: Margin, ranks: Ranks) -> Tensor:
     if ranks.world == 1:
         return parts[0]
     return parts.logsumexp(dim=0) if margin.combine == "softmax" else parts.sum(dim=0)
-
-
-def _bound(margin: Margin, statistics: Mapping[str, Tensor], bias: Tensor | None) -> float:
-    """A number that no logit of another class exceeds in size, math.inf where none is known."""
-    scale = margin.scale_with(statistics)
-    known = margin.features == margin.weights == "unit" and isinstance(scale, float | int) and bias is None
-    # a cosine may pass 1 by rounding
-    return 1.001 * abs(float(scale)) if known else math.inf

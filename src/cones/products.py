@@ -1,59 +1,136 @@
-"""Matrix products that come back at full precision, by the fastest kernels PyTorch has.
+"""Matrix products that come back at full precision, by the faster of PyTorch's kernels.
 
-On a CPU, float32 products go through oneDNN where PyTorch was built with it: the vendor library behind `a @ b` picks
-narrower vectors on processors of another vendor and then takes twice as long. Both are IEEE float32.
+On a CPU, float32 products have two: the vendor library behind `a @ b`, and oneDNN. Both are IEEE float32; which is the
+faster depends on the processor and not on its name (the vendor library takes narrow vectors on some processors of
+another vendor and is then half as fast; elsewhere oneDNN is). So a process measures them once, at its first large
+product.
 """
 
 import math
+import time
+from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-_WIDE_RESULT = hasattr(torch.ops.aten.mm, "dtype")
+Kernel = Literal["blas", "onednn"]
+KERNELS: tuple[Kernel, ...] = ("blas", "onednn")
 
+LARGE = 2**24
+"""Multiplications from which the kernel is chosen; smaller products go to the vendor library, which starts sooner."""
+
+CLEARLY = 0.8
+"""oneDNN is taken where it needs less than this share of the time: noise must not decide between equals."""
 
 SHORTEST, LONGEST = 32, 256
 """How many terms a part has, at least and at most, of a sum that is cut into two or more."""
 
+_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_WIDE_RESULT = hasattr(torch.ops.aten.mm, "dtype")
+_chosen: Kernel | None = None
 
-def product(a: Tensor, b: Tensor) -> Tensor:
-    """a (M, L) @ b (L, P) in their common dtype; not differentiable."""
-    if not _by_onednn(a, b):
-        return a @ b
+
+def kernel() -> Kernel:
+    """Return the kernel of large float32 products on this processor, measured at the first call of the process."""
+    global _chosen
+    if _chosen is None:
+        _chosen = faster_kernel() if _ONEDNN else "blas"
+    return _chosen
+
+
+def use_kernel(name: Kernel | None) -> None:
+    """Set the kernel for the rest of the process, as a resumed run does; None measures again.
+
+    Raises:
+        ValueError: the name is neither, or this PyTorch has no oneDNN.
+    """
+    global _chosen
+    if name is not None and name not in KERNELS:
+        raise ValueError(f"kernel is {name!r}, expected one of {', '.join(KERNELS)}")
+    if name == "onednn" and not _ONEDNN:
+        raise ValueError("kernel is 'onednn', but this PyTorch was built without oneDNN: use 'blas'")
+    _chosen = name
+
+
+def faster_kernel(seconds: Callable[[Callable[[], object]], float] | None = None) -> Kernel:
+    """Measure both kernels on the three products of a tile, 30 ms or so.
+
+    Args:
+        seconds: runs a function and returns the time that it took; None measures.
+    """
+    seconds = _seconds if seconds is None else seconds
+    x, weight, logits = (torch.ones(shape) for shape in ((256, 512), (512, 512), (256, 512)))
+
+    def tile(multiply: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], object]:
+        return lambda: (multiply(x, weight.T), multiply(logits, weight), multiply(logits.T, x))
+
+    times = {"blas": math.inf, "onednn": math.inf}
+    for _ in range(7):  # in turns; the first of each only starts the library
+        for name, multiply in (("blas", torch.mm), ("onednn", _by_onednn)):
+            times[name] = min(times[name], seconds(tile(multiply)))
+    return "onednn" if times["onednn"] < CLEARLY * times["blas"] else "blas"
+
+
+def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """a (M, L) @ b (L, P) in their common dtype; not differentiable.
+
+    `out` may take the result, (M, P); what is returned is the result, there or elsewhere.
+    """
+    if not _takes_onednn(a, b):
+        return torch.mm(a, b) if out is None else torch.mm(a, b, out=out)
+    return _by_onednn(a, b)
+
+
+def product_of_many(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """The same for full precision where L may be large: oneDNN sums one by one and rounds each time, so part by part.
+
+    Over 512 terms that takes a third off the error of the gradients, and a tenth more time.
+    """
+    part = min(max(math.ceil(len(b) / 2), SHORTEST), LONGEST)
+    if len(b) <= part or not _takes_onednn(a, b):
+        return product(a, b, out)
+    total = _by_onednn(a[:, :part], b[:part])
+    for start in range(part, len(b), part):
+        total += _by_onednn(a[:, start : start + part], b[start : start + part])
+    return total
+
+
+def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    """total (M, P) += a (M, L) @ b (L, P), in place."""
+    if a.dtype != total.dtype or _takes_onednn(a, b):
+        total += product(a, b)
+    else:
+        total.addmm_(a, b)
+
+
+def wide_product(a: Tensor, b: Tensor, low: torch.dtype | None, out: Tensor | None = None) -> Tensor:
+    """a (M, L) @ b (L, P) in their common dtype, where both may be rounded to `low`, but not the result.
+
+    A CPU has no kernel that takes low-precision factors and returns float32, so there the factors stay as they are.
+    """
+    if low is None:
+        return product_of_many(a, b, out)
+    if a.device.type == "cpu":
+        return product(a, b, out)
+    if _WIDE_RESULT:
+        return torch.mm(a.to(low), b.to(low), out_dtype=a.dtype)
+    return a.to(low).to(a.dtype) @ b.to(low).to(b.dtype)
+
+
+def _takes_onednn(a: Tensor, b: Tensor) -> bool:
+    large = a.dtype == torch.float32 and a.device.type == "cpu" and a.numel() * b.shape[1] >= LARGE
+    return large and kernel() == "onednn"
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> Tensor:
     weight = b.T
     if not weight.is_contiguous() and not b.is_contiguous():
         weight = weight.contiguous()  # oneDNN takes part of a matrix a thousand times more slowly
     return torch.ops.mkldnn._linear_pointwise(a, weight, None, "none", [], "")  # type: ignore[no-any-return]
 
 
-def product_of_many(a: Tensor, b: Tensor) -> Tensor:
-    """The same for full precision where L may be large: oneDNN sums one by one and rounds each time, so part by part.
-
-    Over 512 terms that takes a third off the error of the gradients, and a tenth more time.
-    """
-    part = min(max(math.ceil(len(b) / 2), SHORTEST), LONGEST)
-    if len(b) <= part or not _by_onednn(a, b):
-        return product(a, b)
-    total = product(a[:, :part], b[:part])
-    for start in range(part, len(b), part):
-        total += product(a[:, start : start + part], b[start : start + part])
-    return total
-
-
-def wide_product(a: Tensor, b: Tensor, low: torch.dtype | None) -> Tensor:
-    """a (M, L) @ b (L, P) in their common dtype, where both may be rounded to `low`, but not the result.
-
-    A CPU has no kernel that takes low-precision factors and returns float32, so there the factors stay as they are.
-    """
-    if low is None:
-        return product_of_many(a, b)
-    if a.device.type == "cpu":
-        return product(a, b)
-    if _WIDE_RESULT:
-        return torch.mm(a.to(low), b.to(low), out_dtype=a.dtype)
-    return a.to(low).to(a.dtype) @ b.to(low).to(b.dtype)
-
-
-def _by_onednn(a: Tensor, b: Tensor) -> bool:
-    return _ONEDNN and a.dtype == torch.float32 and a.device.type == "cpu" and a.numel() > 0 and b.numel() > 0
+def _seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start

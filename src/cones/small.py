@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import few_logits
 from .classes import Classes, Found, How
+from .few_logits import COPIES
 from .geometry import direction
 from .margins import Margin, Rows, surveyed
 
@@ -26,6 +28,15 @@ def is_small(x: Tensor, classes: Classes, how: How) -> bool:
     affordable = SMALL_COPIES * numbers * x.element_size() <= how.memory_budget
     alone = classes.ranks is None and how.update is None
     return alone and affordable and 0 < numbers <= SMALL and classes.here > 1
+
+
+def is_few(num_rows: int, dtype: torch.dtype, classes: Classes, how: How) -> bool:
+    """Whether the (N, K) logits are few enough for `few_logits`, and autograd runs it as it is written."""
+    numbers = num_rows * len(classes.weight)
+    affordable = COPIES * numbers * dtype.itemsize <= how.memory_budget
+    alone = classes.ranks is None and how.update is None and classes.here > 1
+    plain = not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+    return alone and affordable and plain and 0 < numbers <= few_logits.FEW
 
 
 def all_at_once(

@@ -18,9 +18,10 @@ from .arguments import check_arguments, check_fraction, check_settings, working_
 from .classes import Classes, How
 from .collective import Group, Ranks, meet
 from .geometry import direction
-from .layer import cross_entropy_of, in_geometry, losses_over, nearest_center
+from .layer import losses_over
 from .margins import Margin, Rows, surveyed
 from .planner import MEMORY_BUDGET
+from .similarity import cross_entropy_of, in_geometry, nearest_center
 
 
 def margin_softmax(

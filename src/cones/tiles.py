@@ -87,11 +87,17 @@ def settings_for(
     Returns:
         Settings, bounded if exp of every number in [-bound, bound], and the sum of K of them, is an ordinary number.
     """
-    limits = torch.finfo(x.dtype)
-    fits = bound + math.log(max(len(weight), 1)) < math.log(limits.max) - 1 and -bound > math.log(limits.tiny)
+    fits = is_bounded(bound, len(weight), x.dtype)
     grad = torch.is_grad_enabled()
     needs = [grad and tensor is not None and tensor.requires_grad for tensor in (x, weight, bias)]
     return Settings(geometry == "unit", fits, low, memory_budget, tile_bytes_of(x.device), whole, centered, *needs)
+
+
+def is_bounded(bound: float, num_classes: int, dtype: torch.dtype) -> bool:
+    """Whether exp of every number in [-bound, bound], and the sum of num_classes of them, is an ordinary number."""
+    limits = torch.finfo(dtype)
+    sum_fits = bound + math.log(max(num_classes, 1)) < math.log(limits.max) - 1
+    return sum_fits and -bound > math.log(limits.tiny)
 
 
 def norms_of(weight: Tensor, dtype: torch.dtype) -> Tensor:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .. import probe, scenes
-from ..layer import bends
 from ..margins import Margin
+from ..similarity import bends
 from ._find import EXAMPLES, example
 
 SIZES = {"N": 2001, "K": 2301, "D": 5}

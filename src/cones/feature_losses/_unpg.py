@@ -7,9 +7,10 @@ from torch import Tensor
 
 from ..arguments import check_arguments, reduce, working_dtype
 from ..classes import Classes, How
-from ..layer import in_geometry, target_and_rest
+from ..layer import target_and_rest
 from ..margins import ArcFace, CosFace
 from ..planner import MEMORY_BUDGET
+from ..similarity import in_geometry
 
 
 @dataclass(frozen=True)

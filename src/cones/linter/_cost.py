@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..layer import bends
 from ..planner import plan
+from ..similarity import bends
 from ..tiles import BENT_COLUMNS
 from ._report import Cost
 from ._subject import Subject, batch

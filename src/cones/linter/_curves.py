@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..layer import bends
+from ..similarity import bends
 from ..situation import Situation
 from ._subject import Subject
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from ..data import Dataset
 from ..evaluation import geometry
 from ..files import replacing, write_text
-from ..layer import cross_entropy_of
 from ..margins import Margin, written
+from ..similarity import cross_entropy_of
 from ..softmax import margin_softmax
 from ._checkpoint import load_weights
 from ._features import features_of

@@ -1,0 +1,254 @@
+"""Few logits: made all at once, with the gradients written out, in as few operations as plain PyTorch takes.
+
+N rows, D dims, K classes. With P = x @ W.T, r_i = 1 / |x_i| and c_j = 1 / |w_j| (1 in a raw geometry),
+
+    similarity_ij = r_i c_j P_ij        rest_i = logsumexp_{j != y_i} (s similarity_ij + b_j)
+
+so that no unit vector is ever formed: a direction is a factor of a row or of a column. With G the gradient of the
+similarities, H_ij = r_i c_j G_ij, and the own class in its place in G,
+
+    d x_i = sum_j H_ij w_j - r_i^2 (sum_j H_ij P_ij) x_i
+    d w_j = sum_i H_ij x_i - c_j^2 (sum_i H_ij P_ij) w_j
+
+where the second terms are what normalising takes away.
+"""
+
+import math
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from .geometry import direction
+from .margins import Geometry
+from .products import product, product_of_many
+
+FEW = 2**20
+"""Logits up to which they are made at once: a stream of tiles has nothing to save below."""
+
+COPIES = 4
+"""Arrays of their size that live at once then."""
+
+WIDE_FROM = 512
+"""Classes from which the own similarity is worked out in float64; below, that would cost as much as the products."""
+
+ORDINARY = 1e15
+"""Norms in [1 / ORDINARY, ORDINARY] have squares, inverse squares and products that keep full precision."""
+
+LOG2_E = math.log2(math.e)
+
+
+class Form(NamedTuple):
+    """Static configuration.
+
+    Attributes:
+        features, weight: geometries of the two sides.
+        bounded: whether no exponential can overflow or vanish.
+        others_sum: whether the sum of the other classes' logits is wanted.
+    """
+
+    features: Geometry
+    weight: Geometry
+    bounded: bool
+    others_sum: bool
+
+
+class Terms(NamedTuple):
+    """Results for the rows, each (N,).
+
+    Attributes:
+        own: similarity to the own class.
+        feature_norm: norms of the features.
+        weight_norm: norms of the own classes' weights.
+        rest: logsumexp of the others' logits.
+        others_sum: sum of the others' logits, empty if not asked for.
+    """
+
+    own: Tensor
+    feature_norm: Tensor
+    weight_norm: Tensor
+    rest: Tensor
+    others_sum: Tensor
+
+
+def ordinary_norms(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Norms (N,) and (K,) of both sides, without gradient; None if one is zero, not finite, tiny or huge."""
+    norms = [torch.linalg.vector_norm(side.detach(), dim=1) for side in (features, weight)]
+    low, high = torch.cat(norms).aminmax()
+    return (norms[0], norms[1]) if low.item() >= 1 / ORDINARY and high.item() <= ORDINARY else None
+
+
+def few_logits(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    scale: float | Tensor,
+    labels: Tensor,
+    norms: tuple[Tensor, Tensor],
+    form: Form,
+) -> Terms:
+    """The own class and all the others of each row, differentiable in all four, any number of times.
+
+    Args:
+        features: (N, D) as they come, in the step's precision.
+        weight: (K, D) in the same.
+        bias: (K,) in the same, or None.
+        scale: s, a number or 0-dim.
+        labels: (N,) int64 in 0..K-1.
+        norms: from `ordinary_norms`.
+        form: static configuration.
+
+    Returns:
+        `Terms`; in float64 where there are many classes.
+    """
+    scale_tensor = scale if isinstance(scale, Tensor) else None
+    number = 1.0 if isinstance(scale, Tensor) else float(scale)
+    return Terms(*_FewLogits.apply(features, weight, bias, scale_tensor, labels, number, norms, form))  # type: ignore[no-untyped-call]
+
+
+def by_autograd(
+    features: Tensor, weight: Tensor, bias: Tensor | None, scale: float | Tensor, labels: Tensor, form: Form
+) -> Terms:
+    """The same in PyTorch's own operations: what a second derivative is taken of."""
+    (unit, feature_norm), (unit_weight, weight_norm) = direction(features), direction(weight)
+    x = unit if form.features == "unit" else features
+    similarity = x @ (unit_weight if form.weight == "unit" else weight).T
+    logits = scale * similarity if bias is None else scale * similarity + bias
+    own = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, labels[:, None], True)
+    rest = logits.masked_fill(own, -math.inf).logsumexp(dim=1)
+    others_sum = logits.masked_fill(own, 0).sum(dim=1) if form.others_sum else logits.new_empty(0)
+    own_similarity = similarity.gather(1, labels[:, None]).squeeze(1)
+    return Terms(own_similarity, feature_norm, weight_norm[labels], rest, others_sum)
+
+
+class _FewLogits(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        scale_tensor: Tensor | None,
+        labels: Tensor,
+        number: float,
+        norms: tuple[Tensor, Tensor],
+        form: Form,
+    ) -> tuple[Tensor, ...]:
+        inverses = [norm.double().reciprocal() for norm in norms]
+        row = inverses[0] if form.features == "unit" else None
+        column = inverses[1].to(x.dtype) if form.weight == "unit" else None
+        products = product(x, weight.T)
+        own, feature_norm, weight_norm = _own_class(x, weight, labels, products, norms, form)
+        # powers of 2 are cheaper than those of e: the factor goes where the scale goes
+        factor = number * LOG2_E if scale_tensor is None else scale_tensor * LOG2_E
+        logits = products * (factor if row is None else (row * factor).to(x.dtype)[:, None])
+        if column is not None:
+            logits *= column
+        if bias is not None:
+            logits += bias * LOG2_E
+        own_place = labels[:, None]
+        others_sum = x.new_empty(0)
+        if form.others_sum:
+            others_sum = logits.scatter_(1, own_place, 0).sum(dim=1) / LOG2_E
+        logits.scatter_(1, own_place, -math.inf)
+        if form.bounded:
+            exponentials = logits.exp2_()
+            total = exponentials.sum(dim=1).to(own.dtype)
+            rest = total.log()
+        else:
+            top = logits.amax(dim=1)
+            exponentials = logits.sub_(top[:, None]).exp2_()
+            total = exponentials.sum(dim=1).to(own.dtype)
+            rest = total.log() + top / LOG2_E
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, weight, _, scale_tensor, labels, *norms, products, exponentials, total, own)
+        row = None if row is None else row.to(x.dtype)
+        ctx.row, ctx.column, ctx.number, ctx.form = row, column, number, form
+        return own, feature_norm, weight_norm, rest, others_sum
+
+    @staticmethod
+    def backward(ctx: Any, *d_terms: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, weight, _, scale_tensor, labels, *norms, products, exponentials, total, own = ctx.saved_tensors
+        needs_x, needs_weight, needs_bias, needs_scale = ctx.needs_input_grad[:4]
+        if torch.is_grad_enabled():  # a graph of the gradient is wanted
+            return *_differentiable_gradients(ctx, d_terms), None, None, None, None
+        d_own, d_feature_norm, d_weight_norm, d_rest, d_sum = d_terms
+        row, column, form = ctx.row, ctx.column, ctx.form
+        scale = ctx.number if scale_tensor is None else scale_tensor
+        d_logits = torch.zeros_like(own) if d_rest is None else d_rest / total
+        gradient = exponentials * d_logits.to(x.dtype)[:, None]  # of the others' logits, 0 in the own class's place
+        if form.others_sum and d_sum is not None:
+            gradient += d_sum[:, None]
+            gradient.scatter_(1, labels[:, None], 0)
+        d_bias = gradient.sum(dim=0) if needs_bias else None
+        gradient *= scale if row is None else (row * scale)[:, None]
+        if column is not None:
+            gradient *= column
+        along_x = along_weight = d_scale = None
+        if row is not None or column is not None or needs_scale:
+            along: Tensor = gradient * products
+            along_x, along_weight = along.sum(dim=1), along.sum(dim=0)
+            d_scale = along_x.sum() / scale if needs_scale else None
+        if d_own is not None:
+            own_gradient, own_along = d_own.to(x.dtype), (d_own * own).to(x.dtype)
+            if along_x is not None and along_weight is not None:
+                along_x, along_weight = along_x + own_along, along_weight.index_add_(0, labels, own_along)
+            if row is not None:
+                own_gradient = own_gradient * row
+            if column is not None:
+                own_gradient = own_gradient * column[labels]
+            gradient.scatter_(1, labels[:, None], own_gradient[:, None])
+        d_x = d_weight = None
+        if needs_x:
+            d_x = product_of_many(gradient, weight)
+            back = None if row is None else along_x * row * -row
+            if d_feature_norm is not None:
+                outward = d_feature_norm.to(x.dtype) / norms[0]
+                back = outward if back is None else back + outward
+            if back is not None:
+                d_x.addcmul_(x, back[:, None])
+        if needs_weight:
+            d_weight = product_of_many(gradient.T, x)
+            back = None if column is None else along_weight * column * -column
+            if d_weight_norm is not None:
+                outward = (d_weight_norm / norms[1][labels]).to(x.dtype)
+                back = torch.zeros_like(norms[1]) if back is None else back
+                back.index_add_(0, labels, outward)
+            if back is not None:
+                d_weight.addcmul_(weight, back[:, None])
+        return d_x, d_weight, d_bias, d_scale, None, None, None, None
+
+
+def _own_class(
+    x: Tensor, weight: Tensor, labels: Tensor, products: Tensor, norms: tuple[Tensor, Tensor], form: Form
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Similarity, feature norm and weight norm (N,) of the own class; in float64 where there are many classes."""
+    if len(weight) < WIDE_FROM or x.device.type == "mps":
+        own, feature_norm = products.gather(1, labels[:, None]).squeeze(1), norms[0].clone()
+        weight_norm = norms[1][labels]
+    else:
+        wide_x, wide_weight = x.double(), weight[labels].double()
+        feature_norm = torch.linalg.vector_norm(wide_x, dim=1)
+        weight_norm = torch.linalg.vector_norm(wide_weight, dim=1)
+        own = (wide_x * wide_weight).sum(dim=1)
+    if form.features == "unit":
+        own = own / feature_norm
+    if form.weight == "unit":
+        own = own / weight_norm
+    return own, feature_norm, weight_norm
+
+
+def _differentiable_gradients(ctx: Any, d_terms: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    """The gradients of features, weight, bias and scale with a graph of their own."""
+    x, weight, bias, scale_tensor, labels, *_ = ctx.saved_tensors
+    inputs = [x, weight, bias, scale_tensor]
+    terms = by_autograd(x, weight, bias, ctx.number if scale_tensor is None else scale_tensor, labels, ctx.form)
+    pairs = [
+        (term, d_term.to(term.dtype))
+        for term, d_term in zip(terms, d_terms, strict=True)
+        if d_term is not None and term.requires_grad
+    ]
+    wanted = [tensor for tensor, needed in zip(inputs, ctx.needs_input_grad, strict=False) if needed]
+    outputs, upstream = zip(*pairs, strict=True)
+    found = iter(torch.autograd.grad(outputs, wanted, upstream, create_graph=True, allow_unused=True))
+    return tuple(next(found) if needed else None for needed in cast(tuple[bool, ...], ctx.needs_input_grad[:4]))

@@ -1,0 +1,51 @@
+"""The geometry that a margin declares: features and similarities in it, and which path of the engine it needs.
+
+N rows, D dims, S centers a class.
+"""
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from .arguments import working_dtype
+from .geometry import direction
+from .margins import Margin
+
+
+def bends(margin: Margin, subcenters: int = 1) -> bool:
+    """Whether other classes are more than their scaled similarity, or more than summed exponentials of it."""
+    surveying = type(margin).surveys is not Margin.surveys
+    return subcenters > 1 or margin.combine != "softmax" or margin.bends or surveying
+
+
+def cross_entropy_of(margin: Margin) -> bool:
+    """Whether a margin's losses are a cross entropy over the classes."""
+    return margin.combine == "softmax" and type(margin).join is Margin.join
+
+
+def in_geometry(features: Tensor, weight: Tensor, margin: Margin) -> tuple[Tensor, Tensor]:
+    """The features (N, D) in the margin's geometry and the step's precision, and their norms (N,)."""
+    features = features.to(working_dtype(features, weight))
+    x, feature_norm = direction(features)
+    return x if margin.features == "unit" else features, feature_norm
+
+
+def nearest_center(x: Tensor, centers: Tensor, margin: Margin) -> tuple[Tensor, Tensor]:
+    """Similarity (N,) to the nearest of a class's centers (N, S, D), and the norm (N,) of that center."""
+    n, s, d = centers.shape
+    flat = centers.reshape(n * s, d)
+    unit, norm = direction(flat)
+    chosen = (unit if margin.weights == "unit" else flat).view(n, s, d)
+    if s == 1:
+        return (x * chosen.squeeze(1)).sum(dim=1), norm
+    nearest = (x[:, None] * chosen).sum(dim=2).max(dim=1)
+    return nearest.values, norm.view(n, s).gather(1, nearest.indices[:, None]).squeeze(1)
+
+
+def bound_of(margin: Margin, statistics: Mapping[str, Tensor], bias: Tensor | None) -> float:
+    """A number that no logit of another class exceeds in size, math.inf where none is known."""
+    scale = margin.scale_with(statistics)
+    known = margin.features == margin.weights == "unit" and isinstance(scale, float | int) and bias is None
+    # a cosine may pass 1 by rounding
+    return 1.001 * abs(float(scale)) if known else math.inf
