@@ -161,7 +161,7 @@ class _FewLogits(torch.autograd.Function):
             total = exponentials.sum(dim=1).to(own.dtype)
             rest = total.log() + top / LOG2_E
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, weight, _, scale_tensor, labels, *norms, products, exponentials, total, own)
+        ctx.save_for_backward(x, weight, bias, scale_tensor, labels, *norms, products, exponentials, total, own)
         row = None if row is None else row.to(x.dtype)
         ctx.row, ctx.column, ctx.number, ctx.form = row, column, number, form
         return own, feature_norm, weight_norm, rest, others_sum
