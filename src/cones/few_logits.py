@@ -134,9 +134,10 @@ class _FewLogits(torch.autograd.Function):
         norms: tuple[Tensor, Tensor],
         form: Form,
     ) -> tuple[Tensor, ...]:
-        inverses = [norm.double().reciprocal() for norm in norms]
-        row = inverses[0] if form.features == "unit" else None
-        column = inverses[1].to(x.dtype) if form.weight == "unit" else None
+        # rounded once: an error of a row's factor is one of all its logits alike
+        row, column = ((norm.double() if _is_wide(x, weight) else norm).reciprocal() for norm in norms)
+        row = row if form.features == "unit" else None
+        column = column.to(x.dtype) if form.weight == "unit" else None
         products = product(x, weight.T)
         own, feature_norm, weight_norm = _own_class(x, weight, labels, products, norms, form)
         # powers of 2 are cheaper than those of e: the factor goes where the scale goes
@@ -223,7 +224,7 @@ def _own_class(
     x: Tensor, weight: Tensor, labels: Tensor, products: Tensor, norms: tuple[Tensor, Tensor], form: Form
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Similarity, feature norm and weight norm (N,) of the own class; in float64 where there are many classes."""
-    if len(weight) < WIDE_FROM or x.device.type == "mps":
+    if not _is_wide(x, weight):
         own, feature_norm = products.gather(1, labels[:, None]).squeeze(1), norms[0].clone()
         weight_norm = norms[1][labels]
     else:
@@ -236,6 +237,11 @@ def _own_class(
     if form.weight == "unit":
         own = own / weight_norm
     return own, feature_norm, weight_norm
+
+
+def _is_wide(x: Tensor, weight: Tensor) -> bool:
+    """Whether (N,) and (K,) numbers are worked out in float64."""
+    return len(weight) >= WIDE_FROM and x.device.type != "mps"
 
 
 def _differentiable_gradients(ctx: Any, d_terms: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:

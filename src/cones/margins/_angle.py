@@ -35,7 +35,8 @@ def shifted_cosine(cosine: Tensor, multiple: float = 1.0, shift: float | Tensor 
         >>> shifted_cosine(torch.tensor([1.0, 0.0, -1.0]), 4)     # psi(0) = 1, psi(pi / 2) = -3, psi(pi) = -7
         tensor([ 1., -3., -7.])
     """
-    if multiple == 1 and not isinstance(shift, Tensor) and 0 <= shift <= math.pi:
+    plain = not torch._C._are_functorch_transforms_active()  # which ask for a form that is slow to call
+    if plain and multiple == 1 and not isinstance(shift, Tensor) and 0 <= shift <= math.pi:
         return cast(Tensor, _AddedAngle.apply(cosine, float(shift), fold))  # type: ignore[no-untyped-call]
     shift = torch.as_tensor(shift, dtype=cosine.dtype, device=cosine.device)
     return cast(Tensor, _ShiftedCosine.apply(cosine, multiple, shift, fold))  # type: ignore[no-untyped-call]
@@ -72,28 +73,30 @@ class _AddedAngle(torch.autograd.Function):
     c < -cos m, the fold is -2 - cos(theta + m).
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(cosine: Tensor, shift: float, fold: bool) -> Tensor:
-        value = cosine.clamp(-1, 1) * math.cos(shift)
-        value = torch.sub(value, _squared_sine(cosine).sqrt(), alpha=math.sin(shift))
-        return torch.where(cosine < -math.cos(shift), -2 - value, value) if fold else value
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, float, bool], output: Tensor) -> None:
-        cosine, ctx.shift, ctx.fold = inputs
-        ctx.save_for_backward(cosine)
+    def forward(ctx: Any, cosine: Tensor, shift: float, fold: bool) -> Tensor:
+        squared = (1 - cosine) * (1 + cosine)
+        past = cosine < -math.cos(shift) if fold else None
+        ctx.shift, ctx.fold = shift, fold
+        ctx.save_for_backward(cosine, _added_slope(cosine, squared, past, shift))
+        value = torch.sub(
+            cosine.clamp(-1, 1).mul_(math.cos(shift)), squared.clamp_(min=0).sqrt_(), alpha=math.sin(shift)
+        )
+        return value if past is None else torch.where(past, -2 - value, value)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (cosine,) = ctx.saved_tensors
-        nearest = torch.finfo(cosine.dtype).eps
-        inverse_sine = ((1 - cosine) * (1 + cosine)).clamp(min=nearest).rsqrt()
-        slope = math.cos(ctx.shift) + cosine * inverse_sine * math.sin(ctx.shift)
-        if ctx.fold:
-            slope = torch.where(cosine < -math.cos(ctx.shift), -slope, slope)
+        cosine, slope = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a graph of the gradient is wanted
+            past = cosine < -math.cos(ctx.shift) if ctx.fold else None
+            slope = _added_slope(cosine, (1 - cosine) * (1 + cosine), past, ctx.shift)
         return grads[0] * slope, None, None
+
+
+def _added_slope(cosine: Tensor, squared_sine: Tensor, past: Tensor | None, shift: float) -> Tensor:
+    inverse_sine = squared_sine.clamp(min=torch.finfo(cosine.dtype).eps).rsqrt()
+    slope = (cosine * inverse_sine * math.sin(shift)).add(math.cos(shift))
+    return slope if past is None else torch.where(past, -slope, slope)
 
 
 class _ShiftedCosine(torch.autograd.Function):
