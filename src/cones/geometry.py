@@ -55,7 +55,8 @@ class _Direction(torch.autograd.Function):
         d_vectors: Tensor | None = None
         if d_unit is not None:
             across = d_unit - (d_unit * unit).sum(dim=1, keepdim=True) * unit
-            d_vectors = torch.where(norm == 0, 0, across / norm)
+            # a zero vector divided by infinity has gradient 0, and so have its own derivatives
+            d_vectors = across / torch.where(norm == 0, torch.inf, norm)
         if d_norm is not None:
             along = d_norm[:, None] * unit
             d_vectors = along if d_vectors is None else d_vectors + along
