@@ -100,3 +100,19 @@ def problem(n: int = 7, k: int = 23, d: int = 5, seed: int = 0, dtype: torch.dty
     labels = torch.randint(k, (n,), generator=generator)
     bias = torch.randn(k, generator=generator, dtype=torch.float64)
     return features.to(dtype), weight.to(dtype), labels, bias.to(dtype)
+
+
+def _sizes(dtype, largest):
+    """0, two subnormal numbers, the smallest ordinary one, 1, and a huge one."""
+    limits = torch.finfo(dtype)
+    return torch.tensor([0, limits.tiny * limits.eps, limits.tiny / 8, limits.tiny, 1, largest], dtype=torch.float64)
+
+
+def every_pair(dtype, largest):
+    """Features (36, D), weight (6, D) and labels (36,): a row of every size with a class of every size."""
+    generator = torch.Generator().manual_seed(4)
+    shapes = torch.rand(42, 3, generator=generator, dtype=torch.float64) + 0.25
+    shapes *= torch.randint(2, (42, 3), generator=generator) * 2 - 1
+    of = _sizes(dtype, largest)[:, None]
+    x, w = shapes[:36] * of.repeat_interleave(6, dim=0), shapes[36:] * of
+    return x.to(dtype), w.to(dtype), torch.arange(6).repeat(6)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from .first_order import first_order_only
 from .margins import Margin, Rows
 from .products import product, product_of_many
 from .tiles import Settings, Tiles, norms_of, vector_dtype
@@ -117,56 +118,75 @@ class _BentRest(torch.autograd.Function):
         return rest, whole_sum
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_rest: Tensor, d_sum: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, bias, labels, norms, rest, kept, *variables = ctx.saved_tensors
-        fixed: _Fixed = ctx.fixed
-        tiles = Tiles(x, weight, bias, labels, norms, fixed.settings, bent=True, subcenters=fixed.subcenters)
+        saved = ctx.saved_tensors
         needs_x, needs_weight, needs_bias, _, _, *needs = ctx.needs_input_grad
-        dtype = fixed.settings.low or x.dtype
-        x_low = x.to(dtype)
-        # no softmax picks a few of a sum's terms: thousands count alike, and float32 would round at each tile
-        d_x = torch.zeros_like(x, dtype=vector_dtype(x) if fixed.sums else x.dtype) if needs_x else None
-        d_weight = torch.empty_like(weight) if needs_weight else None
-        d_bias = torch.empty_like(bias) if needs_bias else None
-        leaves = tuple(variable.detach().requires_grad_(need) for variable, need in zip(variables, needs, strict=True))
-        wanted = [leaf for leaf in leaves if leaf.requires_grad]
-        d_wanted = [torch.zeros_like(leaf) for leaf in wanted]
-        alone = rest == -torch.inf  # K = 1: no other class, no gradient
-        shift = torch.where(alone, 0, rest).to(x.dtype)
-        # what rounding the shift took from an exponential is given back with the factor of its row
-        factor = torch.where(alone, 0, d_rest if fixed.sums else d_rest * (shift - rest).exp()).to(x.dtype)[:, None]
-        for index, (start, stop) in enumerate(tiles.bounds):
-            place, unit = tiles.place(index, kept), tiles.unit(index)
-            similarity = tiles.products(unit) if place is None else place
-            similarity = similarity.detach().requires_grad_()
-            tile_bias = None if bias is None else bias[start:stop].detach().requires_grad_(needs_bias)
-            with torch.enable_grad():
-                _, terms = fixed.others(similarity, tile_bias, leaves)
-            if fixed.sums:
-                upstream = _without_own(tiles, index, factor.expand_as(terms), 0.0)
-            else:
-                upstream = _without_own(tiles, index, terms.detach(), -torch.inf)
-                upstream = upstream.sub_(shift[:, None]).exp_().mul_(factor)
-                if fixed.settings.centered:
-                    upstream += _without_own(tiles, index, d_sum[:, None].expand_as(terms), 0.0)
-            sources = [similarity, *wanted] + ([tile_bias] if tile_bias is not None and needs_bias else [])
-            d_similarity, *d_others = torch.autograd.grad(
-                terms, sources, upstream, allow_unused=True, materialize_grads=True
+        with torch.no_grad():
+            d_inputs, d_variables = _bent_backward(
+                d_rest, d_sum, saved, ctx.fixed, (needs_x, needs_weight, needs_bias), needs
             )
-            if d_bias is not None:
-                d_bias[start:stop] = d_others.pop()
-            for whole, part in zip(d_wanted, d_others, strict=True):
-                whole += part
-            d_similarity = d_similarity.to(dtype)
-            if d_x is not None:
-                d_x += product_of_many(d_similarity, unit.to(dtype))
-            if d_weight is not None:
-                d_unit = product(d_similarity.T, x_low).to(x.dtype)
-                tiles.through_norm(index, d_unit, d_weight[tiles.rows(index)])
-        found = iter(d_wanted)
-        d_x = None if d_x is None else d_x.to(x.dtype)
-        return d_x, d_weight, d_bias, None, None, *(next(found) if leaf.requires_grad else None for leaf in leaves)
+        found = first_order_only((*d_inputs, *d_variables), (d_rest, d_sum, *saved))
+        return *found[:3], None, None, *found[3:]
+
+
+def _bent_backward(
+    d_rest: Tensor,
+    d_sum: Tensor,
+    saved: tuple[Any, ...],
+    fixed: _Fixed,
+    needs_inputs: tuple[bool, bool, bool],
+    needs_variables: list[bool],
+) -> tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
+    """The gradients of x (N, D), weight (K * S, D) and bias (K,), and those of the variables; None if not needed."""
+    x, weight, bias, labels, norms, rest, kept, *variables = saved
+    tiles = Tiles(x, weight, bias, labels, norms, fixed.settings, bent=True, subcenters=fixed.subcenters)
+    needs_x, needs_weight, needs_bias = needs_inputs
+    dtype = fixed.settings.low or x.dtype
+    x_low = x.to(dtype)
+    # no softmax picks a few of a sum's terms: thousands count alike, and float32 would round at each tile
+    d_x = torch.zeros_like(x, dtype=vector_dtype(x) if fixed.sums else x.dtype) if needs_x else None
+    d_weight = torch.empty_like(weight) if needs_weight else None
+    d_bias = torch.empty_like(bias) if needs_bias else None
+    leaves = tuple(
+        variable.detach().requires_grad_(need) for variable, need in zip(variables, needs_variables, strict=True)
+    )
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    d_wanted = [torch.zeros_like(leaf) for leaf in wanted]
+    alone = rest == -torch.inf  # K = 1: no other class, no gradient
+    shift = torch.where(alone, 0, rest).to(x.dtype)
+    # what rounding the shift took from an exponential is given back with the factor of its row
+    factor = torch.where(alone, 0, d_rest if fixed.sums else d_rest * (shift - rest).exp()).to(x.dtype)[:, None]
+    for index, (start, stop) in enumerate(tiles.bounds):
+        place, unit = tiles.place(index, kept), tiles.unit(index)
+        similarity = tiles.products(unit) if place is None else place
+        similarity = similarity.detach().requires_grad_()
+        tile_bias = None if bias is None else bias[start:stop].detach().requires_grad_(needs_bias)
+        with torch.enable_grad():
+            _, terms = fixed.others(similarity, tile_bias, leaves)
+        if fixed.sums:
+            upstream = _without_own(tiles, index, factor.expand_as(terms), 0.0)
+        else:
+            upstream = _without_own(tiles, index, terms.detach(), -torch.inf)
+            upstream = upstream.sub_(shift[:, None]).exp_().mul_(factor)
+            if fixed.settings.centered:
+                upstream += _without_own(tiles, index, d_sum[:, None].expand_as(terms), 0.0)
+        sources = [similarity, *wanted] + ([tile_bias] if tile_bias is not None and needs_bias else [])
+        d_similarity, *d_others = torch.autograd.grad(
+            terms, sources, upstream, allow_unused=True, materialize_grads=True
+        )
+        if d_bias is not None:
+            d_bias[start:stop] = d_others.pop()
+        for whole, part in zip(d_wanted, d_others, strict=True):
+            whole += part
+        d_similarity = d_similarity.to(dtype)
+        if d_x is not None:
+            d_x += product_of_many(d_similarity, unit.to(dtype))
+        if d_weight is not None:
+            d_unit = product(d_similarity.T, x_low).to(x.dtype)
+            tiles.through_norm(index, d_unit, d_weight[tiles.rows(index)])
+    found = iter(d_wanted)
+    d_variables = tuple(next(found) if leaf.requires_grad else None for leaf in leaves)
+    return (None if d_x is None else d_x.to(x.dtype), d_weight, d_bias), d_variables
 
 
 def _without_own(tiles: Tiles, index: int, values: Tensor, instead: float) -> Tensor:

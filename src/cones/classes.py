@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .collective import Ranks, home, scale_gradient
+from .geometry import widened
 from .margins import Rows
 from .streaming import Update
 
@@ -82,7 +83,7 @@ def fetch_own(x: Tensor, classes: Classes) -> Tensor:
     subcenters = classes.subcenters
     index = places[:, None] * subcenters + torch.arange(subcenters, device=places.device)
     # sparse, so that these few rows do not bring an array of the size of W
-    own = F.embedding(index, classes.weight, sparse=True).to(x.dtype).flatten(1)
+    own = widened(F.embedding(index, classes.weight, sparse=True), x.dtype).flatten(1)
     return bring_home(own, classes)
 
 

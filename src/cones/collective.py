@@ -183,21 +183,17 @@ class _Average(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        grad = grads[0] / dist.get_world_size(ctx.group)
-        dist.all_reduce(grad, group=ctx.group)
-        return grad, None
+        return _Total.apply(grads[0] / dist.get_world_size(ctx.group), ctx.group), None  # type: ignore[no-untyped-call]
 
 
 class _Total(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: Group) -> Tensor:
         ctx.group = group
-        x = x.clone()
+        x = x.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(x, group=group)
         return x
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        grad = grads[0].contiguous().clone()
-        dist.all_reduce(grad, group=ctx.group)
-        return grad, None
+        return _Total.apply(grads[0], ctx.group), None  # type: ignore[no-untyped-call]

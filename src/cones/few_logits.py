@@ -135,9 +135,9 @@ class _FewLogits(torch.autograd.Function):
         form: Form,
     ) -> tuple[Tensor, ...]:
         # rounded once: an error of a row's factor is one of all its logits alike
-        row, column = ((norm.double() if _is_wide(x, weight) else norm).reciprocal() for norm in norms)
-        row = row if form.features == "unit" else None
-        column = column.to(x.dtype) if form.weight == "unit" else None
+        inverse = [(norm.double() if _is_wide(x, weight) else norm).reciprocal() for norm in norms]
+        row = inverse[0] if form.features == "unit" else None
+        column = inverse[1].to(x.dtype) if form.weight == "unit" else None
         products = product(x, weight.T)
         own, feature_norm, weight_norm = _own_class(x, weight, labels, products, norms, form)
         # powers of 2 are cheaper than those of e: the factor goes where the scale goes

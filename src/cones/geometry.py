@@ -1,6 +1,6 @@
 """Directions and lengths of vectors, right at every magnitude and exactly 0 at the origin."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -30,6 +30,48 @@ def direction(vectors: Tensor) -> tuple[Tensor, Tensor]:
     return unit, norm
 
 
+def widened(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """x in a dtype at least as wide, whose gradient comes back as `within` has it.
+
+    For what has several gradients that are added up: of two that overflow, the sum could be inf - inf.
+    """
+    return x if x.dtype == dtype else cast(Tensor, _Widened.apply(x, dtype))  # type: ignore[no-untyped-call]
+
+
+def within(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """x in another dtype, where what would overflow is the largest number of its sign; NaN stays NaN."""
+    largest = torch.finfo(dtype).max
+    return (x.clamp(-largest, largest) if largest < torch.finfo(x.dtype).max else x).to(dtype)
+
+
+class _Widened(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, dtype: torch.dtype) -> Tensor:
+        return x.to(dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, torch.dtype], output: Tensor) -> None:
+        ctx.narrow = inputs[0].dtype
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return within(grads[0], ctx.narrow), None
+
+
+def through_direction(d_unit: Tensor, unit: Tensor, norm: Tensor) -> Tensor:
+    """The gradient (N, D) of vectors from that of their directions; 0 for a zero vector.
+
+    Where the division overflows it holds the largest number: a vector may have several such gradients, and their sum
+    could be inf - inf.
+    """
+    across = d_unit - (d_unit * unit).sum(dim=1, keepdim=True) * unit
+    largest = torch.finfo(norm.dtype).max
+    # a zero vector divided by infinity has gradient 0, and so have its own derivatives
+    return (across / torch.where(norm == 0, torch.inf, norm)[:, None]).clamp(-largest, largest)
+
+
 class _Direction(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -51,11 +93,9 @@ class _Direction(torch.autograd.Function):
         """d x = (d u - (d u . u) u) / |x| + d |x| u; a zero vector, whose direction is 0, gets 0."""
         d_unit, d_norm = grads
         unit, norm = ctx.saved_tensors
-        norm = norm[:, None]
         d_vectors: Tensor | None = None
         if d_unit is not None:
-            across = d_unit - (d_unit * unit).sum(dim=1, keepdim=True) * unit
-            d_vectors = torch.where(norm == 0, 0, across / norm)
+            d_vectors = through_direction(d_unit, unit, norm)
         if d_norm is not None:
             along = d_norm[:, None] * unit
             d_vectors = along if d_vectors is None else d_vectors + along

@@ -14,6 +14,7 @@ from .bending import bent_rest, map_tensors
 from .classes import Classes, Found, How, bring_home, fetch_own
 from .collective import Ranks, gather, home, scale_gradient, total
 from .few_logits import Form, few_logits, ordinary_norms
+from .geometry import widened
 from .margins import Margin, Rows
 from .operator import rest_and_own
 from .similarity import bends, bound_of, cross_entropy_of, in_geometry, nearest_center
@@ -186,7 +187,7 @@ def _rows_of(
     errors cancel with theirs only where both are rounded alike.
     """
     wide = vector_dtype(x)
-    centers = own.to(wide).view(len(x), classes.subcenters, x.shape[1])
+    centers = widened(own, wide).view(len(x), classes.subcenters, x.shape[1])
     similarity, weight_norm = nearest_center(x.to(wide), centers, margin)
     dtype = x.dtype if bends(margin, classes.subcenters) else wide
     return Rows(similarity.to(dtype), feature_norm.to(dtype), weight_norm.to(dtype), labels, statistics)

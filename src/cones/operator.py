@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from .first_order import first_order_only, refuse
 from .streaming import Update, empty_for_backward, per_total, rest_backward, rest_forward
 from .tiles import Settings, vector_dtype
 
@@ -89,29 +90,22 @@ def _differentiate(
 ) -> tuple[Tensor | None, ...]:
     x, weight, bias, labels, norms, total, pull, maxima, kept = ctx.saved_tensors
     needs_x, needs_weight, needs_bias = ctx.needs_input_grad[:3]
-    d_rest = torch.zeros_like(total) if d_rest is None else d_rest
-    d_x = per_total(d_rest, total, x.dtype)[:, None] * pull if needs_x else None
-    d_weight = d_bias = None
-    if needs_weight or needs_bias:
-        settings = ctx.settings._replace(needs_x=False, needs_weight=needs_weight, needs_bias=needs_bias)
-        d_center = d_center if settings.centered else None
-        arguments = (d_rest, d_own, d_center, x, weight, bias, labels, norms, total, maxima, kept, *settings)
-        if update is None:
-            d_weight, d_bias = torch.ops.cones.rest_backward(*arguments)
-        else:
-            d_weight, d_bias = rest_backward(*arguments, move=update())
-    return (
-        d_x,
-        d_weight if needs_weight and update is None else None,
-        d_bias if needs_bias else None,
-        *[None] * (1 + len(ctx.settings)),
-    )
-
-
-def _refuse(*_: Any) -> None:
-    raise RuntimeError(
-        "the engine has no second derivative; dense_margin_softmax has: it is made of PyTorch's own parts"
-    )
+    sources = (d_rest, d_own, d_center, x, weight, bias)
+    d_x = d_weight = d_bias = None
+    with torch.no_grad():
+        d_rest = torch.zeros_like(total) if d_rest is None else d_rest
+        if needs_x:
+            d_x = per_total(d_rest, total, x.dtype)[:, None] * pull
+        if needs_weight or needs_bias:
+            settings = ctx.settings._replace(needs_x=False, needs_weight=needs_weight, needs_bias=needs_bias)
+            d_center = d_center if settings.centered else None
+            arguments = (d_rest, d_own, d_center, x, weight, bias, labels, norms, total, maxima, kept, *settings)
+            if update is None:
+                d_weight, d_bias = torch.ops.cones.rest_backward(*arguments)
+            else:
+                d_weight, d_bias = rest_backward(*arguments, move=update())
+    gradients = (d_x, d_weight if needs_weight and update is None else None, d_bias if needs_bias else None)
+    return *first_order_only(gradients, sources), *[None] * (1 + len(ctx.settings))
 
 
 class _UpdatingRest(torch.autograd.Function):
@@ -134,7 +128,6 @@ class _UpdatingRest(torch.autograd.Function):
         return output
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *d_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
         d_rest, d_own, d_center, *_ = d_outputs
         return *_differentiate(ctx, d_rest, d_own, d_center, update=ctx.update)[:4], None, None
@@ -159,4 +152,4 @@ torch.library.impl("cones::rest_backward", "default", rest_backward)
 torch.library.register_fake("cones::rest", _rest_fake)
 torch.library.register_fake("cones::rest_backward", _rest_backward_fake)
 torch.library.register_autograd("cones::rest", _differentiate, setup_context=_save)
-torch.library.register_autograd("cones::rest_backward", _refuse)
+torch.library.register_autograd("cones::rest_backward", refuse)

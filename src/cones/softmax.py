@@ -142,9 +142,10 @@ def dense_margin_softmax(
         statistics = start_of_statistics(margin, num_classes, features.device) if statistics is None else statistics
         bias = added_to_logits(margin, bias, num_classes, weight, None)
         x, feature_norm = in_geometry(features, weight, margin)
+        weight = weight.to(x.dtype)  # once: two gradients that overflow a narrow dtype could add up to inf - inf
         similarity = _similarity(x, weight, margin, subcenters)
         own = similarity.gather(1, labels[:, None]).squeeze(1)
-        own_centers = weight.to(x.dtype).unflatten(0, (-1, subcenters))[labels]
+        own_centers = weight.unflatten(0, (-1, subcenters))[labels]
         rows = Rows(own, feature_norm, nearest_center(x, own_centers, margin)[1], labels, statistics)
         rows = surveyed(margin, similarity, F.one_hot(labels, num_classes).bool(), rows)
         target = margin.target(own, rows)

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .arguments import check_range
+from .geometry import within
 from .planner import Plan
 from .products import product
 from .tiles import Settings, Tiles, norms_of, vector_dtype
@@ -104,7 +105,7 @@ def rest_backward(
     d_weight = weight.new_empty(weight.shape if settings.needs_weight and move is None else 0)
     d_bias = weight.new_empty(weight.shape[0] if settings.needs_bias else 0)
     if d_own is not None:
-        d_own = d_own.to(weight.dtype)
+        d_own = within(d_own, weight.dtype)
     factor = per_total(d_rest, total, x.dtype)
     x_factor = (x * factor[:, None]).to(dtype)
     for index, (start, stop) in enumerate(tiles.bounds):

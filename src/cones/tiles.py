@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .geometry import direction
+from .geometry import direction, through_direction, within
 from .margins import Geometry
 from .planner import Plan, plan, tile_bytes_of
 from .products import wide_product
@@ -216,12 +216,13 @@ class Tiles:
         d_unit *= inverse
         if d_weight.dtype == d_unit.dtype:
             torch.addcmul(d_unit, tile, along * inverse * inverse, value=-1, out=d_weight)
+        elif d_weight.dtype == torch.float16:  # the only one that a row of common length can overflow
+            d_weight.copy_(within(d_unit.addcmul_(tile, along * inverse * inverse, value=-1), torch.float16))
         else:
             d_weight.copy_(d_unit.addcmul_(tile, along * inverse * inverse, value=-1))
         if len(unusual):
-            unit, _ = direction(tile[unusual])
-            along = (d_unusual * unit).sum(dim=1, keepdim=True)
-            d_weight[unusual] = ((d_unusual - along * unit) * inverse[unusual]).to(d_weight.dtype)
+            unit, norm = direction(tile[unusual])
+            d_weight[unusual] = within(through_direction(d_unusual, unit, norm), d_weight.dtype)
 
     def _unusual_in(self, rows: slice) -> Tensor:
         if not len(self._unusual):

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import torch
-from losses import problem
+from losses import every_pair, problem
 
 import cones
 import cones.feature_losses
@@ -96,6 +96,20 @@ def test_gradcheck_of_rows(name):
 def test_gradcheck_of_all(name):
     _, w, _, _ = problem(k=9)
     assert torch.autograd.gradcheck(lambda w: OF_ALL[name](None, w, None), w.requires_grad_())
+
+
+@each_loss
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_vectors_of_any_size(name, dtype):
+    """No NaN, and infinity only where the true value overflows: here that of squares of huge numbers."""
+    x, w, y = every_pair(dtype, torch.finfo(dtype).max / 4)
+    loss, dx, dw = gradients(name, x, w, y)
+    assert torch.isfinite(loss) or (name in {"CenterLoss", "RingLoss"} and loss == torch.inf)
+    assert not dx.isnan().any()
+    assert not dw.isnan().any()
+    assert (dw[0] == 0).all()  # of the zero row
+    assert torch.isfinite(dx[24:]).all()  # of rows of ordinary length and more
+    assert torch.isfinite(dw[4:]).all()
 
 
 @each_loss

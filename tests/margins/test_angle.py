@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cones.margins._angle import psi, shifted_cosine, squared_angle
+from cones.margins._angle import long_psi, psi, shifted_cosine, squared_angle
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 8])
@@ -92,3 +92,23 @@ def test_gradcheck_of_the_squared_angle():
     cosine = torch.linspace(-0.97, 0.96, 9, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(lambda c: squared_angle(c, 0.4), (cosine,))
     assert torch.autograd.gradgradcheck(lambda c: squared_angle(c, 0.4), (cosine,))
+
+
+@pytest.mark.parametrize("m", [1, 2, 4])
+def test_psi_of_a_length_has_both_derivatives(m):
+    length = torch.tensor([0.3, 2.0, 5.0, 1.0], dtype=torch.float64)
+    similarity = length * torch.tensor([0.9, 0.2, -0.3, -0.8], dtype=torch.float64)
+    torch.testing.assert_close(long_psi(similarity, length, m), length * psi(similarity / length, m))
+    leaves = (similarity.requires_grad_(), length.requires_grad_())
+    assert torch.autograd.gradcheck(lambda s, n: long_psi(s, n, m), leaves)
+    assert torch.autograd.gradgradcheck(lambda s, n: long_psi(s, n, m), leaves)
+
+
+@pytest.mark.parametrize("size", [1e-310, 1e-160, 1e160, 1e307])
+def test_slopes_of_psi_of_a_length_do_not_depend_on_it(size):
+    found = []
+    for length in (1.0, size):
+        leaves = [torch.tensor([value * length], dtype=torch.float64, requires_grad=True) for value in (0.6, 1.0)]
+        long_psi(*leaves, 4).sum().backward()
+        found.append([leaf.grad for leaf in leaves])
+    torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=1e-9)

@@ -11,7 +11,7 @@ from losses import ARTIFICIAL, EVERY_MARGIN, of_classes, problem, statistics_of
 
 import cones
 from cones import Head
-from cones.collective import shard
+from cones.collective import replicated, shard
 from sharding.world import in_world
 
 ROWS = {1: [7], 2: [3, 4], 3: [3, 0, 4]}
@@ -96,6 +96,19 @@ def heads(rank, world):
         shared = head.bias.dim() == 0
         torch.testing.assert_close(head.bias.grad, alone.bias.grad if shared else alone.bias.grad[start:stop], **close)
         torch.testing.assert_close(head.logits(x[mine]), alone.logits(x[mine]), **close)
+        (gradient,) = torch.autograd.grad(head(x[mine], y[mine]), head.scale, create_graph=True)
+        with pytest.raises(RuntimeError, match="no second derivative; dense_margin_softmax has"):
+            gradient.square().backward()
+    second_derivative_of_an_average(rank, world)
+
+
+def second_derivative_of_an_average(rank, world):
+    """With f_r = (r + 1) x^3 on rank r, of the average m x^3: (m 3 x^2)^2 has the slope 36 m^2 x^3."""
+    x = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    function = (rank + 1) * replicated(x, dist.group.WORLD) ** 3
+    (gradient,) = torch.autograd.grad(function, x, create_graph=True)
+    gradient.square().backward()
+    assert x.grad == 36 * ((world + 1) / 2) ** 2 * 8
 
 
 @pytest.mark.parametrize("world", [2, 3])

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..arguments import check_features_and_weight, check_labels, reduce, working_dtype
-from ..geometry import direction
+from ..geometry import direction, widened
 from ._blocks import blocks, recomputed, to_others
 
 
@@ -63,7 +63,7 @@ class ContrastiveAgents:
         check_labels(labels, len(features), len(weight))
         dtype, labels = working_dtype(features, weight), labels.long()
         x, _ = direction(features.to(dtype))
-        own, _ = direction(weight[labels].to(dtype))
+        own, _ = direction(widened(weight[labels], dtype))
         losses = (x - own).square().sum(dim=1)
         for start, block in blocks(weight, len(x)):
             losses = losses + recomputed(self._push, x, block, labels - start)
@@ -71,5 +71,5 @@ class ContrastiveAgents:
 
     def _push(self, x: Tensor, block: Tensor, place: Tensor) -> Tensor:
         """sum_j max(0, m - |x_i - w_j|^2) over the other classes of a block: (N,)."""
-        unit, _ = direction(block.to(x.dtype))
+        unit, _ = direction(widened(block, x.dtype))
         return F.relu(self.margin - to_others(x, unit, place)).sum(dim=1)

@@ -5,6 +5,9 @@ from torch import Tensor, nn
 
 from ..arguments import check_labels, check_vectors, reduce, working_dtype
 
+LARGE = 1e15
+"""Past it the sum of squares of a feature may overflow float32."""
+
 
 class ContrastiveCenter(nn.Module):
     """Contrastive-center loss: near to the own center, in proportion to how far all other centers are.
@@ -61,12 +64,16 @@ class ContrastiveCenter(nn.Module):
         check_labels(labels, len(features), num_classes)
         dtype = working_dtype(features, self.centers)
         x, centers = features.to(dtype), self.centers.to(dtype)
-        own = (x - centers[labels.long()]).square().sum(dim=1)
+        # a ratio of squares: rows whose squares would overflow are measured in a unit of their own
+        unit = x.detach().abs().amax(dim=1)
+        unit = torch.where(unit > LARGE, unit, 1)
         mean = centers.mean(dim=0)
-        every = num_classes * (x - mean).square().sum(dim=1) + (centers - mean).square().sum()
+        own = ((x - centers[labels.long()]) / unit[:, None]).square().sum(dim=1)
+        every = num_classes * ((x - mean) / unit[:, None]).square().sum(dim=1)
+        every = every + (centers - mean).square().sum() / unit / unit
         # rounding makes the loss L wrong by some 1e-7 (1 + 2 L) L in float32: it matters only where L is absurd
         others = (every - own).clamp(min=0)
-        return reduce(0.5 * own / (others + self.delta), reduction)
+        return reduce(0.5 * own / (others + self.delta / unit / unit), reduction)
 
     def extra_repr(self) -> str:
         """What print shows."""

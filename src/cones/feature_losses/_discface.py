@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from ..arguments import check_features_and_weight, check_labels, reduce, working_dtype
-from ..geometry import direction
+from ..geometry import direction, widened
 
 LONGEST = 0.05
 """Largest norm of xi that counts."""
@@ -63,7 +63,7 @@ class DiscFace(nn.Module):
             )
         dtype = working_dtype(features, weight, self.xi)
         x, _ = direction(features.to(dtype))
-        own, _ = direction(weight[labels.long()].to(dtype))
+        own, _ = direction(widened(weight[labels.long()], dtype))
         xi = self.xi.to(dtype)
         _, norm = direction(xi[None])
         bounded = xi / (norm / LONGEST).clamp(min=1)

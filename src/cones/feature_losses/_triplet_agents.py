@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..arguments import check_features_and_weight, check_labels, reduce, working_dtype
-from ..geometry import direction
+from ..geometry import direction, widened
 from ._blocks import blocks, recomputed, to_others
 
 
@@ -66,7 +66,7 @@ class TripletAgents:
         check_labels(labels, len(features), len(weight))
         dtype, labels = working_dtype(features, weight), labels.long()
         x, _ = direction(features.to(dtype))
-        own, _ = direction(weight[labels].to(dtype))
+        own, _ = direction(widened(weight[labels], dtype))
         limit = self.margin + (x - own).square().sum(dim=1)
         if self.hardest:
             nearest = torch.full_like(limit, torch.inf)
@@ -81,11 +81,11 @@ class TripletAgents:
 
 def _violations(x: Tensor, limit: Tensor, block: Tensor, place: Tensor) -> Tensor:
     """sum_k max(0, limit_i - |x_i - w_k|^2) over the other classes of a block: (N,)."""
-    unit, _ = direction(block.to(x.dtype))
+    unit, _ = direction(widened(block, x.dtype))
     return F.relu(limit[:, None] - to_others(x, unit, place)).sum(dim=1)
 
 
 def _nearest(x: Tensor, block: Tensor, place: Tensor) -> Tensor:
     """min_k |x_i - w_k|^2 over the other classes of a block: (N,), infinite where there is none."""
-    unit, _ = direction(block.to(x.dtype))
+    unit, _ = direction(widened(block, x.dtype))
     return to_others(x, unit, place).amin(dim=1)

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from ..arguments import check_arguments, reduce, working_dtype
 from ..classes import Classes, How
+from ..geometry import direction
 from ..layer import target_and_rest
 from ..margins import ArcFace, CosFace
 from ..planner import MEMORY_BUDGET
-from ..similarity import in_geometry
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,14 @@ class UNPG:
         check_arguments(features, weight, labels, margin, None)
         labels = labels.long()
         with torch.autocast(features.device.type, enabled=False):
+            features = features.to(working_dtype(features, weight))
             classes = Classes(weight, bias=None, subcenters=1, places=labels, ranks=None)
             found = target_and_rest(features, labels, margin, classes, {}, How(MEMORY_BUDGET, low=None))
-            pairs = self._kept(negative_cosines(in_geometry(features, weight, margin)[0], labels))
+            pairs = self._kept(negative_cosines(direction(features)[0], labels))
             rest = found.rest
             if len(pairs):  # without any, and K = 1, there is nothing to add up
                 rest = torch.logaddexp(rest, (self.scale * pairs).logsumexp(dim=0).to(rest.dtype))
-            return reduce(margin.join(found.target, rest).to(working_dtype(features, weight)), reduction)
+            return reduce(margin.join(found.target, rest).to(features.dtype), reduction)
 
     def _kept(self, cosines: Tensor) -> Tensor:
         """Those of cosines (P,) that are within the whiskers."""

@@ -119,7 +119,8 @@ class VPL(nn.Module):
         counts = (self.seen > 0) & (now - self.seen <= self.delta)
         share = self.share * counts[:, None].to(unit.dtype)
         mixed, _ = direction((1 - share) * unit + share * self.memory.to(unit.dtype))
-        return mixed * length[:, None]
+        # the length of a row of huge numbers may itself be infinite
+        return mixed * length.clamp(max=torch.finfo(length.dtype).max)[:, None]
 
     @torch.no_grad()
     def update(self, features: Tensor, labels: Tensor) -> None:

@@ -47,6 +47,20 @@ def psi(cosine: Tensor, margin: int) -> Tensor:
     return shifted_cosine(cosine, margin)
 
 
+def long_psi(similarity: Tensor, length: Tensor, margin: int) -> Tensor:
+    """length * psi(theta) with cos(theta) = similarity / length, for vectors of any length.
+
+    Args:
+        similarity: (N,) inner products.
+        length: (N,) product of the norms, at least 0; where it is 0 the angle counts as a right one, without a slope.
+        margin: m of psi.
+
+    Returns:
+        (N,); its slopes, psi' for similarity and psi - cos(theta) psi' for length, overflow for no length.
+    """
+    return cast(Tensor, _LongPsi.apply(similarity, length, margin))  # type: ignore[no-untyped-call]
+
+
 def squared_angle(cosine: Tensor, center: float = 0.0) -> Tensor:
     """(theta - h)^2 with theta = arccos(cosine).
 
@@ -126,6 +140,27 @@ class _ShiftedCosine(torch.autograd.Function):
         return for_cosine, None, for_shift, None
 
 
+class _LongPsi(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(similarity: Tensor, length: Tensor, margin: int) -> Tensor:
+        return length * psi(_cosine(similarity, length), margin)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
+        similarity, length, ctx.margin = inputs
+        ctx.save_for_backward(similarity, length)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        (grad,) = grads
+        similarity, length = ctx.saved_tensors
+        cosine = _cosine(similarity, length)
+        slope = torch.where(length > 0, _psi_slope(cosine, ctx.margin), 0)
+        return grad * slope, grad * (psi(cosine, ctx.margin) - cosine * slope), None
+
+
 class _SquaredAngle(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -142,6 +177,17 @@ class _SquaredAngle(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         theta, sine = _off_the_poles(ctx.saved_tensors[0])
         return grads[0] * -2 * (theta - ctx.center) / sine, None
+
+
+def _cosine(similarity: Tensor, length: Tensor) -> Tensor:
+    return torch.where(length > 0, similarity / torch.where(length > 0, length, 1), 0).clamp(-1, 1)
+
+
+def _psi_slope(cosine: Tensor, margin: int) -> Tensor:
+    """d psi / d cos(theta)."""
+    theta, sine = _off_the_poles(cosine)
+    k = _fold_count(margin * theta, margin, torch.zeros_like(theta))
+    return _sign(k) * margin * (margin * theta).sin() / sine
 
 
 def _angle(cosine: Tensor) -> Tensor:

@@ -1,10 +1,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from ._angle import psi
+from ._angle import long_psi
 from ._check import check_multiple, check_not_negative, check_positive
 from ._margin import Geometry, Margin, Rows
 
@@ -44,6 +43,6 @@ class ASoftmax(Margin):
 
     def target(self, similarity: Tensor, rows: Rows) -> Tensor:
         length = rows.feature_norm
-        cosine = torch.where(length > 0, similarity / torch.where(length > 0, length, 1), 0)
         # a weight row of norm 0 has no direction: similarity, and with it the cosine, is 0
-        return self.scale * (self.blend * similarity + length * psi(cosine, self.margin)) / (1 + self.blend)
+        share = 1 / (1 + self.blend)
+        return self.scale * (self.blend * share * similarity + share * long_psi(similarity, length, self.margin))
