@@ -3,6 +3,8 @@
 Shapes as in `streaming`: N rows, D dims, K classes, C classes a tile, T tiles.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -33,8 +35,11 @@ def rest_and_own(
         it; the own rows (N, D) in x's dtype, of some class where the own one is not here; and (D,), empty if not asked
         for.
     """
-    if update is not None and settings.needs_weight:
-        outputs = _UpdatingRest.apply(x, weight, bias, labels, settings, update)  # type: ignore[no-untyped-call]
+    transformed = torch._C._are_functorch_transforms_active()
+    if (update is not None and settings.needs_weight) or not (torch.compiler.is_compiling() or transformed):
+        shares = settings.needs_weight and update is None and weight.dtype == x.dtype and weight.is_contiguous()
+        settings = settings._replace(shares=shares)
+        outputs = _Rest.apply(x, weight, bias, labels, settings, update)  # type: ignore[no-untyped-call]
     else:
         try:
             outputs = torch.ops.cones.rest(x, weight, bias, labels, *settings)
@@ -66,7 +71,7 @@ def _rest_backward_fake(
     *others: Any,
 ) -> tuple[Tensor, Tensor]:
     """Shapes and dtypes of what `rest_backward` returns."""
-    needs_weight, needs_bias = others[-2:]
+    needs_weight, needs_bias, _ = others[-3:]
     d_weight = weight.new_empty(weight.shape if needs_weight else 0)
     return d_weight, weight.new_empty(weight.shape[0] if needs_bias else 0)
 
@@ -81,35 +86,40 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 
 
 def _differentiate(
-    ctx: Any,
-    d_rest: Tensor | None,
-    d_own: Tensor | None,
-    d_center: Tensor | None,
-    *_: None,
-    update: Update | None = None,
+    ctx: Any, d_rest: Tensor | None, d_own: Tensor | None, d_center: Tensor | None, *_: None
 ) -> tuple[Tensor | None, ...]:
-    x, weight, bias, labels, norms, total, pull, maxima, kept = ctx.saved_tensors
-    needs_x, needs_weight, needs_bias = ctx.needs_input_grad[:3]
-    sources = (d_rest, d_own, d_center, x, weight, bias)
+    saved, d_outputs = ctx.saved_tensors, (d_rest, d_own, d_center)
+    gradients = _gradients(saved, d_outputs, ctx.needs_input_grad, ctx.settings, torch.ops.cones.rest_backward)
+    return *first_order_only(gradients, (*d_outputs, *saved[:3])), *[None] * (1 + len(ctx.settings))
+
+
+def _gradients(
+    saved: Sequence[Tensor],
+    d_outputs: tuple[Tensor | None, ...],
+    needs: Sequence[bool],
+    settings: Settings,
+    backward: Callable[..., tuple[Tensor, Tensor]],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """The gradients of x, weight and bias, those of the last two by `backward`, a form of `rest_backward`."""
+    x, weight, bias, labels, norms, total, pull, maxima, kept = saved
+    needs_x, needs_weight, needs_bias = needs[:3]
+    d_rest, d_own, d_center = d_outputs
     d_x = d_weight = d_bias = None
     with torch.no_grad():
         d_rest = torch.zeros_like(total) if d_rest is None else d_rest
         if needs_x:
             d_x = per_total(d_rest, total, x.dtype)[:, None] * pull
         if needs_weight or needs_bias:
-            settings = ctx.settings._replace(needs_x=False, needs_weight=needs_weight, needs_bias=needs_bias)
+            settings = settings._replace(needs_x=False, needs_weight=needs_weight, needs_bias=needs_bias)
             d_center = d_center if settings.centered else None
-            arguments = (d_rest, d_own, d_center, x, weight, bias, labels, norms, total, maxima, kept, *settings)
-            if update is None:
-                d_weight, d_bias = torch.ops.cones.rest_backward(*arguments)
-            else:
-                d_weight, d_bias = rest_backward(*arguments, move=update())
-    gradients = (d_x, d_weight if needs_weight and update is None else None, d_bias if needs_bias else None)
-    return *first_order_only(gradients, sources), *[None] * (1 + len(ctx.settings))
+            d_weight, d_bias = backward(
+                d_rest, d_own, d_center, x, weight, bias, labels, norms, total, maxima, kept, *settings
+            )
+    return d_x, d_weight if needs_weight else None, d_bias if needs_bias else None
 
 
-class _UpdatingRest(torch.autograd.Function):
-    """The same with an update, which no operator can take."""
+class _Rest(torch.autograd.Function):
+    """The same outside of a graph: it may take an update, and keep exponentials where the gradient of W will be."""
 
     @staticmethod
     def forward(
@@ -119,23 +129,35 @@ class _UpdatingRest(torch.autograd.Function):
         bias: Tensor | None,
         labels: Tensor,
         settings: Settings,
-        update: Update,
+        update: Update | None,
     ) -> tuple[Tensor, ...]:
-        inputs = (x, weight, bias, labels, *settings)
-        output = rest_forward(*inputs)
-        _save(ctx, inputs, output)
-        ctx.update = update
-        return output
+        store = weight.new_empty(weight.shape) if settings.shares else None
+        rest, own, center, *others = rest_forward(x, weight, bias, labels, *settings, store=store)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, weight, bias, labels, *others, store)
+        ctx.settings, ctx.update, ctx.spent = settings, update if settings.needs_weight else None, False
+        return rest, own, center
 
     @staticmethod
     def backward(ctx: Any, *d_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
-        d_rest, d_own, d_center, *_ = d_outputs
-        return *_differentiate(ctx, d_rest, d_own, d_center, update=ctx.update)[:4], None, None
+        *saved, store = ctx.saved_tensors
+        needs_weight = ctx.needs_input_grad[1]
+        memory = None
+        if store is not None and needs_weight:
+            if ctx.spent:  # the graph is used again: what was kept has been written over
+                saved[-1], store = saved[-1].new_empty(0), torch.empty_like(store)
+            ctx.spent, memory = True, store.data  # written to behind the back of autograd, which only keeps it alive
+        move = ctx.update() if ctx.update is not None and needs_weight else None
+        backward = partial(rest_backward, move=move, store=memory)
+        d_x, d_weight, d_bias = _gradients(saved, d_outputs, ctx.needs_input_grad, ctx.settings, backward)
+        gradients = (d_x, None if move is not None else d_weight, d_bias)
+        return *first_order_only(gradients, (*d_outputs, *saved[:3])), None, None, None
 
 
 _FIXED = (
     "bool unit, bool bounded, ScalarType? low, int memory_budget, int tile_bytes, bool whole, bool centered"
     + "".join(f", bool needs_{name}" for name in ("x", "weight", "bias"))
+    + ", bool shares"
 )
 torch.library.define(
     "cones::rest",

@@ -31,6 +31,7 @@ class Plan:
         itemsize: bytes of a number in the working precision.
         low_itemsize: bytes of a number in the precision of the gradient's products.
         columns: arrays of (N, C) that live at once while a tile is worked on.
+        shared: whether kept exponentials lie in the memory of the gradient of W, which is not needed before them.
     """
 
     num_rows: int
@@ -41,6 +42,7 @@ class Plan:
     itemsize: int
     low_itemsize: int
     columns: int
+    shared: bool = False
 
     def tiles(self) -> Iterator[tuple[int, int]]:
         """(start, stop) of each tile."""
@@ -65,7 +67,13 @@ class Plan:
     @property
     def kept_bytes(self) -> int:
         """Exponentials that wait for the backward."""
-        return self.kept * self.num_rows * self.low_itemsize
+        return 0 if self.shared else self.kept * self.num_rows * self.low_itemsize
+
+    @property
+    def stride(self) -> int:
+        """Numbers from the kept exponentials of one class to those of the next."""
+        in_gradient = self.dim * self.itemsize // self.low_itemsize
+        return max(self.num_rows, in_gradient) if self.shared else self.num_rows
 
     @property
     def vector_bytes(self) -> int:
@@ -129,6 +137,7 @@ def plan(
     memory_budget: int = MEMORY_BUDGET,
     tile_bytes: int = 2**21,
     columns: int = 1,
+    shares: bool = False,
 ) -> Plan:
     """Tile size and what to keep, from sizes alone.
 
@@ -144,6 +153,8 @@ def plan(
         memory_budget: bytes; below what one class needs, tiles hold one class.
         tile_bytes: what stays near the processor, see `tile_bytes_of`.
         columns: arrays of (N, C) that live at once.
+        shares: whether exponentials may be kept in the memory of the gradient of W. Tile after tile the backward reads
+            them and writes the gradient over what it has read.
 
     Returns:
         A Plan.
@@ -154,6 +165,8 @@ def plan(
         (1024, 100000, 3.0)
         >>> round(plan(512, 512, 100_000, memory_budget=2**26).products, 2)
         3.75
+        >>> plan(512, 512, 100_000, memory_budget=2**26, shares=True).products
+        3.0
     """
     low_itemsize = itemsize if low_itemsize is None else low_itemsize
     per_class = bytes_per_class(num_rows, dim, itemsize, low_itemsize, columns)
@@ -162,8 +175,16 @@ def plan(
     tile = max(1, tile - tile % ROUND if tile > ROUND else tile)
     tile = min(tile, num_classes)
     affordable = (memory_budget - tile * per_class) // (low_itemsize * max(num_rows, 1))
-    kept = num_classes if affordable >= num_classes else max(0, affordable - affordable % tile)
-    return Plan(num_rows, dim, num_classes, tile, kept, itemsize, low_itemsize, columns)
+    kept = _whole_tiles(affordable, tile, num_classes)
+    in_gradient = num_classes * dim * itemsize // (max(num_rows * low_itemsize, dim * itemsize))
+    shared = shares and _whole_tiles(in_gradient, tile, num_classes) >= kept
+    kept = _whole_tiles(in_gradient, tile, num_classes) if shared else kept
+    return Plan(num_rows, dim, num_classes, tile, kept, itemsize, low_itemsize, columns, shared)
+
+
+def _whole_tiles(classes: int, tile: int, num_classes: int) -> int:
+    """As many of the classes as fill whole tiles, or all."""
+    return num_classes if classes >= num_classes else max(0, classes - classes % tile)
 
 
 def tile_bytes_of(device: torch.device) -> int:

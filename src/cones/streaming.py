@@ -28,7 +28,7 @@ from torch import Tensor
 from .arguments import check_range
 from .geometry import within
 from .planner import Plan
-from .products import product
+from .products import add_product, product
 from .tiles import Settings, Tiles, norms_of, vector_dtype
 
 Move = Callable[[slice | Tensor, Tensor], None]
@@ -38,8 +38,16 @@ Update = Callable[[], Move]
 """Called once as a backward begins; what it returns is called tile by tile."""
 
 
-def rest_forward(x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, *fixed: Any) -> tuple[Tensor, ...]:
+LOG2_E = math.log2(math.e)
+"""Exponentials are powers of 2, which are cheaper than those of e: the factor goes into x and the bias."""
+
+
+def rest_forward(
+    x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, *fixed: Any, store: Tensor | None = None
+) -> tuple[Tensor, ...]:
     """The forward, and what the backward will want of it.
+
+    `store` is the memory of the gradient of weight, (K, D), where a plan that shares keeps exponentials.
 
     Returns:
         rest (N,), own rows of W (N, D), sum of unit rows (D,), norms of W (K,), total (N,), pull (N, D), the maxima
@@ -51,8 +59,10 @@ def rest_forward(x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor,
     if settings.whole:
         check_range(labels, len(weight))
     norms = norms_of(weight, x.dtype) if settings.unit else x.new_empty(0)
-    tiles = Tiles(x, weight, bias, labels, norms, settings)
+    tiles = _tiles_in_powers_of_2(x, weight, bias, labels, norms, settings)
     total, pull, maxima, kept = empty_for_backward(x, tiles.plan, settings)
+    if store is not None and tiles.plan.shared:
+        kept = as_kept(store, x, settings)
     total.zero_()
     pull.zero_()
     center = x.new_zeros(tiles.plan.dim if settings.centered else 0)
@@ -61,25 +71,25 @@ def rest_forward(x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor,
         unit = tiles.unit(index)
         if settings.centered:
             center += unit.sum(dim=0)
-        logits = tiles.logits(index, unit)
+        place = tiles.place(index, kept)
+        logits = tiles.logits(index, unit, place if low is None else None)
         if not settings.bounded:
             larger = torch.maximum(shift, logits.amax(dim=1))
             # a tile may hold nothing but the row's own class: its largest logit is then -inf
             larger_or_0 = torch.where(larger == -torch.inf, 0, larger)
             _shift(logits, larger_or_0)
-            shrink = (shift - larger_or_0).exp()
+            shrink = (shift - larger_or_0).exp2()
             total *= shrink
             if settings.needs_x:
                 pull *= shrink[:, None]
             shift, maxima[index] = larger, larger_or_0
-        place = tiles.place(index, kept)
-        exponentials = torch.exp(logits, out=place if place is not None and low is None else logits)
+        exponentials = torch.exp2(logits, out=place if place is not None and low is None else logits)
         total += exponentials.sum(dim=1)
         if low is not None:
             exponentials = exponentials.to(low) if place is None else place.copy_(exponentials)
         if settings.needs_x:
-            pull += product(exponentials, unit if low is None else unit.to(low))
-    rest = total.log() if settings.bounded else total.log() + shift
+            add_product(pull, exponentials, unit if low is None else unit.to(low))
+    rest = total.log() if settings.bounded else total.log() + shift / LOG2_E
     return rest, weight[_among(labels, weight)].to(x.dtype), center, norms, total, pull, maxima, kept
 
 
@@ -97,12 +107,18 @@ def rest_backward(
     kept: Tensor,
     *fixed: Any,
     move: Move | None = None,
+    store: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of weight (K, D) and bias (K,); what is not needed, or moved by, is empty."""
+    """The gradients of weight (K, D) and bias (K,); what is not needed, or moved by, is empty.
+
+    `store` takes the gradient of weight in place of new memory; each tile's exponentials are read before it is written.
+    """
     settings = Settings(*fixed)
     dtype = x.dtype if settings.low is None else settings.low
-    tiles = Tiles(x, weight, bias, labels, norms, settings)
-    d_weight = weight.new_empty(weight.shape if settings.needs_weight and move is None else 0)
+    tiles = _tiles_in_powers_of_2(x, weight, bias, labels, norms, settings)
+    d_weight = store
+    if d_weight is None:
+        d_weight = weight.new_empty(weight.shape if settings.needs_weight and move is None else 0)
     d_bias = weight.new_empty(weight.shape[0] if settings.needs_bias else 0)
     if d_own is not None:
         d_own = within(d_own, weight.dtype)
@@ -113,14 +129,15 @@ def rest_backward(
         exponentials = tiles.place(index, kept)
         if exponentials is None:
             logits = tiles.logits(index, tiles.unit(index))
-            exponentials = (logits if settings.bounded else _shift(logits, maxima[-1])).exp_().to(dtype)
+            exponentials = (logits if settings.bounded else _shift(logits, maxima[-1])).exp2_().to(dtype)
         elif not settings.bounded:
-            tile_factor = factor * (maxima[index] - maxima[-1]).exp()
+            tile_factor = factor * (maxima[index] - maxima[-1]).exp2()
             tile_x = (x * tile_factor[:, None]).to(dtype)
         if settings.needs_bias:
             d_bias[start:stop] = tile_factor @ exponentials.to(x.dtype)
         if settings.needs_weight:
-            d_unit = product(exponentials.T, tile_x).to(x.dtype)
+            buffer = tiles.workspace("gradient", stop - start, x.shape[1]) if dtype == x.dtype else None
+            d_unit = product(exponentials.T, tile_x, buffer).to(x.dtype)
             if d_center is not None:
                 d_unit += d_center
             d_tile = d_weight[start:stop] if move is None else weight.new_empty(d_unit.shape)
@@ -135,6 +152,18 @@ def rest_backward(
     return d_weight, d_bias
 
 
+def _tiles_in_powers_of_2(
+    x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, norms: Tensor, settings: Settings
+) -> Tiles:
+    """The tiles whose logits count in powers of 2."""
+    return Tiles(x * LOG2_E, weight, None if bias is None else bias * LOG2_E, labels, norms, settings)
+
+
+def as_kept(store: Tensor, x: Tensor, settings: Settings) -> Tensor:
+    """The memory of a gradient (K, D) as flat numbers in the precision of kept exponentials."""
+    return store.view(-1).view(x.dtype if settings.low is None else settings.low)
+
+
 def _among(labels: Tensor, weight: Tensor) -> Tensor:
     """The labels (N,), those of classes that are not here replaced by one that is."""
     return labels.clamp(0, max(len(weight) - 1, 0))
@@ -145,7 +174,7 @@ def _shift(logits: Tensor, shift: Tensor) -> Tensor:
 
     Beside the 1 of the row's largest such a term is nothing; as a subnormal number it would slow every product down.
     """
-    smallest = math.log(torch.finfo(logits.dtype).tiny)
+    smallest = math.log2(torch.finfo(logits.dtype).tiny)
     return F.threshold(logits.sub_(shift[:, None]), smallest, -torch.inf, inplace=True)
 
 
@@ -159,5 +188,5 @@ def empty_for_backward(x: Tensor, step: Plan, settings: Settings) -> tuple[Tenso
     n = x.shape[0]
     pull = x.new_empty((n, step.dim) if settings.needs_x else (0, 0))
     maxima = x.new_empty((0 if settings.bounded else step.num_tiles, n))
-    kept = x.new_empty(n * step.kept if settings.keeps else 0, dtype=settings.low)
+    kept = x.new_empty(n * step.kept if settings.keeps and not step.shared else 0, dtype=settings.low)
     return x.new_empty(n, dtype=vector_dtype(x)), pull, maxima, kept

@@ -30,6 +30,7 @@ class Settings(NamedTuple):
         whole: whether all classes are here, so that a label of another is an error.
         centered: whether the sum of all classes' directions is wanted.
         needs_x, needs_weight, needs_bias: which gradients the backward will be asked for.
+        shares: whether exponentials may be kept in the memory of the gradient of weight.
     """
 
     unit: bool
@@ -42,6 +43,7 @@ class Settings(NamedTuple):
     needs_x: bool
     needs_weight: bool
     needs_bias: bool
+    shares: bool = False
 
     @property
     def keeps(self) -> bool:
@@ -59,6 +61,7 @@ class Settings(NamedTuple):
             memory_budget=self.memory_budget,
             tile_bytes=self.tile_bytes,
             columns=BENT_COLUMNS if bent else 1,
+            shares=self.shares and not bent,
         )
 
 
@@ -147,6 +150,7 @@ class Tiles:
         self.x, self.weight, self.bias, self.settings, self.subcenters = x, weight, bias, settings, subcenters
         self.plan = settings.plan(x, weight, bent=bent, subcenters=subcenters)
         self.bounds = list(self.plan.tiles())
+        self._buffers: dict[str, Tensor] = {}
         # rows sorted by label, so that those whose own class is in a tile stand together
         self._sorted_labels, self._rows = labels.sort()
         starts = torch.tensor([start for start, _ in self.bounds] + [self.plan.num_classes], device=labels.device)
@@ -168,20 +172,22 @@ class Tiles:
         tile = self.weight[rows].to(self.x.dtype)
         if not self.settings.unit:
             return tile
-        unit = tile / self._divisor[rows, None]
+        unit = torch.div(tile, self._divisor[rows, None], out=self.workspace("unit", *tile.shape))
         unusual = self._unusual_in(rows)
         if len(unusual):
             unit[unusual] = direction(tile[unusual])[0]
         return unit
 
-    def products(self, unit: Tensor) -> Tensor:
-        """x @ unit.T, (N, C * S), in x's dtype."""
-        return wide_product(self.x, unit.T, self.settings.low)
+    def products(self, unit: Tensor, out: Tensor | None = None) -> Tensor:
+        """x @ unit.T, (N, C * S), in x's dtype; in `out` where the kernel can write there."""
+        return wide_product(self.x, unit.T, self.settings.low, out)
 
-    def logits(self, index: int, unit: Tensor) -> Tensor:
-        """Products plus bias (N, C), with -inf in each row's own column."""
+    def logits(self, index: int, unit: Tensor, out: Tensor | None = None) -> Tensor:
+        """Products plus bias (N, C), with -inf in each row's own column; in `out` where the kernel can write there."""
         start, stop = self.bounds[index]
-        logits = self.products(unit)
+        if out is None:
+            out = self.workspace("logits", len(self.x), stop - start)
+        logits = self.products(unit, out)
         if self.bias is not None:
             logits += self.bias[start:stop]
         logits[self.own(index)] = -torch.inf
@@ -198,7 +204,8 @@ class Tiles:
         rows, n = self.rows(index), len(self.x)
         if stop > self.plan.kept or not len(kept):
             return None
-        return kept[n * rows.start : n * rows.stop].view(n, rows.stop - rows.start)
+        first, count = self.plan.stride * rows.start, rows.stop - rows.start
+        return kept[first : first + n * count].view(n, count)
 
     def through_norm(self, index: int, d_unit: Tensor, d_weight: Tensor) -> None:
         """Write the gradient (C * S, D) of the weight, from that of its unit rows: what lies along a row falls away.
@@ -210,7 +217,8 @@ class Tiles:
             return
         rows = self.rows(index)
         tile, inverse = self.weight[rows].to(d_unit.dtype), self._inverse[rows, None]
-        along = (d_unit * tile).sum(dim=1, keepdim=True) * inverse
+        products = torch.mul(d_unit, tile, out=self.workspace("unit", *tile.shape))
+        along = products.sum(dim=1, keepdim=True) * inverse
         unusual = self._unusual_in(rows)
         d_unusual = d_unit[unusual]
         d_unit *= inverse
@@ -223,6 +231,13 @@ class Tiles:
         if len(unusual):
             unit, norm = direction(tile[unusual])
             d_weight[unusual] = within(through_direction(d_unusual, unit, norm), d_weight.dtype)
+
+    def workspace(self, name: str, rows: int, columns: int) -> Tensor:
+        """An array (rows, columns) in x's dtype, in memory that each tile uses again."""
+        numbers = rows * columns
+        if name not in self._buffers or len(self._buffers[name]) < numbers:
+            self._buffers[name] = self.x.new_empty(numbers)
+        return self._buffers[name][:numbers].view(rows, columns)
 
     def _unusual_in(self, rows: slice) -> Tensor:
         if not len(self._unusual):
