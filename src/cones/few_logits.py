@@ -23,8 +23,8 @@ from .geometry import direction
 from .margins import Geometry
 from .products import product, product_of_many
 
-FEW = 2**20
-"""Logits up to which they are made at once: a stream of tiles has nothing to save below."""
+FEW = 2**22
+"""Logits up to which they are made at once: their passes are then cheaper than those over W that a stream makes."""
 
 COPIES = 4
 """Arrays of their size that live at once then."""
@@ -176,13 +176,20 @@ class _FewLogits(torch.autograd.Function):
         d_own, d_feature_norm, d_weight_norm, d_rest, d_sum = d_terms
         row, column, form = ctx.row, ctx.column, ctx.form
         scale = ctx.number if scale_tensor is None else scale_tensor
-        d_logits = torch.zeros_like(own) if d_rest is None else d_rest / total
-        gradient = exponentials * d_logits.to(x.dtype)[:, None]  # of the others' logits, 0 in the own class's place
-        if form.others_sum and d_sum is not None:
-            gradient += d_sum[:, None]
-            gradient.scatter_(1, labels[:, None], 0)
-        d_bias = gradient.sum(dim=0) if needs_bias else None
-        gradient *= scale if row is None else (row * scale)[:, None]
+        factor = scale if row is None else row * scale
+        d_logits = torch.zeros_like(total) if d_rest is None else d_rest / total
+        d_logits = d_logits.to(x.dtype)
+        d_bias = None
+        # the gradient of P in all places but the own classes', where the exponentials are 0
+        if needs_bias or (form.others_sum and d_sum is not None):
+            gradient = exponentials * d_logits[:, None]
+            if form.others_sum and d_sum is not None:
+                gradient += d_sum[:, None]
+                gradient.scatter_(1, labels[:, None], 0)
+            d_bias = gradient.sum(dim=0) if needs_bias else None
+            gradient *= factor if row is None else factor[:, None]
+        else:
+            gradient = exponentials * (d_logits * factor)[:, None]
         if column is not None:
             gradient *= column
         along_x = along_weight = d_scale = None
