@@ -14,6 +14,8 @@ ROOT = Path(cones.__file__).parent
 # what each part may import of the package; a part is a folder or a module
 ALLOWED = {
     "files": set(),
+    "extras": set(),
+    "interrupts": set(),
     "geometry": set(),
     "notation": set(),
     "probability": set(),
@@ -44,19 +46,19 @@ ALLOWED = {
     "layers": {"geometry"},
     "feature_losses": {"arguments", "classes", "geometry", "layer", "margins", "planner", "softmax"},
     "backbones": {"notation"},
-    "data": {"files"},
-    "protocols": {"data", "files"},
+    "data": {"extras", "files"},
+    "protocols": {"data", "extras", "files"},
     "evaluation": {"files", "geometry"},
     "training": {
-        "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",
-        "margins", "notation", "softmax",
+        "arguments", "backbones", "data", "evaluation", "extras", "feature_losses", "files", "geometry", "head",
+        "layer", "margins", "notation", "softmax",
     },
     "embedding": {"data", "evaluation", "protocols", "training"},
     "export": {"data", "embedding", "evaluation", "files", "geometry", "training"},
     "open_set": {"data", "embedding", "evaluation", "files", "plots", "protocols", "training"},
     "plots": {
-        "catalogue", "evaluation", "files", "geometry", "margins", "notation", "probe", "scenes", "situation",
-        "softmax",
+        "catalogue", "evaluation", "extras", "files", "geometry", "margins", "notation", "probe", "scenes",
+        "situation", "softmax",
     },
     "migrate": {"files", "head", "margins"},
     "probe": {"margins"},
@@ -65,16 +67,16 @@ ALLOWED = {
     "display": set(),
     "commands": {"model_commands", "training"},
     "model_commands": set(),
-    "cli": {"actions", "commands", "model_actions", "model_commands", "notation", "training"},
+    "cli": {"actions", "commands", "extras", "model_actions", "model_commands", "notation", "training"},
     "model_actions": {"commands", "embedding", "export", "model_commands", "open_set", "protocols"},
     "actions": {
-        "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "planner", "plots", "suggestion",
-        "training",
+        "catalogue", "commands", "data", "display", "extras", "linter", "margins", "migrate", "planner", "plots",
+        "suggestion", "training",
     },
-    "__main__": {"cli"},
+    "__main__": {"cli", "extras", "interrupts"},
     "__init__": {
-        "bounds", "class_sgd", "feature_losses", "head", "layers", "linter", "margins", "probability", "softmax",
-        "subcenters", "suggestion",
+        "bounds", "class_sgd", "feature_losses", "head", "interrupts", "layers", "linter", "margins", "probability",
+        "softmax", "subcenters", "suggestion",
     },
 }  # fmt: skip
 

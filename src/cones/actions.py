@@ -1,5 +1,7 @@
 """What the commands of the command line do: each takes its command, prints, and returns the exit code."""
 
+import os
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +10,7 @@ from rich.table import Column, Table
 from .catalogue import describe_in_full, every_loss, find_loss, loss_table
 from .commands import Check, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
 from .display import TrainingDisplay, summary_line
+from .extras import MissingExtraError
 from .margins import parse as parse_margin
 from .training import Stop, compare, fit, read_summaries, write_results
 
@@ -20,13 +23,13 @@ def do_train(command: Train) -> int:
         ):
             display.show(folder.name, metrics)
     if stop.requested:
-        print(f"stopped at step {stop.step}{_by(stop)}; go on with: cones train --resume {folder}", flush=True)
+        _say(f"stopped at step {stop.step}{_by(stop)}; go on with: cones train --resume {folder}")
         if not stop.preempted:
-            print(summary_line(write_results(folder, data_folder=command.data_folder)))
+            _say(summary_line(write_results(folder, data_folder=command.data_folder)))
         return stop.exit_code
     summary = write_results(folder, data_folder=command.data_folder)
-    print(summary_line(summary))
-    print(_report(folder))
+    report = _report_if_possible(folder)
+    _say(summary_line(summary), report)
     return 0
 
 
@@ -43,11 +46,10 @@ def do_compare(command: Compare) -> int:
         ):
             display.show(name, metrics)
     if stop.requested:
-        print(f"stopped{_by(stop)}; the same command goes on where it stopped")
+        _say(f"stopped{_by(stop)}; the same command goes on where it stopped")
         return stop.exit_code
-    for summary in read_summaries(command.out):
-        print(summary_line(summary))
-    print(_report(command.out))
+    report = _report_if_possible(command.out)
+    _say(*map(summary_line, read_summaries(command.out)), report)
     return 0
 
 
@@ -70,6 +72,22 @@ def _by(stop: Stop) -> str:
     return f" by {stop.signal.name}" if stop.signal is not None and stop.preempted else ""
 
 
+def _say(*lines: str) -> None:
+    """Print; a reader that has left (head, a terminal that closed) changes nothing about what was trained."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except OSError:
+        # else Python complains when it flushes what is left at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report_if_possible(folder: Path) -> str:
+    try:
+        return str(_report(folder))
+    except MissingExtraError as error:
+        return f"there are no pictures and no report: {error}, then: cones plot {folder}"
+
+
 def _report(folder: Path) -> Path:
     from .plots import write_comparison_report, write_run_report
 
@@ -88,10 +106,10 @@ def do_losses(command: Losses) -> int:
     if command.out is not None:
         from .plots import write_index, write_pages
 
-        for path in write_pages(wanted, command.out):
-            print(path)
         if not command.name:
             print(write_index(command.out))
+        for path in write_pages(wanted, command.out):
+            print(path)
         return 0
     text = describe_in_full(wanted[0]) if command.name else loss_table()
     Console(soft_wrap=True, highlight=False, emoji=False).print(text, markup=False)

@@ -1,4 +1,4 @@
-"""Signals and requests that end a run: after a whole step, with a checkpoint, and with the earlier handlers restored."""
+"""Signals and requests end a run after a whole step, with a checkpoint, and leave the earlier handlers in place."""
 
 import json
 import os

@@ -13,6 +13,13 @@ from ..files import write_text
 from ._evaluated import Evaluated
 
 
+def check_evaluation_folder(out: Path) -> None:
+    """Raise FileExistsError if writing an evaluation there would replace files that are not an evaluation's."""
+    for name in ("report.html", "evaluation.csv"):
+        if (out / name).exists() and not (out / "evaluation.json").exists():
+            raise FileExistsError(f"{out / name} is not of an evaluation: write to another folder (--out)")
+
+
 def write_evaluation(out: Path, evaluated: Evaluated) -> list[Path]:
     """Write evaluation.json, evaluation.csv and, where there are curves, report.html with its figures.
 
@@ -22,7 +29,11 @@ def write_evaluation(out: Path, evaluated: Evaluated) -> list[Path]:
 
     Returns:
         the paths.
+
+    Raises:
+        FileExistsError: the folder holds a report or a table that is not an evaluation's.
     """
+    check_evaluation_folder(out)
     from ..plots import write_evaluation_report
 
     found = evaluated.evaluation

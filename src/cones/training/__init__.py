@@ -1,5 +1,10 @@
 """Training: a configuration, the loop, checkpoints, margin schedules."""
 
+from ..extras import require
+
+require("cones.training", "numpy", "PIL", "safetensors", "tomli_w")
+
+
 from ._checkpoint import CheckpointError as CheckpointError
 from ._checkpoint import Position as Position
 from ._compare import DEMO as DEMO

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_text
+from ._folder import check_comparison_folder
 from ._loop import fit
 from ._metrics import Metrics
 from ._objective import parse_objective
@@ -58,7 +59,8 @@ def compare(
         ValueError: two losses are the same, or one cannot be read.
         TrainingError, CheckpointError: as `fit`.
     """
-    stop = Stop() if stop is None else stop
+    check_comparison_folder(folder)
+    stop, run = Stop() if stop is None else stop, run.with_feature_dim()
     runs = {name: replace(run, loss=loss) for name, loss in _named(losses).items()}
     title = title or f"{run.data}: {run.backbone}, {run.feature_dim} features, {run.epochs} epochs"
     for name, one in runs.items():

@@ -1,0 +1,120 @@
+"""Where optional packages are missing, one line names the extra that brings them, before any work."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from cones.cli import main
+from cones.extras import MissingExtraError, require
+
+TRAIN = ("numpy", "PIL", "rich", "safetensors", "tomli_w", "tyro")
+BLOCK = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+
+def python(blocked, code):
+    return subprocess.run(
+        [sys.executable, "-c", BLOCK.format(blocked=set(blocked)) + code], capture_output=True, text=True, check=False
+    )
+
+
+def test_torch_alone_tells_its_version_and_what_the_rest_needs():
+    code = """
+import importlib, runpy
+import cones
+sys.argv = ["cones", "--version"]
+runpy.run_module("cones", run_name="__main__")
+for part in ("cli", "training", "data", "plots", "protocols", "embedding", "export", "open_set"):
+    try:
+        importlib.import_module(f"cones.{part}")
+    except ModuleNotFoundError as error:
+        print(error)
+sys.argv = ["cones", "train"]
+runpy.run_module("cones", run_name="__main__")
+"""
+    done = python((*TRAIN, "matplotlib", "jinja2"), code)
+    version, *lines = done.stdout.splitlines()
+    assert version == f"cones {__import__('cones').__version__}"
+    assert len(lines) == 8
+    assert all(" needs " in line and "pip install 'cones[" in line for line in lines), lines
+    assert done.stderr == (
+        "cones: the command line needs rich, tyro, numpy, PIL, safetensors, tomli_w: pip install 'cones[train]'\n"
+    )
+    assert done.returncode == 1
+
+
+def test_a_module_that_is_set_to_none_counts_as_missing(monkeypatch):
+    require("this test", "numpy")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"^this test needs matplotlib: pip install 'cones\[plots\]'$"):
+        require("this test", "numpy", "matplotlib")
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (16, 12, 12)).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(16) % 2)
+    options = ["--width", "0.125", "--epochs", "1", "--threads", "1", "--device", "cpu", "--no-tensorboard"]
+    return ["train", "--data", f"npz:{tmp_path / 'data.npz'}", *options, "--out", str(tmp_path / "run")]
+
+
+def test_training_goes_on_without_matplotlib_and_says_that_pictures_are_left_out(arguments, tmp_path):
+    code = f"from cones.cli import main\nmain({arguments!r})"
+    done = python(("matplotlib",), code)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert not (tmp_path / "run" / "report.html").exists()
+    assert done.stdout.splitlines()[-1] == (
+        "there are no pictures and no report: cones.plots needs matplotlib: pip install 'cones[plots]', "
+        f"then: cones plot {tmp_path / 'run'}"
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_a_pipe_that_closes_costs_no_report_and_no_word(arguments, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "cones", *arguments], stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    _, error = child.communicate(timeout=100)
+    assert (tmp_path / "run" / "report.html").exists()
+    assert child.returncode == 0
+    assert [line for line in error.splitlines() if not line.startswith("run: epoch")] == []
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5])
+def test_ctrl_c_while_modules_are_imported_is_quiet(seconds):
+    child = subprocess.Popen([sys.executable, "-m", "cones", "losses"], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    # once the package is being imported; before that it is Python that starts
+    while not any("torch" in line for line in open(f"/proc/{child.pid}/maps")):
+        time.sleep(0.01)
+    time.sleep(seconds - 0.1)
+    child.send_signal(2)
+    _, error = child.communicate(timeout=60)
+    assert child.returncode in (130, 0)
+    assert error in (b"cones: stopped\n", b"")
+
+
+def test_other_programs_keep_their_ctrl_c():
+    code = "import signal, cones; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+def test_the_command_line_still_answers_to_main(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("cones ")
