@@ -21,7 +21,8 @@ ASKED = Asked((0.5,), "cosine", 0, 0.95, 0)
 def draw(folder, count, start=0):
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(start, start + count):
-        pixels = np.random.default_rng(index).integers(0, 255, (12, 12)).astype(np.uint8)
+        random = np.random.default_rng([index, *folder.name.encode()])
+        pixels = random.integers(0, 255, (12, 12)).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{index}.png")
 
 
@@ -139,7 +140,7 @@ def test_broken_fingerprints_are_named(trained):
     _, folder, _ = trained
     written = json.loads((folder / "input.json").read_text())
     (folder / "input.json").write_text(json.dumps(written | {"train": 3}))
-    with pytest.raises(ValueError, match="input.json is broken"):
+    with pytest.raises(ValueError, match=r"input.json is broken"):
         evaluate_run(folder, ASKED)
 
 
@@ -159,8 +160,8 @@ def test_data_of_ones_own_are_taken(small, digits, tmp_path, form):
         ValueError, match=r"trained on data passed to fit\(data=...\), which only Python can pass again"
     ):
         write_results(tmp_path / "own")
+    other = replace(splits.train, inputs=splits.train.inputs.flip(3))
     with pytest.raises(TrainingError, match="samples of train have other contents"):
-        other = replace(splits.train, inputs=splits.train.inputs.flip(3))
         next(fit(run, tmp_path / "own", data=(other, splits.test), resume=True))
 
 

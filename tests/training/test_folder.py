@@ -121,7 +121,7 @@ def test_no_other_place_is_said(small, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.mkdtemp", full)
-    with pytest.raises(TrainingError, match="its checkpoint could not be written to .* either"):
+    with pytest.raises(TrainingError, match=r"its checkpoint could not be written to .* either"):
         next(lines)
 
 

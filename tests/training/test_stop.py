@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from cones.training import Stop, compare, fit
-from cones.training._stop import SIGNALS
+from cones.training._stop import SIGNALS, stop_on_signals
 
 SOFT = [number for number in SIGNALS if number != signal.SIGINT]
 
@@ -60,6 +60,18 @@ def test_a_second_ctrl_c_acts_as_usual(small, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
     lines.close()
+
+
+def test_a_request_that_is_watched_already_keeps_its_handlers():
+    stop, earlier = Stop(), signal.getsignal(signal.SIGINT)
+    with stop_on_signals(stop):
+        with stop_on_signals(stop):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert stop.requested
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        with pytest.raises(KeyboardInterrupt):  # the second one
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is earlier
 
 
 def test_a_signal_that_was_ignored_stays_ignored(small, tmp_path):

@@ -103,4 +103,4 @@ def _some(names: set[str]) -> str:
 
 
 def _digest(tensor: Tensor) -> str:
-    return hashlib.blake2b(tensor.cpu().contiguous().reshape(-1).numpy(), digest_size=16).hexdigest()
+    return hashlib.blake2b(tensor.cpu().contiguous().reshape(-1).numpy().data, digest_size=16).hexdigest()

@@ -15,6 +15,7 @@ from ._run import WITHOUT_EFFECT, Run, read_run
 CONFIG, INPUT, METRICS, VERSIONS = "config.toml", "input.json", "metrics.jsonl", "versions.json"
 LAST, BEST = "last.safetensors", "best.safetensors"
 COMPARISON = "comparison.json"
+LEFT_OVER = (f".{CONFIG}", f".{INPUT}", f".{COMPARISON}")  # of a run that was killed in its first moments
 
 
 def check_folder(run: Run, folder: Path, *, resume: bool) -> Run | None:
@@ -60,7 +61,7 @@ def check_comparison_folder(folder: Path) -> None:
         _check_place(folder)
         entries = list(folder.iterdir()) if folder.exists() else []
     if COMPARISON not in {path.name for path in entries}:
-        _refuse_strangers(folder, {path.name for path in entries if not (path / CONFIG).is_file()})
+        _refuse_strangers(folder, {path.name for path in entries if not _holds_a_run(path)})
 
 
 @contextmanager
@@ -129,13 +130,19 @@ def _check_place(folder: Path) -> None:
 
 
 def _refuse_strangers(folder: Path, names: set[str]) -> None:
-    # a run that was killed in its first moments leaves files that begin with a dot and its own file's name
-    others = sorted(name for name in names if not name.startswith((f".{CONFIG}", f".{INPUT}")))
+    others = sorted(name for name in names if not name.startswith(LEFT_OVER))
     if others:
         shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         raise TrainingError(
             f"{folder} holds files that are not a run's ({shown}): write to a new folder (--out {folder / 'run'})"
         )
+
+
+def _holds_a_run(path: Path) -> bool:
+    """Whether a run has begun there, or was about to."""
+    return path.is_dir() and (
+        (path / CONFIG).is_file() or all(inner.name.startswith(LEFT_OVER) for inner in path.iterdir())
+    )
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -31,6 +31,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested = False
+        self._caught = False  # whether signals reach this request
         self.signal: signal.Signals | None = None
         self.step = 0
 
@@ -56,9 +57,9 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
 
     A second Ctrl-C acts as usual. The other signals stay caught until the end: a processor limit sends SIGXCPU every
     second, and a terminal that closes may send SIGHUP twice. Those that were ignored (nohup) stay ignored. Outside the
-    main thread, where Python handles no signals, nothing is done.
+    main thread, where Python handles no signals, and within another `with` on the same request, nothing is done.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if stop._caught or threading.current_thread() is not threading.main_thread():
         yield
         return
     # None is a handler from outside Python, which could not be put back
@@ -72,9 +73,11 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
             signal.signal(number, earlier[number])
 
     try:
+        stop._caught = True
         for number in caught:
             signal.signal(number, handle)
         yield
     finally:
+        stop._caught = False
         for number in caught:
             signal.signal(number, earlier[number])

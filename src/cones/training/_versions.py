@@ -3,6 +3,7 @@
 import json
 import platform
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,7 +23,7 @@ def write_versions(path: Path, step: int) -> None:
     write_text(path, json.dumps(earlier, indent=2) + "\n")
 
 
-def _read(path: Path) -> list[dict[str, object]]:
+def _read(path: Path) -> list[dict[str, Any]]:
     """Earlier entries; a file that cannot be read tells nothing about the weights, and is written again."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))

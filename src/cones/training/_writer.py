@@ -66,11 +66,11 @@ class RunWriter:
         if best or checkpoint:
             check_weights((self._backbone, self._loss), position.step, self._folder / LAST)
         try:
+            if metrics is not None:
+                self._log.write(metrics)
             self._home.check()
             if best:
                 save_weights(self._folder / BEST, self._backbone, self._loss, position)
-            if metrics is not None:
-                self._log.write(metrics)
             if checkpoint:
                 self._save(self._folder, position)
         except (OSError, CheckpointError) as error:
