@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from cones.cli import main
+from cones.training import Run, fit
 
 FAST = ["--width", "0.125", "--epochs", "1", "--precision", "float32", "--no-tensorboard", "--threads", "1"]
 
@@ -69,18 +70,23 @@ def test_resume_by_folder_alone(pictures, tmp_path, capsys):
     assert "report.html" in capsys.readouterr().out
 
 
+def trained(pictures, folder):
+    """A run over the pictures, without its report."""
+    settings = Run(data=f"folder:{pictures}", feature_dim=2, width=0.125, epochs=1, threads=1, tensorboard=False)
+    list(fit(settings, folder))
+
+
+@pytest.mark.filterwarnings("default")
 def test_a_run_is_extended_by_the_command_that_resumes_it(pictures, tmp_path, capsys):
-    assert run("train", "--data", f"folder:{pictures}", *FAST, "--out", tmp_path / "run") == 0
-    assert "feature_dim = 128" in (tmp_path / "run" / "config.toml").read_text()
+    trained(pictures, tmp_path / "run")
     assert run("train", "--resume", tmp_path / "run", "--epochs", "3") == 0
     assert "warning: the run goes to epoch 3 instead of 1: its cosine learning rate now" in capsys.readouterr().err
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["epoch"] == 3
 
 
 def test_data_that_changed_are_refused_by_every_command(pictures, tmp_path, capsys):
-    assert run("train", "--data", f"folder:{pictures}", *FAST, "--out", tmp_path / "run") == 0
+    trained(pictures, tmp_path / "run")
     (pictures / "dark").rename(pictures / "murky")
-    capsys.readouterr()
     evaluation = tmp_path / "evaluation"
     for command in (
         ["train", "--resume", tmp_path / "run", "--epochs", "3"],

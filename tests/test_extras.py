@@ -69,30 +69,38 @@ def arguments(tmp_path):
     return ["train", "--data", f"npz:{tmp_path / 'data.npz'}", *options, "--out", str(tmp_path / "run")]
 
 
-def test_training_goes_on_without_matplotlib_and_says_that_pictures_are_left_out(arguments, tmp_path):
-    code = f"from cones.cli import main\nmain({arguments!r})"
-    done = python(("matplotlib",), code)
-    assert done.returncode == 0, done.stderr
+def test_training_goes_on_without_matplotlib_and_says_that_pictures_are_left_out(
+    arguments, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "cones.plots", raising=False)
+    with pytest.raises(SystemExit, match="0"):
+        main(arguments)
     assert (tmp_path / "run" / "summary.json").exists()
     assert not (tmp_path / "run" / "report.html").exists()
-    assert done.stdout.splitlines()[-1] == (
+    assert capsys.readouterr().out.splitlines()[-1] == (
         "there are no pictures and no report: cones.plots needs matplotlib: pip install 'cones[plots]', "
         f"then: cones plot {tmp_path / 'run'}"
     )
-    assert "Traceback" not in done.stderr
+    with pytest.raises(SystemExit, match="1"):
+        main(["plot", str(tmp_path / "run")])
+    assert capsys.readouterr().err == "cones: cones.plots needs matplotlib: pip install 'cones[plots]'\n"
 
 
-def test_a_pipe_that_closes_costs_no_report_and_no_word(arguments, tmp_path):
+def test_a_pipe_that_closes_costs_no_report_and_no_word(arguments, tmp_path, capsys, monkeypatch):
+    def report(folder):
+        (folder / "report.html").touch()
+        return folder / "report.html"
+
     reader, writer = os.pipe()
     os.close(reader)
-    child = subprocess.Popen(
-        [sys.executable, "-m", "cones", *arguments], stdout=writer, stderr=subprocess.PIPE, text=True
-    )
-    os.close(writer)
-    _, error = child.communicate(timeout=100)
+    monkeypatch.setattr("cones.actions._report", report)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        with pytest.raises(SystemExit, match="0"):
+            main(arguments)
     assert (tmp_path / "run" / "report.html").exists()
-    assert child.returncode == 0
-    assert [line for line in error.splitlines() if not line.startswith("run: epoch")] == []
+    assert [line for line in capsys.readouterr().err.splitlines() if not line.startswith("run: epoch")] == []
 
 
 @pytest.mark.parametrize("module", ["torch", "tyro"])

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cones.cli import main
 from cones.training import Stop, compare, fit
 from cones.training._stop import SIGNALS, stop_on_signals
 
@@ -113,31 +114,32 @@ def test_a_stopped_comparison_goes_on_where_it_stopped(small, tmp_path):
     assert (tmp_path / "comparison.json").exists()
 
 
-def start(arguments, metrics):
-    child = subprocess.Popen(
-        [sys.executable, "-m", "cones", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def options(digits, out):
+    tiny = ["--width", "0.125", "--feature-dim", "2", "--epochs", "3000", "--log-every", "1", "--threads", "1"]
+    return ["--data", f"npz:{digits}", *tiny, "--device", "cpu", "--no-tensorboard", "--out", str(out)]
+
+
+def test_train_says_how_to_go_on_and_exits_with_75(digits, tmp_path):
+    out, metrics = tmp_path / "run", tmp_path / "run" / "metrics.jsonl"
+    command = [sys.executable, "-m", "cones", "train", *options(digits, out)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not (metrics.exists() and metrics.stat().st_size > 1000) and time.monotonic() < deadline:
-        assert child.poll() is None, child.stderr.read()
         time.sleep(0.05)
-    return child
-
-
-@pytest.mark.parametrize(("command", "number"), [("train", signal.SIGTERM), ("compare", signal.SIGUSR1)])
-def test_a_command_says_how_to_go_on_and_exits_with_75(digits, tmp_path, command, number):
-    out = tmp_path / "run"
-    arguments = [command, "--data", f"npz:{digits}", "--width", "0.125", "--epochs", "3000", "--log-every", "1"]
-    arguments += ["--no-tensorboard", "--threads", "1", "--device", "cpu", "--feature-dim", "2", "--out", str(out)]
-    run = out / "softmax" if command == "compare" else out
-    child = start(arguments, run / "metrics.jsonl")
-    child.send_signal(number)
+    child.send_signal(signal.SIGTERM)
     printed, error = child.communicate(timeout=60)
     assert child.returncode == 75, error
     assert "Traceback" not in error
-    if command == "train":
-        step = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"]
-        assert f"stopped at step {step} by SIGTERM; go on with: cones train --resume {out}" in printed
-    else:
-        assert "stopped by SIGUSR1; the same command goes on where it stopped" in printed
-    assert (run / "last.safetensors").exists()
+    step = json.loads(metrics.read_text().splitlines()[-1])["step"]
+    assert printed == f"stopped at step {step} by SIGTERM; go on with: cones train --resume {out}\n"
+    assert (out / "last.safetensors").exists()
+
+
+def test_compare_says_how_to_go_on_and_exits_with_75(digits, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "cones.display.TrainingDisplay.show", lambda *_: os.kill(os.getpid(), signal.SIGUSR1)
+    )  # at the first line of metrics
+    with pytest.raises(SystemExit, match="75"):
+        main(["compare", *options(digits, tmp_path / "two")])
+    assert capsys.readouterr().out == "stopped by SIGUSR1; the same command goes on where it stopped\n"
+    assert (tmp_path / "two" / "softmax" / "last.safetensors").exists()
