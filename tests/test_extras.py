@@ -10,6 +10,7 @@ import pytest
 from cones import interrupts
 from cones.cli import main
 from cones.extras import MissingExtraError, require
+from cones.open_set import Asked, evaluate_embeddings, write_evaluation
 
 TRAIN = ("numpy", "PIL", "rich", "safetensors", "tomli_w", "tyro")
 BLOCK = """
@@ -85,6 +86,18 @@ def test_training_goes_on_without_matplotlib_and_says_that_pictures_are_left_out
     with pytest.raises(SystemExit, match="1"):
         main(["plot", str(tmp_path / "run")])
     assert capsys.readouterr().err == "cones: cones.plots needs matplotlib: pip install 'cones[plots]'\n"
+
+
+def test_an_evaluation_without_matplotlib_keeps_its_numbers(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "cones.plots", raising=False)
+    features = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
+    np.savez(tmp_path / "faces.npz", features=features, labels=np.arange(20) % 5)
+    evaluated = evaluate_embeddings(tmp_path / "faces.npz", Asked((0.5,), "cosine", 0, 0.95, 0))
+    with pytest.warns(UserWarning, match=r"report.html and its figures are left out: cones.plots needs matplotlib"):
+        paths = write_evaluation(tmp_path / "out", evaluated)
+    assert [path.name for path in paths] == ["evaluation.json", "evaluation.csv"]
+    assert all(path.stat().st_size for path in paths)
 
 
 def test_a_pipe_that_closes_costs_no_report_and_no_word(arguments, tmp_path, capsys, monkeypatch):

@@ -55,7 +55,7 @@ ALLOWED = {
     },
     "embedding": {"data", "evaluation", "protocols", "training"},
     "export": {"data", "embedding", "evaluation", "files", "geometry", "training"},
-    "open_set": {"data", "embedding", "evaluation", "files", "plots", "protocols", "training"},
+    "open_set": {"data", "embedding", "evaluation", "extras", "files", "plots", "protocols", "training"},
     "plots": {
         "catalogue", "evaluation", "extras", "files", "geometry", "margins", "notation", "probe", "scenes",
         "situation", "softmax",

@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import math
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..evaluation import Evaluation
+from ..extras import MissingExtraError
 from ..files import write_text
 from ._evaluated import Evaluated
 
@@ -23,6 +25,8 @@ def check_evaluation_folder(out: Path) -> None:
 def write_evaluation(out: Path, evaluated: Evaluated) -> list[Path]:
     """Write evaluation.json, evaluation.csv and, where there are curves, report.html with its figures.
 
+    Without the packages that draw, the report is left out and a warning says so.
+
     Args:
         out: a folder; made when it is missing.
         evaluated: what to write.
@@ -34,13 +38,16 @@ def write_evaluation(out: Path, evaluated: Evaluated) -> list[Path]:
         FileExistsError: the folder holds a report or a table that is not an evaluation's.
     """
     check_evaluation_folder(out)
-    from ..plots import write_evaluation_report
-
     found = evaluated.evaluation
     written = [out / "evaluation.json", out / "evaluation.csv"]
     write_text(written[0], json.dumps(_numbers(evaluated), indent=2, allow_nan=False) + "\n")
     write_text(written[1], _csv(found))
     if found.details is not None:
+        try:
+            from ..plots import write_evaluation_report
+        except MissingExtraError as error:
+            warnings.warn(f"report.html and its figures are left out: {error}", stacklevel=2)
+            return written
         report = write_evaluation_report(
             out,
             title=evaluated.title,
