@@ -50,10 +50,11 @@ def ours(run: Run, folder: Path, data_folder: Path | None) -> Generator[tuple[in
 def plain(run: Run, train: Dataset, workers: int, own_prelu: bool) -> Generator[tuple[int, float]]:
     """Train by a loop written by hand, the net with PyTorch's PReLU or our own; yield as `ours`."""
     layout = torch.channels_last if run.channels_last else torch.contiguous_format
+    dim = run.with_feature_dim().feature_dim
     torch.manual_seed(run.seed)
     net = nn.Sequential(
-        build(run.backbone, train.inputs.shape[1:], run.feature_dim, run.width),
-        nn.Linear(run.feature_dim, train.num_classes),
+        build(run.backbone, train.inputs.shape[1:], dim, run.width),
+        nn.Linear(dim, train.num_classes),
     ).to(memory_format=layout)
     if not own_prelu:
         for module in [module for module in net.modules() if isinstance(module, PReLU)]:

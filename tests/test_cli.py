@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from cones.cli import main
+from cones.training import Run, fit
 
 FAST = ["--width", "0.125", "--epochs", "1", "--precision", "float32", "--no-tensorboard", "--threads", "1"]
 
@@ -67,6 +68,37 @@ def test_resume_by_folder_alone(pictures, tmp_path, capsys):
     assert run("train", "--data", f"folder:{pictures}", *FAST, "--out", tmp_path / "run") == 0
     assert run("train", "--resume", tmp_path / "run") == 0
     assert "report.html" in capsys.readouterr().out
+
+
+def trained(pictures, folder):
+    """A run over the pictures, without its report."""
+    settings = Run(data=f"folder:{pictures}", feature_dim=2, width=0.125, epochs=1, threads=1, tensorboard=False)
+    list(fit(settings, folder))
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_run_is_extended_by_the_command_that_resumes_it(pictures, tmp_path, capsys):
+    trained(pictures, tmp_path / "run")
+    assert run("train", "--resume", tmp_path / "run", "--epochs", "3") == 0
+    assert "warning: the run goes to epoch 3 instead of 1: its cosine learning rate now" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["epoch"] == 3
+
+
+def test_data_that_changed_are_refused_by_every_command(pictures, tmp_path, capsys):
+    trained(pictures, tmp_path / "run")
+    (pictures / "dark").rename(pictures / "murky")
+    evaluation = tmp_path / "evaluation"
+    for command in (
+        ["train", "--resume", tmp_path / "run", "--epochs", "3"],
+        ["evaluate", tmp_path / "run", "--out", evaluation],
+        ["embed", f"folder:{pictures}", "--model", tmp_path / "run", "--side", "test", "--out", tmp_path / "x.npz"],
+        ["plot", tmp_path / "run"],
+    ):
+        assert run(*command) == 1
+        error = capsys.readouterr().err
+        assert "have changed: class 'dark' is missing; class 'murky' is new" in error
+        assert len(error.strip().splitlines()) == 1
+    assert not evaluation.exists()
 
 
 def test_losses_lists_every_loss(capsys):
@@ -196,7 +228,20 @@ def bad_picture(folder):
     return ["train", "--data", f"folder:{folder / 'broken'}"]
 
 
+def bad_project_folder(folder):
+    (folder / "config.toml").write_text("title = 'mine'\n")
+    (folder / "report.html").write_text("mine")
+    return ["train", "--out", "."]
+
+
+def bad_file_as_folder(folder):
+    (folder / "file").write_text("mine")
+    return ["train", "--out", folder / "file" / "run"]
+
+
 BAD = {
+    "a project's folder": (bad_project_folder, 1, "holds files that are not a run's (config.toml, report.html)"),
+    "a file as folder": (bad_file_as_folder, 1, "file is a file, expected a folder to write a run to"),
     "unknown command": (lambda _: ["trian"], 2, r"'trian' is no command (did you mean train?)"),
     "unknown loss": (lambda _: ["train", "--loss", "ArcFase"], 2, "'ArcFase' is no loss (did you mean ArcFace?)"),
     "unknown field": (lambda _: ["train", "--loss", "ArcFace(m=1)"], 2, "ArcFace has no field 'm'"),

@@ -4,6 +4,10 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 `head(features, labels)` is the loss, `head.logits(features)` predicts.
 """
 
+from . import interrupts
+
+interrupts.leave_quietly()
+
 from . import bounds as bounds
 from . import subcenters as subcenters
 from .class_sgd import ClassSGD as ClassSGD
@@ -59,6 +63,8 @@ from .softmax import dense_margin_softmax as dense_margin_softmax
 from .softmax import margin_softmax as margin_softmax
 from .suggestion import Suggestion as Suggestion
 from .suggestion import suggest as suggest
+
+interrupts.act_as_usual()
 
 __version__ = "0.1.0"
 

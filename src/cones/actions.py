@@ -1,5 +1,7 @@
 """What the commands of the command line do: each takes its command, prints, and returns the exit code."""
 
+import os
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -8,36 +10,46 @@ from rich.table import Column, Table
 from .catalogue import describe_in_full, every_loss, find_loss, loss_table
 from .commands import Check, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
 from .display import TrainingDisplay, summary_line
+from .extras import MissingExtraError
 from .margins import parse as parse_margin
-from .training import compare, fit, read_summaries, write_results
+from .training import Stop, compare, fit, read_summaries, write_results
 
 
 def do_train(command: Train) -> int:
-    folder = command.resume or command.out
+    folder, stop = command.resume or command.out, Stop()
     with TrainingDisplay(command.run.epochs) as display:
-        for metrics in fit(command.run, folder, resume=command.resume is not None, data_folder=command.data_folder):
+        for metrics in fit(
+            command.run, folder, resume=command.resume is not None, data_folder=command.data_folder, stop=stop
+        ):
             display.show(folder.name, metrics)
+    if stop.requested:
+        _say(f"stopped at step {stop.step}{_by(stop)}; go on with: cones train --resume {folder}")
+        if not stop.preempted:
+            _say(summary_line(write_results(folder, data_folder=command.data_folder)))
+        return stop.exit_code
     summary = write_results(folder, data_folder=command.data_folder)
-    print(summary_line(summary))
-    if not summary["finished"]:
-        print(f"stopped at step {summary['step']}; go on with: cones train --resume {folder}")
-        return 130
-    print(_report(folder))
+    report = _report_if_possible(folder)
+    _say(summary_line(summary), report)
     return 0
 
 
 def do_compare(command: Compare) -> int:
+    stop = Stop()
     with TrainingDisplay(command.run.epochs) as display:
         for name, metrics in compare(
-            command.run, command.losses, command.out, title=command.title or None, data_folder=command.data_folder
+            command.run,
+            command.losses,
+            command.out,
+            title=command.title or None,
+            data_folder=command.data_folder,
+            stop=stop,
         ):
             display.show(name, metrics)
-    if not (command.out / "comparison.json").exists():
-        print("stopped; the same command goes on where it stood")
-        return 130
-    for summary in read_summaries(command.out):
-        print(summary_line(summary))
-    print(_report(command.out))
+    if stop.requested:
+        _say(f"stopped{_by(stop)}; the same command goes on where it stopped")
+        return stop.exit_code
+    report = _report_if_possible(command.out)
+    _say(*map(summary_line, read_summaries(command.out)), report)
     return 0
 
 
@@ -54,6 +66,26 @@ def do_plot(command: Plot) -> int:
             write_results(command.folder, data_folder=command.data_folder)
         print(_report(command.folder))
     return 0
+
+
+def _by(stop: Stop) -> str:
+    return f" by {stop.signal.name}" if stop.signal is not None and stop.preempted else ""
+
+
+def _say(*lines: str) -> None:
+    """Print; a reader that has left (head, a terminal that closed) changes nothing about what was trained."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except OSError:
+        # else Python complains when it flushes what is left at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report_if_possible(folder: Path) -> str:
+    try:
+        return str(_report(folder))
+    except MissingExtraError as error:
+        return f"there are no pictures and no report: {error}, then: cones plot {folder}"
 
 
 def _report(folder: Path) -> Path:
@@ -74,10 +106,10 @@ def do_losses(command: Losses) -> int:
     if command.out is not None:
         from .plots import write_index, write_pages
 
-        for path in write_pages(wanted, command.out):
-            print(path)
         if not command.name:
             print(write_index(command.out))
+        for path in write_pages(wanted, command.out):
+            print(path)
         return 0
     text = describe_in_full(wanted[0]) if command.name else loss_table()
     Console(soft_wrap=True, highlight=False, emoji=False).print(text, markup=False)

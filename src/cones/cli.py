@@ -11,6 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+from .extras import require
+
+require("the command line", "rich", "tyro", "numpy", "PIL", "safetensors", "tomli_w")
+
 import tyro
 from rich.console import Console
 

@@ -1,7 +1,9 @@
-"""What a person sees while a run trains: a bar on a terminal, a line an epoch elsewhere."""
+"""Progress of a run: a bar on a terminal; elsewhere a line every epoch, and every half minute within one."""
 
 import math
 import sys
+import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -9,16 +11,28 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 
+class _Console(Console):
+    """A console whose reader may leave."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on without output: rich would end the program."""
+        self.quiet = True
+
+
 class TrainingDisplay:
-    """A progress bar a run, with loss, accuracy, target cosine, images/s and the time left.
+    """A progress bar per run, with loss, accuracy, target cosine, images/s and the time left.
+
+    A terminal or a pipe that closes ends the display, not the run.
 
     Args:
         epochs: of each run.
+        every: seconds between two lines within an epoch, where there is no terminal.
     """
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, *, every: float = 30.0) -> None:
         self._epochs = epochs
-        self._console = Console(file=sys.stderr, highlight=False, emoji=False)
+        self._every, self._last = every, time.monotonic()
+        self._console = _Console(file=sys.stderr, highlight=False, emoji=False)
         self._progress = Progress(
             TextColumn("{task.description:<22}", markup=False),
             BarColumn(bar_width=24),
@@ -33,16 +47,22 @@ class TrainingDisplay:
     def __enter__(self) -> "TrainingDisplay":
         if self._console.is_terminal:
             self._progress.start()
+        self._last = time.monotonic()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._console.is_terminal:
-            self._progress.stop()
+            with suppress(OSError):  # the terminal has closed
+                self._progress.stop()
 
     def show(self, name: str, metrics: dict[str, Any]) -> None:
         """Show a line of metrics of the run `name`."""
+        with suppress(OSError):
+            self._show(name, metrics)
+
+    def _show(self, name: str, metrics: dict[str, Any]) -> None:
         if metrics["kind"] == "train":
             self._numbers = (
                 f"loss {metrics['loss']:.3f}  batch acc {metrics['accuracy']:.1%}  "
@@ -52,8 +72,11 @@ class TrainingDisplay:
             self._numbers = f"{self._numbers.partition('  test')[0]}  test acc {metrics['accuracy']:.1%}"
         epoch = f"epoch {math.ceil(metrics['epoch'])}/{self._epochs}"
         if not self._console.is_terminal:
-            if metrics["kind"] == "test":
-                self._console.print(f"{name}: {epoch}  {self._numbers}", markup=False, soft_wrap=True)
+            now, within = time.monotonic(), metrics["kind"] == "train"
+            if not within or now - self._last >= self._every:
+                self._last = now
+                place = f"{epoch}, step {metrics['step']}" if within else epoch
+                self._console.print(f"{name}: {place}  {self._numbers}", markup=False, soft_wrap=True)
             return
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=self._epochs, epoch="", numbers="")

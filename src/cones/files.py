@@ -26,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
         >>> (folder / "a.txt").read_text()
         'whole'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     aside = Path(name)
@@ -62,7 +62,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         'whole'
     """
     check_free(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield aside
@@ -88,6 +88,13 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all (see `replacing`)."""
     with replacing(path) as aside:
         aside.write_text(text, encoding="utf-8")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(f"{folder} is a file or below one, expected a folder: write to another") from None
 
 
 def _umask() -> int:

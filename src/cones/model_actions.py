@@ -15,12 +15,13 @@ EMBEDDINGS = (".npz", ".npy", ".safetensors")
 
 
 def do_evaluate(command: Evaluate) -> int:
-    from .open_set import Asked, write_evaluation
+    from .open_set import Asked, check_evaluation_folder, write_evaluation
 
     try:
         asked = Asked(command.far, command.similarity, command.resamples, command.confidence, command.seed)
     except ValueError as error:
         raise UsageError(f"--{error}") from error
+    check_evaluation_folder(command.out)
     evaluated = _evaluated(command, asked)
     Console(soft_wrap=True, highlight=False, emoji=False).print(str(evaluated.evaluation), markup=False)
     for path in write_evaluation(command.out, evaluated):

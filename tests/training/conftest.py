@@ -27,6 +27,7 @@ def small(digits) -> Run:
     """A run over them that takes well under a second."""
     return Run(
         data=f"npz:{digits}",
+        feature_dim=2,
         width=0.125,
         epochs=3,
         batch_size=16,

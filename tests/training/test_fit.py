@@ -163,7 +163,7 @@ def test_files_of_a_run(small, tmp_path):
     write_results(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "config.toml", "input.json", "metrics.jsonl", "last.safetensors", "best.safetensors", "features.safetensors",
-        "summary.json", "tensorboard",
+        "summary.json", "tensorboard", "versions.json",
     }  # fmt: skip
     assert list((tmp_path / "tensorboard").iterdir())
     assert read_run(tmp_path / "config.toml") == replace(small, tensorboard=True, bias=True, loss="Softmax(scale=1.0)")

@@ -1,5 +1,10 @@
 """Data sets by name and from your own files, in memory, with a train and a test side."""
 
+from ..extras import require
+
+require("cones.data", "numpy", "PIL")
+
+
 from ._dataset import Dataset as Dataset
 from ._dataset import Splits as Splits
 from ._errors import DataError as DataError

@@ -7,8 +7,9 @@ from torch import nn
 
 from ..training import Position, Run, read_run
 from ..training._checkpoint import load_weights
+from ..training._folder import BEST, INPUT, LAST
 from ..training._input import Input, input_of, read_input
-from ..training._loop import BEST, INPUT, LAST, build_backbone, pick_device, read_data
+from ..training._loop import build_backbone, pick_device, read_data
 
 Which = Literal["last", "best"]
 _FILES = {"last": LAST, "best": BEST}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..data import Dataset, class_folders, load_whole, read_flat_folder, with_channels
 from ..protocols import Embeddings
-from ..training._loop import read_data
+from ..training._data import read_data, read_same_data
 from ._embed import embed
 from ._model import Model
 
@@ -37,6 +37,7 @@ def embed_source(
 
     Raises:
         DataError: a file is missing or cannot be read; the error names it.
+        TrainingError: a side of the run's own data is asked for, and they have changed since it was trained.
         ValueError: the data are not of the kind that the run was trained on, or an argument is out of its range.
     """
     if side not in ("all", "train", "test"):
@@ -65,8 +66,21 @@ def _read(model: Model, spec: str, side: Side, data_folder: Path | None) -> Data
     size = model.input.image_size
     if side == "all":
         return load_whole(spec, image_size=size, root=data_folder)
-    splits = read_data(replace(model.run, data=spec, image_size=size or 0), data_folder)
+    if _same_place(spec, model.run.data):
+        splits = read_same_data(model.weights.parent, data_folder)
+    else:
+        splits = read_data(replace(model.run, data=spec, image_size=size or 0), data_folder)
     return splits.train if side == "train" else splits.test
+
+
+def _same_place(a: str, b: str) -> bool:
+    """Whether two specs name the same data, however their paths are written."""
+    (kind, colon, path), (other_kind, _, other_path) = a.partition(":"), b.partition(":")
+    return a == b or (
+        colon != ""
+        and kind == other_kind
+        and Path(path).expanduser().resolve() == Path(other_path).expanduser().resolve()
+    )
 
 
 def _fitting(model: Model, inputs: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from ..data import Dataset
 from ..embedding import Model, load_backbone
 from ..evaluation import Decision, read_decision
 from ..files import check_free, whole_folder, write_text
-from ..training._loop import read_data
+from ..training._data import read_same_data
 from ._card import card_of
 from ._check import Agreement, check_export
 from ._decide import decide, spread_rows
@@ -69,6 +69,7 @@ def export_run(
     Raises:
         ExportError: the backbone cannot be traced, or a file does not decide as the run does: nothing is left then.
         FileExistsError: out is there and not empty.
+        TrainingError: the data have changed since the run was trained.
         FileNotFoundError, CheckpointError, DataError: the run or its data are not there or not right.
         ModuleNotFoundError: an optional package is not installed.
         ValueError: an argument is out of its range, or the decision is of another model.
@@ -82,7 +83,7 @@ def export_run(
     check_free(out)
     # on the CPU, where float32 products are not rounded to TF32
     model = load_backbone(folder, which, device="cpu", data_folder=data_folder)
-    splits = read_data(model.run, data_folder)
+    splits = read_same_data(folder, data_folder)
     chosen = decide(model, splits.test, far) if decision is None else read_decision(decision, model.weights)
     with whole_folder(out) as aside:
         agreements = {}

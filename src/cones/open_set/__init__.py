@@ -11,4 +11,5 @@ from ._lists import evaluate_list as evaluate_list
 from ._lists import evaluate_scores as evaluate_scores
 from ._lists import evaluate_templates as evaluate_templates
 from ._lists import subjects_of as subjects_of
+from ._write import check_evaluation_folder as check_evaluation_folder
 from ._write import write_evaluation as write_evaluation

@@ -6,8 +6,7 @@ from ..data import DataError
 from ..embedding import embed, load_backbone
 from ..evaluation import evaluate
 from ..protocols import Embeddings, read_embeddings
-from ..training import read_run
-from ..training._loop import read_data
+from ..training._data import read_same_data
 from ._asked import Asked
 from ._evaluated import Evaluated, PictureFiles
 
@@ -26,8 +25,9 @@ def evaluate_run(folder: Path, asked: Asked, *, flip: bool = False, data_folder:
 
     Raises:
         FileNotFoundError, CheckpointError, DataError, ValueError: the run or its data are missing or broken.
+        TrainingError: the data have changed since the run was trained.
     """
-    test = read_data(read_run(folder / "config.toml"), data_folder).test
+    test = read_same_data(folder, data_folder).test
     features = embed(load_backbone(folder, data_folder=data_folder), test.inputs, flip=flip)
     found = evaluate(
         features, test.labels, asked.far, asked.similarity,

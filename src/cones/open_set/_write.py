@@ -4,17 +4,28 @@ import csv
 import io
 import json
 import math
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..evaluation import Evaluation
+from ..extras import MissingExtraError
 from ..files import write_text
 from ._evaluated import Evaluated
 
 
+def check_evaluation_folder(out: Path) -> None:
+    """Raise FileExistsError if writing an evaluation there would replace files that are not an evaluation's."""
+    for name in ("report.html", "evaluation.csv"):
+        if (out / name).exists() and not (out / "evaluation.json").exists():
+            raise FileExistsError(f"{out / name} is not of an evaluation: write to another folder (--out)")
+
+
 def write_evaluation(out: Path, evaluated: Evaluated) -> list[Path]:
     """Write evaluation.json, evaluation.csv and, where there are curves, report.html with its figures.
+
+    Without the packages that draw, the report is left out and a warning says so.
 
     Args:
         out: a folder; made when it is missing.
@@ -22,14 +33,21 @@ def write_evaluation(out: Path, evaluated: Evaluated) -> list[Path]:
 
     Returns:
         the paths.
-    """
-    from ..plots import write_evaluation_report
 
+    Raises:
+        FileExistsError: the folder holds a report or a table that is not an evaluation's.
+    """
+    check_evaluation_folder(out)
     found = evaluated.evaluation
     written = [out / "evaluation.json", out / "evaluation.csv"]
     write_text(written[0], json.dumps(_numbers(evaluated), indent=2, allow_nan=False) + "\n")
     write_text(written[1], _csv(found))
     if found.details is not None:
+        try:
+            from ..plots import write_evaluation_report
+        except MissingExtraError as error:
+            warnings.warn(f"report.html and its figures are left out: {error}", stacklevel=2)
+            return written
         report = write_evaluation_report(
             out,
             title=evaluated.title,

@@ -1,5 +1,10 @@
 """Figures and reports: what the losses do to the feature space. The only part that draws."""
 
+from ..extras import require
+
+require("cones.plots", "numpy", "matplotlib", "jinja2")
+
+
 from ._points import Points as Points
 from ._save import save as save
 from .angles import angle_figure as angle_figure

@@ -31,7 +31,14 @@ def write_pages(losses: Iterable[type], folder: Path) -> Iterator[Path]:
 
 
 def write_index(folder: Path) -> Path:
-    """Write README.md, which lists the public losses, and return its path."""
+    """Write README.md, which lists the public losses, and return its path.
+
+    Raises:
+        FileExistsError: a README.md is there that is not such a list.
+    """
     path = folder / "README.md"
+    title = index().splitlines()[0]
+    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(title):
+        raise FileExistsError(f"{path} is no list of losses: write the pages to another folder (--out)")
     write_text(path, index())
     return path

@@ -1,5 +1,10 @@
 """Protocols and formats that others left you with: a path in, a frozen dataclass out, nothing in a file executed."""
 
+from ..extras import require
+
+require("cones.protocols", "numpy", "safetensors")
+
+
 from ..data._pictures import decode_pictures as decode_pictures
 from ._bin import ImagePairs as ImagePairs
 from ._bin import read_bin as read_bin

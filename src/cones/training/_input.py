@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from ..data import Dataset
+from ..data import Dataset, Splits
 from ..files import write_text
+from ._fingerprint import fingerprints
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ def input_of(train: Dataset) -> Input:
     return Input(tuple(train.inputs.shape[1:]), train.num_classes)
 
 
-def write_input(path: Path, train: Dataset) -> None:
-    """Write it as JSON."""
-    write_text(path, json.dumps(asdict(input_of(train))) + "\n")
+def write_input(path: Path, splits: Splits) -> None:
+    """Write it as JSON, with fingerprints of both sides of the data."""
+    write_text(path, json.dumps(asdict(input_of(splits.train)) | fingerprints(splits)) + "\n")
 
 
 def read_input(path: Path) -> Input:

@@ -1,91 +1,102 @@
 """The trainer: Algorithm 1 of center loss and its generalisation, one loop to read from top to bottom."""
 
-import math
-import signal
-import threading
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields, replace
+from os import PathLike
 from pathlib import Path
-from types import FrameType
 
 import torch
 from torch import Tensor, nn
 
 from ..backbones import build
-from ..data import Dataset, Splits, load
+from ..data import Dataset, Splits
 from ._batches import augment, lies_channels_last, order, to_input
-from ._checkpoint import Position, load_checkpoint, save_checkpoint, save_weights
+from ._checkpoint import Position, load_checkpoint
+from ._data import counts_of as counts_of
+from ._data import read_data as read_data
+from ._data import with_data
+from ._errors import TrainingError
 from ._features import extract, precision
-from ._input import write_input
+from ._fingerprint import check_data
+from ._finite import check_loss
+from ._folder import INPUT, LAST, check_folder
 from ._joint import JointLoss, build_loss
-from ._metrics import Metrics, MetricsLog
+from ._metrics import Metrics
 from ._optimizer import build_optimizer, learning_rate
-from ._run import WITHOUT_EFFECT, Run, read_run, write_run
-
-LAST, BEST, INPUT = "last.safetensors", "best.safetensors", "input.json"
-
-
-class TrainingError(RuntimeError):
-    """A run cannot start or go on; its last checkpoint is as it was."""
+from ._run import Run
+from ._stop import Stop, stop_on_signals
+from ._writer import RunWriter
 
 
-def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | None = None) -> Iterator[Metrics]:
+def fit(
+    run: Run,
+    folder: str | PathLike[str],
+    *,
+    resume: bool = False,
+    data: Splits | tuple[Dataset, Dataset] | None = None,
+    data_folder: Path | None = None,
+    stop: Stop | None = None,
+) -> Iterator[Metrics]:
     """Train, and yield the metrics of every few steps ("train") and of every epoch ("test") as they come.
 
     Line by line Algorithm 1, with any backbone, margin and feature losses: forward, joint loss, backward, step of W
-    and of the backbone, then the centers' own update. The folder receives config.toml, input.json, metrics.jsonl,
-    last.safetensors (all a resumed run needs) and best.safetensors (weights of the best epoch).
+    and of the backbone, then the centers' own update. The folder receives config.toml, input.json, versions.json,
+    metrics.jsonl, last.safetensors (all a resumed run needs) and best.safetensors (weights of the best epoch).
 
-    A key press (Ctrl-C) ends the run after the step under way, with a checkpoint written.
+    Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU end the run after the step under way, with a checkpoint
+    written; outside the main thread `stop` alone does.
 
     Args:
         run: what to train.
-        folder: where to write; made if missing.
+        folder: where to write: a new or empty folder, made if missing, or that of a run.
         resume: whether to go on from the folder's last checkpoint, bit by bit as if the run had never stopped.
-            Without a checkpoint the run starts at its beginning.
+            Without a checkpoint the run starts at its beginning. With more epochs than before the run is extended; a
+            warning says what this does to the learning rate.
+        data: train and test data of your own, instead of those that `run.data` names.
         data_folder: where named data sets are kept; None for the usual place.
+        stop: a request to end the run, which another thread may make and signals make too.
 
     Yields:
         metrics, as they are written to metrics.jsonl.
 
     Raises:
-        TrainingError: the folder holds another run, the loss is no longer finite, or data and net do not fit.
-        CheckpointError: a checkpoint cannot be written or read.
+        TrainingError: the folder holds another run, other files or cannot be written to; the data have changed since
+            the run began; the loss is no longer finite; or data and net do not fit. If the folder goes away while the
+            run trains, the error says where the checkpoint went.
+        CheckpointError: a checkpoint cannot be read.
         ValueError, FileNotFoundError: the data are not there or not right.
 
     Reference: Wen, Zhang, Li, Qiao, "A Discriminative Feature Learning Approach for Deep Face Recognition",
     ECCV 2016, Algorithm 1.
     """
-    _check_folder(run, folder, resume)
+    folder, run = Path(folder), with_data(run, data).with_feature_dim()
+    earlier = check_folder(run, folder, resume=resume)
     if run.threads:
         torch.set_num_threads(run.threads)
     device = pick_device(run.device)
-    splits = read_data(run, data_folder)
+    splits = read_data(run, data_folder, data)
     train, test = splits.train, splits.test
+    if earlier is not None:
+        check_data(folder / INPUT, splits)
     backbone, loss = build_model(run, train)
     backbone, loss = backbone.to(device), loss.to(device)
     optimizer = build_optimizer(run, backbone, loss)
     position = Position()
-    if resume and (folder / LAST).exists():
+    steps_an_epoch = len(order(len(train), run.batch_size, run.seed, 0))
+    total_steps = run.epochs * steps_an_epoch
+    if earlier is not None:
         position = load_checkpoint(folder / LAST, backbone, loss, optimizer)
-    write_run(folder / "config.toml", run)
-    write_input(folder / INPUT, train)
-    log = MetricsLog(folder, step=position.step, tensorboard=run.tensorboard)
+        _check_extension(earlier, run, position, steps_an_epoch)
+    writer = RunWriter(folder, run, splits, backbone, loss, optimizer, position)
     objective = run.objective.for_counts(counts_of(train))
     images, labels = train.inputs.to(device), train.labels.to(device)
-    total_steps = run.epochs * len(order(len(train), run.batch_size, run.seed, 0))
-    before, since, seen = position.seconds, time.perf_counter(), 0
+    seen = 0
 
-    def save(position: Position) -> Position:
-        position = replace(position, seconds=before + time.perf_counter() - since)
-        _check_finite(backbone, loss, position.step, folder)
-        save_checkpoint(folder / LAST, backbone, loss, optimizer, position)
-        return position
-
+    stop = Stop() if stop is None else stop
     try:
-        with stop_on_interrupt() as stop:
+        with stop_on_signals(stop):
             window = time.perf_counter()
             for epoch in range(position.epoch, run.epochs):
                 batches = order(len(train), run.batch_size, run.seed, epoch)
@@ -128,41 +139,30 @@ def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | Non
                     loss.after_backward(features, y)
 
                     position = replace(position, step=step, batch=index + 1)
+                    stop.step = step
                     if metrics is not None:
-                        _check_loss(metrics["loss"], step, folder)
-                        log.write(metrics)
+                        check_loss(metrics["loss"], step, folder / LAST)
+                        writer.write(position, metrics, checkpoint=False)
                         yield metrics
-                    if stop.is_set() or (run.save_every and step % run.save_every == 0):
-                        position = save(position)
-                    if stop.is_set():
+                    if stop.requested or (run.save_every and step % run.save_every == 0):
+                        writer.write(position)
+                    if stop.requested:
                         return
                 position = replace(position, epoch=epoch + 1, batch=0)
                 metrics = {"kind": "test", "step": position.step, "epoch": epoch + 1}
+                best = epoch + 1 == run.epochs  # with other people in test there is no accuracy to be best at
                 if splits.kind != "identity":
                     metrics["accuracy"] = accuracy(backbone, loss, test, run, device)
-                    if metrics["accuracy"] > position.best_accuracy:
+                    best = metrics["accuracy"] > position.best_accuracy
+                    if best:
                         position = replace(position, best_accuracy=metrics["accuracy"], best_epoch=epoch + 1)
-                        save_weights(folder / BEST, backbone, loss, position)
-                elif epoch + 1 == run.epochs:  # with other people in test there is no accuracy to be best at
-                    save_weights(folder / BEST, backbone, loss, position)
-                log.write(metrics)
-                position = save(position)
+                writer.write(position, metrics, best=best)
                 window, seen = time.perf_counter(), 0
                 yield metrics
+                if stop.requested:
+                    return
     finally:
-        log.close()
-
-
-def read_data(run: Run, data_folder: Path | None = None) -> Splits:
-    """The run's train and test data."""
-    return load(
-        run.data,
-        split=run.split,
-        test_fraction=run.test_fraction,
-        seed=run.seed,
-        image_size=run.image_size or None,
-        root=data_folder,
-    )
+        writer.close()
 
 
 def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
@@ -184,7 +184,7 @@ def build_backbone(run: Run, samples: Tensor) -> tuple[nn.Module, int]:
         TrainingError: the backbone does not give one vector a row.
     """
     shape = samples.shape[1:]
-    backbone = build(run.backbone, shape, run.feature_dim, run.width)
+    backbone = build(run.backbone, shape, run.with_feature_dim().feature_dim, run.width)
     if run.precision == "float64":
         backbone = backbone.double()
     if lies_channels_last(run):
@@ -202,12 +202,6 @@ def build_backbone(run: Run, samples: Tensor) -> tuple[nn.Module, int]:
         got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise TrainingError(f"backbone {run.backbone} returned {got}, expected one vector a row, (N, D)")
     return backbone, features.shape[1]
-
-
-def counts_of(train: Dataset) -> list[int]:
-    """The samples of each class."""
-    counts: list[int] = torch.bincount(train.labels, minlength=train.num_classes).tolist()
-    return counts
 
 
 def accuracy(backbone: nn.Module, loss: JointLoss, dataset: Dataset, run: Run, device: torch.device) -> float:
@@ -233,59 +227,20 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-@contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, so that a step is never torn; the second Ctrl-C acts as usual."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread may handle signals
+def _check_extension(earlier: Run, run: Run, position: Position, steps_an_epoch: int) -> None:
+    """Warn of what another number of epochs does to the rest of a run."""
+    begun = position.epoch + (position.batch > 0)
+    if run.epochs == earlier.epochs:
         return
-    usual = signal.getsignal(signal.SIGINT)
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, usual)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, usual)
-
-
-def _check_folder(run: Run, folder: Path, resume: bool) -> None:
-    if not (folder / LAST).exists():
-        return
-    if not resume:
-        raise TrainingError(f"{folder} holds a run already: resume it, or write to another folder")
-    other = read_run(folder / "config.toml")
-    for field in fields(Run):
-        mine, theirs = getattr(run, field.name), getattr(other, field.name)
-        if field.name == "loss":
-            mine, theirs = str(run.objective), str(other.objective)
-        if mine != theirs and field.name not in WITHOUT_EFFECT:
-            raise TrainingError(
-                f"{folder} holds a run with {field.name} {theirs!r}, not {mine!r}: "
-                f"resume it with its own settings, or write to another folder"
-            )
-
-
-def _check_loss(value: float, step: int, folder: Path) -> None:
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"the loss is {value} at step {step}: lower the learning rate or the scale, or warm the margin up; "
-            f"{folder / LAST} holds the last good state"
-        )
-
-
-def _check_finite(backbone: nn.Module, loss: nn.Module, step: int, folder: Path) -> None:
-    for module in (backbone, loss):
-        for name, tensor in module.state_dict().items():
-            if not torch.isfinite(tensor).all():
-                raise TrainingError(
-                    f"{name} is not finite after step {step}: lower the learning rate or warm the margin up; "
-                    f"{folder / LAST} holds the last good state"
-                )
+    if run.epochs < begun:
+        raise TrainingError(f"epochs is {run.epochs}, but the run has begun epoch {begun}: give at least {begun}")
+    step = position.step + 1
+    before, now = (learning_rate(one, step, one.epochs * steps_an_epoch) for one in (earlier, run))
+    warnings.warn(
+        f"the run goes to epoch {run.epochs} instead of {earlier.epochs}: its {run.schedule} learning rate now spans "
+        f"{run.epochs * steps_an_epoch} steps, and is {now:.3g} at step {step}, where it was {before:.3g}",
+        stacklevel=3,
+    )
 
 
 def _numbers(margin: object) -> dict[str, float]:

@@ -28,7 +28,7 @@ class MetricsLog:
         path = folder / "metrics.jsonl"
         kept = [line for line in read_metrics(path) if line["step"] <= step] if path.exists() else []
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("a+", encoding="utf-8")
         self._board = _board(folder / "tensorboard", step) if tensorboard else None
 
     def write(self, metrics: Metrics) -> None:
@@ -38,6 +38,11 @@ class MetricsLog:
         if self._board is not None:
             for name, value in _numbers(metrics):
                 self._board.add_scalar(f"{metrics['kind']}/{name}", value, metrics["step"])
+
+    def text(self) -> str:
+        """All lines so far, also where the file has been moved or removed."""
+        self._file.seek(0)
+        return self._file.read()
 
     def close(self) -> None:
         """Close the files."""

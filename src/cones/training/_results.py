@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from os import PathLike
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -10,16 +11,18 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..data import Dataset
+from ..data import Dataset, Splits
 from ..evaluation import geometry
 from ..files import replacing, write_text
 from ..margins import Margin, written
 from ..similarity import cross_entropy_of
 from ..softmax import margin_softmax
 from ._checkpoint import load_weights
+from ._data import counts_of, read_same_data
 from ._features import features_of
+from ._folder import CONFIG, LAST
 from ._joint import JointLoss
-from ._loop import LAST, build_model, counts_of, pick_device, read_data
+from ._loop import build_model, pick_device
 from ._metrics import read_metrics
 from ._run import read_run
 
@@ -27,7 +30,13 @@ AT_MOST = 20_000
 """Rows of each side whose features are written: enough to draw."""
 
 
-def write_results(folder: Path, *, name: str | None = None, data_folder: Path | None = None) -> dict[str, Any]:
+def write_results(
+    folder: str | PathLike[str],
+    *,
+    name: str | None = None,
+    data: Splits | tuple[Dataset, Dataset] | None = None,
+    data_folder: Path | None = None,
+) -> dict[str, Any]:
     """Write features.safetensors and summary.json of a run from its last checkpoint.
 
     Features are taken in float32 at least, whatever precision the run trained in.
@@ -35,6 +44,7 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
     Args:
         folder: of the run.
         name: what pictures call it; None for the folder's name.
+        data: as of `fit`, where they were passed to it.
         data_folder: where named data sets are kept; None for the usual place.
 
     Returns:
@@ -42,10 +52,12 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
 
     Raises:
         CheckpointError: the checkpoint is missing or broken.
-        FileNotFoundError, ValueError: the configuration or the data are.
+        TrainingError: the data have changed since.
+        FileNotFoundError, ValueError: the configuration or the data are missing or broken.
     """
-    run = read_run(folder / "config.toml")
-    splits = read_data(run, data_folder)
+    folder = Path(folder)
+    run = read_run(folder / CONFIG)
+    splits = read_same_data(folder, data_folder, data)
     closed = splits.kind != "identity"  # test has the classes of train
     backbone, loss = build_model(run, splits.train)
     position = load_weights(folder / LAST, backbone, loss)

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +36,8 @@ class Run:
         balance: power of the classes' sizes by which their samples count less: 1 lets all classes count the same, 0 all
             samples.
         backbone: lenets, lsoftmax-net, resnet, mlp, identity, or package.module:Net(field=value) of your own.
-        feature_dim: D of the named backbones, in dimensions.
+        feature_dim: D of the named backbones, in dimensions; 0 takes 2, the plane, for mnist5k, mnist and
+            fashion-mnist, and 128 for all other data.
         width: factor on the channels of the named backbones.
         epochs: passes over the training data.
         batch_size: rows a step at most; an epoch is cut into batches of nearly equal size.
@@ -78,7 +79,7 @@ class Run:
     focal: float = 0.0
     balance: float = 0.0
     backbone: str = "lenets"
-    feature_dim: int = 2
+    feature_dim: int = 0
     width: float = 0.5
     epochs: int = 20
     batch_size: int = 64
@@ -106,9 +107,9 @@ class Run:
 
     def __post_init__(self) -> None:
         parse_objective(self.loss)
-        for name in ("epochs", "batch_size", "feature_dim", "log_every"):
+        for name in ("epochs", "batch_size", "log_every"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("image_size", "warmup_steps", "save_every", "shift", "threads", "seed"):
+        for name in ("feature_dim", "image_size", "warmup_steps", "save_every", "shift", "threads", "seed"):
             self._check(name, getattr(self, name) >= 0, "at least 0")
         for name in (
             "clip_norm", "weight_decay", "learning_rate", "decay", "head_learning_rate_factor", "focal", "balance",
@@ -133,6 +134,13 @@ class Run:
         """The parsed loss."""
         return parse_objective(self.loss)
 
+    def with_feature_dim(self) -> "Run":
+        """The run with the number of dims that its data ask for, where feature_dim is 0."""
+        return self if self.feature_dim else replace(self, feature_dim=2 if self.data in IN_THE_PLANE else 128)
+
+
+IN_THE_PLANE = ("mnist5k", "mnist", "fashion-mnist")
+"""Data sets of ten classes that two features hold, so that they can be drawn as they are."""
 
 CHOICES = {
     "split": ("auto", "given", "sample", "identity"),

@@ -1,0 +1,32 @@
+"""Versions under which a run was trained."""
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..files import write_text
+
+
+def write_versions(path: Path, step: int) -> None:
+    """Write the versions of cones, PyTorch and Python that train a run from a step on.
+
+    The file is a list; a run that goes on under other versions adds an entry.
+    """
+    now = {"cones": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    earlier = [entry for entry in _read(path) if entry["from_step"] < step] if step else []
+    if not earlier or {name: earlier[-1].get(name) for name in now} != now:
+        earlier.append({"from_step": step, **now})
+    write_text(path, json.dumps(earlier, indent=2) + "\n")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Earlier entries; a file that cannot be read tells nothing about the weights, and is written again."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return [entry for entry in entries if isinstance(entry["from_step"], int)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

@@ -1,0 +1,94 @@
+"""Files that a run writes while it trains; where its folder goes away, its state goes to another place."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..data import Splits
+from ..files import write_text
+from ._checkpoint import CheckpointError, Position, save_checkpoint, save_weights
+from ._finite import check_weights
+from ._folder import BEST, CONFIG, INPUT, LAST, METRICS, VERSIONS, Home, rescue, writing_to
+from ._input import write_input
+from ._metrics import Metrics, MetricsLog
+from ._run import Run, write_run
+from ._versions import write_versions
+
+
+class RunWriter:
+    """Settings, metrics and weights of a run in its folder.
+
+    Args:
+        folder: of the run; made if missing.
+        run: its settings.
+        splits: its data.
+        backbone: whose weights are written.
+        loss: whose weights are written.
+        optimizer: whose state a checkpoint holds.
+        position: where the run begins or goes on.
+
+    Raises:
+        TrainingError: the folder cannot be written to.
+        ModuleNotFoundError: TensorBoard is asked for and not installed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run: Run,
+        splits: Splits,
+        backbone: nn.Module,
+        loss: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        position: Position,
+    ) -> None:
+        self._folder, self._run, self._splits = folder, run, splits
+        self._backbone, self._loss, self._optimizer = backbone, loss, optimizer
+        self._before, self._since = position.seconds, time.perf_counter()
+        with writing_to(folder):
+            self._write_settings(folder, position)
+            self._log = MetricsLog(folder, step=position.step, tensorboard=run.tensorboard)
+            self._home = Home(folder)
+
+    def write(
+        self, position: Position, metrics: Metrics | None = None, *, best: bool = False, checkpoint: bool = True
+    ) -> None:
+        """Write a line of metrics, the best weights and a checkpoint, as asked.
+
+        Raises:
+            TrainingError: a number is not finite; or the folder cannot be written to any more, and the error says
+                where the checkpoint is.
+        """
+        position = replace(position, seconds=self._before + time.perf_counter() - self._since)
+        if best or checkpoint:
+            check_weights((self._backbone, self._loss), position.step, self._folder / LAST)
+        try:
+            if metrics is not None:
+                self._log.write(metrics)
+            self._home.check()
+            if best:
+                save_weights(self._folder / BEST, self._backbone, self._loss, position)
+            if checkpoint:
+                self._save(self._folder, position)
+        except (OSError, CheckpointError) as error:
+            raise rescue(self._folder, error, lambda place: self._write_all(place, position)) from error
+
+    def close(self) -> None:
+        """Close the files."""
+        self._log.close()
+
+    def _write_all(self, place: Path, position: Position) -> None:
+        self._write_settings(place, position)
+        write_text(place / METRICS, self._log.text())
+        self._save(place, position)
+
+    def _write_settings(self, place: Path, position: Position) -> None:
+        write_run(place / CONFIG, self._run)
+        write_input(place / INPUT, self._splits)
+        write_versions(place / VERSIONS, position.step)
+
+    def _save(self, place: Path, position: Position) -> None:
+        save_checkpoint(place / LAST, self._backbone, self._loss, self._optimizer, position)

@@ -1,0 +1,42 @@
+"""Progress that a person sees, and what happens to it when nobody looks any more."""
+
+import pytest
+
+from cones.display import TrainingDisplay
+
+TRAIN = {
+    "kind": "train", "epoch": 0.5, "step": 40, "loss": 1.0, "accuracy": 0.5, "target_cosine": 0.1,
+    "images_per_second": 900.0,
+}  # fmt: skip
+
+
+def test_a_line_now_and_then_within_an_epoch(capsys):
+    with TrainingDisplay(3, every=0.0) as display:
+        display.show("run", TRAIN)
+        display.show("run", {"kind": "test", "epoch": 1, "step": 80, "accuracy": 0.75})
+    with TrainingDisplay(3, every=1e9) as display:
+        display.show("run", TRAIN)
+    assert capsys.readouterr().err.splitlines() == [
+        "run: epoch 1/3, step 40  loss 1.000  batch acc 50.0%  cos 0.100  900 images/s",
+        "run: epoch 1/3  loss 1.000  batch acc 50.0%  cos 0.100  900 images/s  test acc 75.0%",
+    ]
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(5, "Input/output error")])
+def test_a_reader_that_leaves_does_not_end_the_run(monkeypatch, error):
+    class Gone:
+        encoding = "utf-8"
+
+        def write(self, text):
+            raise error
+
+        def flush(self):
+            raise error
+
+        def isatty(self):
+            return False
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    with TrainingDisplay(3, every=0.0) as display:
+        display.show("run", TRAIN)
+        display.show("run", TRAIN)
