@@ -4,9 +4,11 @@ import warnings
 
 import pytest
 import torch
+from contract import dense, each_margin_and_artificial, engine
 from losses import problem
 from torch.utils.checkpoint import checkpoint
 
+import cones
 from cones import ArcFace, Head, L2Softmax, NormFace, Softmax, dense_margin_softmax, margin_softmax
 
 
@@ -48,6 +50,44 @@ def test_func_grad_works_for_few_logits_and_is_refused_with_the_way_out_for_many
         leaf = x.clone().requires_grad_()
         loss(leaf).backward()
         torch.testing.assert_close(by_func, leaf.grad)
+
+
+@each_margin_and_artificial
+@pytest.mark.parametrize("function", [dense, engine])
+def test_vmap_of_grad_is_the_gradient_of_each_row(function, margin):
+    if type(margin).__name__ == "ElasticFace":
+        margin = type(margin)(std=0.0)  # a draw a row: another one in each call
+    x, w, y, b = problem()
+
+    def loss(x, y):
+        return function(x[None], w, y[None], margin, b)[0]
+
+    by_row = torch.func.vmap(torch.func.grad(loss), randomness="different")(x, y)
+    leaf = x.clone().requires_grad_()
+    function(leaf, w, y, margin, b).sum().backward()
+    torch.testing.assert_close(by_row, leaf.grad)
+
+
+def test_vmap_refuses_a_wrong_label_of_any_of_its_batch():
+    x, w, y, _ = problem()
+    y = torch.stack([y, y.clone().index_fill_(0, torch.tensor(2), 40)])
+    with pytest.raises(ValueError, match=r"labels\[1, 2\] is 40, but the head has 23 classes"):
+        torch.func.vmap(lambda y: dense_margin_softmax(x, w, y, NormFace()))(y)
+
+
+def test_vmap_of_probabilities():
+    logits, labels = torch.randn(4, 5), torch.arange(4)
+    for function, rows in ((cones.softmax_loss, logits), (cones.cross_entropy, logits.softmax(dim=1))):
+        torch.testing.assert_close(torch.func.vmap(function)(rows, labels), function(rows, labels))
+
+
+@pytest.mark.parametrize("loss", [cones.TripletAgents(), cones.ContrastiveAgents()], ids=repr)
+def test_vmap_of_grad_of_agents(loss):
+    x, w, y, _ = problem()
+    by_row = torch.func.vmap(torch.func.grad(lambda x, y: loss(x[None], w, y[None], "sum")))(x, y)
+    leaf = x.clone().requires_grad_()
+    loss(leaf, w, y, "sum").backward()
+    torch.testing.assert_close(by_row, leaf.grad)
 
 
 def test_activation_checkpointing_gives_the_same_gradients():

@@ -6,10 +6,9 @@ N rows, D dims, K classes, S centers each.
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .classes import Classes, Found, How
+from .classes import Classes, Found, How, own_columns
 from .geometry import direction
 from .margins import Margin, Rows, surveyed
 
@@ -59,7 +58,7 @@ def all_at_once(
         center = places
     own = similarity.gather(1, places).squeeze(1)
     rows = Rows(own, feature_norm, norms[center.squeeze(1)], labels, statistics)
-    is_own = F.one_hot(classes.places, classes.here).bool()
+    is_own = own_columns(classes.places, classes.here)
     rows = surveyed(margin, similarity, is_own, rows)
     target = margin.target(own, rows)
     logits = margin.others(similarity, target, rows)
