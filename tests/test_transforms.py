@@ -1,11 +1,13 @@
 """The engine under PyTorch's own machinery: torch.compile, torch.func, checkpointing, autocast."""
 
 import warnings
+from dataclasses import fields, replace
 
 import pytest
 import torch
 from contract import dense, each_margin_and_artificial, engine
-from losses import problem
+from losses import EVERY_MARGIN, problem
+from torch._dynamo.testing import CompileCounter
 from torch.utils.checkpoint import checkpoint
 
 import cones
@@ -32,6 +34,35 @@ def test_compile_keeps_backbone_and_head_in_one_graph(margin, num_classes):
             value.mean().backward()
             results.append((value.detach(), head.weight.grad, head.bias.grad, backbone.weight.grad))
     torch.testing.assert_close(results[0], results[1])
+
+
+@pytest.mark.parametrize("num_classes", [23, 3000])
+@pytest.mark.parametrize("field", ["margin", "scale"])
+def test_a_schedule_of_a_tensor_compiles_once(num_classes, field):
+    """A field that is a number is a constant of the graph, so that each of its values is another graph."""
+    torch.manual_seed(0)
+    head = Head(5, num_classes, ArcFace(**{field: torch.tensor(0.1)}))
+    x, y = torch.randn(7, 5), torch.randint(num_classes, (7,))
+    graphs = CompileCounter()
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x, y: head(x, y), backend=graphs, fullgraph=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, while it compiles
+        for value in (0.1, 0.2, 0.3, 0.4):
+            head.margin = replace(head.margin, **{field: torch.tensor(value)})
+            assert torch.isclose(compiled(x, y), head(x, y))
+            getattr(head.margin, field).fill_(value + 0.05)
+            assert torch.isclose(compiled(x, y), head(x, y))
+    assert graphs.frame_count == 1
+
+
+def test_every_number_may_be_a_tensor():
+    x, w, y, b = problem()
+    for margin in {type(margin): margin for margin in EVERY_MARGIN}.values():
+        for name in (f.name for f in fields(margin) if type(getattr(margin, f.name)) is float):
+            tensor = torch.tensor(getattr(margin, name), dtype=torch.float64)
+            changed = engine(x, w, y, replace(margin, **{name: tensor}), b)
+            torch.testing.assert_close(changed, engine(x, w, y, margin, b), msg=f"{margin}, {name}")
 
 
 def test_func_grad_works_for_few_logits_and_is_refused_with_the_way_out_for_many():

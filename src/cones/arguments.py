@@ -107,8 +107,8 @@ def check_range(labels: Tensor, num_classes: int) -> None:
     if low < 0 or high >= num_classes:
         place = ((labels < 0) | (labels >= num_classes)).nonzero()[0].tolist()
         raise ValueError(
-            f"labels{place} is {int(labels[tuple(place)])}, but the head has {num_classes} classes (0..{num_classes - 1}): "
-            f"number the classes from 0, or build the head with more"
+            f"labels{place} is {int(labels[tuple(place)])}, but the head has {num_classes} classes "
+            f"(0..{num_classes - 1}): number the classes from 0, or build the head with more"
         )
 
 

@@ -1,4 +1,4 @@
-"""Every field over its whole range, at angles from 0 to pi: the value is that of the formula, or the field is refused."""
+"""Every field over its whole range, at angles from 0 to pi: the formula's value, or the field is refused."""
 
 import math
 from dataclasses import fields, replace
