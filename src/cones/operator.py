@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from .first_order import first_order_only, refuse
 from .streaming import Update, empty_for_backward, per_total, rest_backward, rest_forward
@@ -153,3 +154,23 @@ torch.library.register_fake("cones::rest", _rest_fake)
 torch.library.register_fake("cones::rest_backward", _rest_backward_fake)
 torch.library.register_autograd("cones::rest", _differentiate, setup_context=_save)
 torch.library.register_autograd("cones::rest_backward", refuse)
+
+
+@register_flop_formula(torch.ops.cones.rest)
+def _rest_flops(x: list[int], weight: list[int], *others: Any, out_shape: Any = None, **_: Any) -> int:
+    """Products of features and weight: the logits, and the gradient of the features where it is wanted."""
+    needs_x = others[-3]
+    return (1 + int(needs_x)) * _product_flops(x, weight)
+
+
+@register_flop_formula(torch.ops.cones.rest_backward)
+def _rest_backward_flops(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
+    """The gradient of the weight where it is wanted, and the logits of the classes that were not kept once more."""
+    x, weight, kept, needs_weight = shapes[3], shapes[4], shapes[10], shapes[-2]
+    again = 1 - kept[0] / max(x[0] * weight[0], 1)
+    return round((int(needs_weight) + again) * _product_flops(x, weight))
+
+
+def _product_flops(x: list[int], weight: list[int]) -> int:
+    """Multiplications and additions of x (N, D) @ weight.T (D, K)."""
+    return 2 * x[0] * x[1] * weight[0]

@@ -5,9 +5,11 @@ narrower vectors on processors of another vendor and then takes twice as long. B
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 _WIDE_RESULT = hasattr(torch.ops.aten.mm, "dtype")
@@ -57,3 +59,11 @@ def wide_product(a: Tensor, b: Tensor, low: torch.dtype | None) -> Tensor:
 
 def _by_onednn(a: Tensor, b: Tensor) -> bool:
     return _ONEDNN and a.dtype == torch.float32 and a.device.type == "cpu" and a.numel() > 0 and b.numel() > 0
+
+
+if _ONEDNN and torch.ops.mkldnn._linear_pointwise not in flop_registry:
+
+    @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
+    def _linear_flops(a: list[int], weight: list[int], *_: Any, out_shape: Any = None, **__: Any) -> int:
+        """Multiplications and additions of a (M, L) @ weight.T (L, P), which PyTorch counts for `a @ b` alone."""
+        return 2 * a[0] * a[1] * weight[0]
