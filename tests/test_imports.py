@@ -16,10 +16,10 @@ ALLOWED = {
     "files": set(),
     "geometry": set(),
     "notation": set(),
-    "probability": set(),
+    "probability": {"transforms"},
     "bounds": set(),
-    "margins": {"margins", "notation"},
-    "arguments": {"margins"},
+    "margins": {"margins", "notation", "transforms"},
+    "arguments": {"margins", "transforms"},
     "collective": {"arguments"},
     "suggestion": {"bounds", "margins"},
     "planner": set(),
@@ -27,12 +27,12 @@ ALLOWED = {
     "first_order": set(),
     "tiles": {"geometry", "margins", "planner", "products"},
     "streaming": {"arguments", "geometry", "planner", "products", "tiles"},
-    "operator": {"first_order", "streaming", "tiles"},
+    "operator": {"first_order", "streaming", "tiles", "transforms"},
     "bending": {"first_order", "margins", "products", "tiles"},
     "classes": {"collective", "geometry", "margins", "streaming"},
     "similarity": {"arguments", "geometry", "margins"},
     "few_logits": {"geometry", "margins", "products"},
-    "small": {"classes", "few_logits", "geometry", "margins"},
+    "small": {"classes", "few_logits", "geometry", "margins", "transforms"},
     "layer": {
         "arguments", "bending", "classes", "collective", "few_logits", "geometry", "margins", "operator", "similarity",
         "small", "tiles",
@@ -48,7 +48,9 @@ ALLOWED = {
     "class_sgd": {"head"},
     "subcenters": {"arguments", "geometry", "head", "margins"},
     "layers": {"geometry"},
-    "feature_losses": {"arguments", "classes", "geometry", "layer", "margins", "planner", "similarity", "softmax"},
+    "feature_losses": {
+        "arguments", "classes", "geometry", "layer", "margins", "planner", "similarity", "softmax", "transforms",
+    },
     "backbones": {"notation"},
     "data": {"extras", "files"},
     "protocols": {"data", "extras", "files"},
@@ -84,6 +86,7 @@ ALLOWED = {
     },
     "extras": set(),
     "interrupts": set(),
+    "transforms": set(),
 }  # fmt: skip
 
 ONLY_IN = {

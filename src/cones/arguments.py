@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .margins import Margin
+from .transforms import numbers_of
 
 
 def check_arguments(
@@ -99,14 +100,15 @@ def check_label_kind(labels: Tensor, num_rows: int) -> None:
 
 def check_range(labels: Tensor, num_classes: int) -> None:
     """Raise ValueError unless labels (N,) are in 0..num_classes-1."""
-    if len(labels) == 0:
+    labels = numbers_of(labels)
+    if labels.numel() == 0:
         return
     low, high = (int(bound) for bound in labels.aminmax())
     if low < 0 or high >= num_classes:
-        row = int(((labels < 0) | (labels >= num_classes)).nonzero()[0])
+        place = ((labels < 0) | (labels >= num_classes)).nonzero()[0].tolist()
         raise ValueError(
-            f"labels[{row}] is {int(labels[row])}, but the head has {num_classes} classes (0..{num_classes - 1}): "
-            f"number the classes from 0, or build the head with more"
+            f"labels{place} is {int(labels[tuple(place)])}, but the head has {num_classes} classes "
+            f"(0..{num_classes - 1}): number the classes from 0, or build the head with more"
         )
 
 

@@ -77,6 +77,11 @@ class Found(NamedTuple):
     others_sum: Tensor | None
 
 
+def own_columns(labels: Tensor, num_classes: int) -> Tensor:
+    """True in each row's own column, (N, K) from labels (N,); F.one_hot looks at values, which vmap refuses."""
+    return labels[:, None] == torch.arange(num_classes, device=labels.device)
+
+
 def fetch_own(x: Tensor, classes: Classes) -> Tensor:
     """Each row's own rows of W, (N, S * D) in x's dtype."""
     places, _ = classes.nearby()

@@ -61,7 +61,8 @@ class Head(nn.Module):
             every direction is as likely, and the same whatever the number of ranks.
         bias: (C,), one number for all classes where the margin is one-vs-all, or None.
         scale: 0-dim, or None.
-        margin: may be replaced at any time, as a margin schedule does.
+        margin: may be replaced at any time, as a margin schedule does. Under torch.compile a field that changes should
+            be a 0-dim tensor, filled or replaced: each value of a number is compiled again.
         classes: range of the classes held here.
         update: what moves W in the backward; None, unless a ClassSGD put itself there.
 

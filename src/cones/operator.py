@@ -9,10 +9,12 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from .first_order import first_order_only, refuse
 from .streaming import Update, empty_for_backward, per_total, rest_backward, rest_forward
 from .tiles import Settings, vector_dtype
+from .transforms import in_transform
 
 
 def rest_and_own(
@@ -35,7 +37,7 @@ def rest_and_own(
         it; the own rows (N, D) in x's dtype, of some class where the own one is not here; and (D,), empty if not asked
         for.
     """
-    transformed = torch._C._are_functorch_transforms_active()
+    transformed = in_transform()
     if (update is not None and settings.needs_weight) or not (torch.compiler.is_compiling() or transformed):
         shares = settings.needs_weight and update is None and weight.dtype == x.dtype and weight.is_contiguous()
         settings = settings._replace(shares=shares)
@@ -175,3 +177,23 @@ torch.library.register_fake("cones::rest", _rest_fake)
 torch.library.register_fake("cones::rest_backward", _rest_backward_fake)
 torch.library.register_autograd("cones::rest", _differentiate, setup_context=_save)
 torch.library.register_autograd("cones::rest_backward", refuse)
+
+
+@register_flop_formula(torch.ops.cones.rest)
+def _rest_flops(x: list[int], weight: list[int], *others: Any, out_shape: Any = None, **_: Any) -> int:
+    """Products of features and weight: the logits, and the gradient of the features where it is wanted."""
+    needs_x = others[-4]
+    return (1 + int(needs_x)) * _product_flops(x, weight)
+
+
+@register_flop_formula(torch.ops.cones.rest_backward)
+def _rest_backward_flops(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
+    """The gradient of the weight where it is wanted, and the logits of the classes that were not kept once more."""
+    x, weight, kept, needs_weight = shapes[3], shapes[4], shapes[10], shapes[-3]
+    again = 1 - kept[0] / max(x[0] * weight[0], 1)
+    return int(round((int(needs_weight) + again) * _product_flops(x, weight)))
+
+
+def _product_flops(x: list[int], weight: list[int]) -> int:
+    """Multiplications and additions of x (N, D) @ weight.T (D, K)."""
+    return int(2 * x[0] * x[1] * weight[0])

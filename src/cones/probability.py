@@ -11,6 +11,8 @@ For a layer, a bias and many classes at once use `cones.Head`.
 import torch
 from torch import Tensor
 
+from .transforms import numbers_of
+
 SUM_TOLERANCE = 1e-3
 """How far from 1 a distribution may sum; 2-decimal probabilities written by hand pass."""
 
@@ -92,9 +94,10 @@ def cross_entropy(probabilities: Tensor, target: Tensor) -> Tensor:
 def _check_distribution(name: str, rows: Tensor) -> None:
     if rows.dim() == 0 or rows.shape[-1] == 0:
         raise ValueError(f"{name} has shape {tuple(rows.shape)}, expected (..., K) with at least one class")
+    rows = numbers_of(rows)
     if bool((rows < 0).any()):
         raise ValueError(f"{name} holds {float(rows.min())}, expected numbers of at least 0: apply softmax first")
-    sums = rows.detach().double().sum(dim=-1)
+    sums = rows.double().sum(dim=-1)
     if not bool(((sums - 1).abs() <= SUM_TOLERANCE).all()):
         worst = float(sums.flatten()[(sums - 1).abs().argmax()])
         raise ValueError(f"{name} has a row that sums to {worst:.4g}, expected 1: divide by the sum, or use softmax")
@@ -107,8 +110,9 @@ def _check_labels(labels: Tensor, rows: Tensor, name: str) -> None:
         raise ValueError(
             f"labels has shape {tuple(labels.shape)}, expected {tuple(rows.shape[:-1])}, one for each row of {name}"
         )
-    if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= rows.shape[-1]):
+    numbers = numbers_of(labels)
+    if numbers.numel() and (int(numbers.min()) < 0 or int(numbers.max()) >= rows.shape[-1]):
         raise ValueError(
-            f"labels run from {int(labels.min())} to {int(labels.max())}, but {name} has {rows.shape[-1]} classes "
+            f"labels run from {int(numbers.min())} to {int(numbers.max())}, but {name} has {rows.shape[-1]} classes "
             f"(0..{rows.shape[-1] - 1})"
         )

@@ -9,10 +9,11 @@ product.
 import math
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 Kernel = Literal["blas", "onednn"]
 KERNELS: tuple[Kernel, ...] = ("blas", "onednn")
@@ -103,7 +104,7 @@ def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
     if a.dtype != total.dtype or _takes_onednn(a, b):
         total += product(a, b)
     else:
-        total.addmm_(a, b)
+        torch.addmm(total, a, b, out=total)
 
 
 def wide_product(a: Tensor, b: Tensor, low: torch.dtype | None, out: Tensor | None = None) -> Tensor:
@@ -141,3 +142,11 @@ def _seconds(function: Callable[[], object]) -> float:
         return time.thread_time() - start
     finally:
         torch.set_num_threads(threads)
+
+
+if _ONEDNN and torch.ops.mkldnn._linear_pointwise not in flop_registry:
+
+    @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
+    def _linear_flops(a: list[int], weight: list[int], *_: Any, out_shape: Any = None, **__: Any) -> int:
+        """Multiplications and additions of a (M, L) @ weight.T (L, P), which PyTorch counts for `a @ b` alone."""
+        return 2 * a[0] * a[1] * weight[0]

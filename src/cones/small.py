@@ -6,14 +6,14 @@ N rows, D dims, K classes, S centers each.
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import few_logits
-from .classes import Classes, Found, How
+from .classes import Classes, Found, How, own_columns
 from .few_logits import COPIES
 from .geometry import direction
 from .margins import Margin, Rows, surveyed
+from .transforms import in_transform
 
 SMALL = 2**14
 """Logits, of all rows and centers, up to which they are made at once."""
@@ -35,7 +35,7 @@ def is_few(num_rows: int, dtype: torch.dtype, classes: Classes, how: How) -> boo
     numbers = num_rows * len(classes.weight)
     affordable = COPIES * numbers * dtype.itemsize <= how.memory_budget
     alone = classes.ranks is None and how.update is None and classes.here > 1
-    plain = not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+    plain = not (torch.compiler.is_compiling() or in_transform())
     return alone and affordable and plain and 0 < numbers <= few_logits.FEW
 
 
@@ -70,7 +70,7 @@ def all_at_once(
         center = places
     own = similarity.gather(1, places).squeeze(1)
     rows = Rows(own, feature_norm, norms[center.squeeze(1)], labels, statistics)
-    is_own = F.one_hot(classes.places, classes.here).bool()
+    is_own = own_columns(classes.places, classes.here)
     rows = surveyed(margin, similarity, is_own, rows)
     target = margin.target(own, rows)
     logits = margin.others(similarity, target, rows)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .arguments import check_arguments, check_fraction, check_settings, working_dtype
-from .classes import Classes, How
+from .classes import Classes, How, own_columns
 from .collective import Group, Ranks, meet
 from .geometry import direction
 from .layer import losses_over
@@ -147,7 +147,7 @@ def dense_margin_softmax(
         own = similarity.gather(1, labels[:, None]).squeeze(1)
         own_centers = weight.unflatten(0, (-1, subcenters))[labels]
         rows = Rows(own, feature_norm, nearest_center(x, own_centers, margin)[1], labels, statistics)
-        rows = surveyed(margin, similarity, F.one_hot(labels, num_classes).bool(), rows)
+        rows = surveyed(margin, similarity, own_columns(labels, num_classes), rows)
         target = margin.target(own, rows)
         logits = margin.others(similarity, target, rows).scatter(1, labels[:, None], target[:, None])
         logits = logits if bias is None else logits + bias
@@ -159,10 +159,11 @@ def dense_margin_softmax(
 def combined(logits: Tensor, labels: Tensor, margin: Margin, label_smoothing: float = 0.0) -> Tensor:
     """The losses (N,) of logits (N, K) after the margin, in the obvious way."""
     if not cross_entropy_of(margin):
-        own = F.one_hot(labels, logits.shape[1]).bool()
+        target = logits.gather(1, labels[:, None]).squeeze(1)
+        own = own_columns(labels, logits.shape[1])
         if margin.combine == "one-vs-all":
-            return margin.join(logits[own], margin.class_loss(logits).masked_fill(own, 0).sum(dim=1))
-        return margin.join(logits[own], logits.masked_fill(own, -torch.inf).logsumexp(dim=1))
+            return margin.join(target, margin.class_loss(logits).masked_fill(own, 0).sum(dim=1))
+        return margin.join(target, logits.masked_fill(own, -torch.inf).logsumexp(dim=1))
     return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
 
 

@@ -81,7 +81,7 @@ def arc(cosine, m, tail):
     theta = np.arccos(cosine)
     past = theta > PI - m
     return {
-        "smooth": np.where(past, -2 - np.cos(theta + m), np.cos(theta + m)),
+        "smooth": folded(theta + m, np.maximum(np.ceil(1 + m / PI) - 1, 0)),
         "plain": np.cos(theta + m),
         "monotone": np.where(past, cosine - m * np.sin(m), np.cos(theta + m)),
         "easy": np.where(cosine > 0, np.cos(theta + m), cosine),

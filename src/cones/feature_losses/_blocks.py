@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from ..transforms import in_transform
+
 BLOCK = 2**22
 """Entries of the largest array of products: 16 MiB in float32. A few such arrays live at once."""
 
@@ -27,7 +29,12 @@ def blocks(vectors: Tensor, width: int) -> Iterator[tuple[int, Tensor]]:
 
 
 def recomputed(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """function(*tensors), keeping only the tensors for the backward; what lies between is computed again there."""
+    """function(*tensors), keeping only the tensors for the backward; what lies between is computed again there.
+
+    Inside of torch.func, which has no such means, all is kept.
+    """
+    if in_transform():
+        return function(*tensors)
     result: Tensor = checkpoint(function, *tensors, use_reentrant=False, preserve_rng_state=False)
     return result
 

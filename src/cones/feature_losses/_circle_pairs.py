@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..arguments import check_labels, check_vectors, working_dtype
 from ..geometry import direction
+from ..transforms import numbers_of
 from ._blocks import inner_products
 
 
@@ -64,7 +65,7 @@ class CirclePairs:
             TypeError, ValueError: dtypes, shapes or labels are wrong.
         """
         check_vectors("features", features)
-        check_labels(labels, len(features), int(labels.max()) + 1 if labels.numel() else 1)
+        check_labels(labels, len(features), int(numbers_of(labels).max()) + 1 if labels.numel() else 1)
         x, _ = direction(features.to(working_dtype(features)))
         same = labels[:, None] == labels
         partner = same & ~torch.eye(len(x), dtype=torch.bool, device=x.device)

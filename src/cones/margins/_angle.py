@@ -11,6 +11,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from ..transforms import in_transform
+
 
 def shifted_cosine(cosine: Tensor, multiple: float = 1.0, shift: float | Tensor = 0.0, *, fold: bool = True) -> Tensor:
     """cos(m1 theta + m2) with theta = arccos(cosine), folded so that it falls all the way to theta = pi.
@@ -35,7 +37,7 @@ def shifted_cosine(cosine: Tensor, multiple: float = 1.0, shift: float | Tensor 
         >>> shifted_cosine(torch.tensor([1.0, 0.0, -1.0]), 4)     # psi(0) = 1, psi(pi / 2) = -3, psi(pi) = -7
         tensor([ 1., -3., -7.])
     """
-    plain = not torch._C._are_functorch_transforms_active()  # which ask for a form that is slow to call
+    plain = not in_transform()  # which asks for a form that is slow to call
     if plain and multiple == 1 and not isinstance(shift, Tensor) and 0 <= shift <= math.pi:
         return cast(Tensor, _AddedAngle.apply(cosine, float(shift), fold))  # type: ignore[no-untyped-call]
     shift = torch.as_tensor(shift, dtype=cosine.dtype, device=cosine.device)

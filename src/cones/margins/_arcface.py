@@ -26,9 +26,10 @@ class ArcFace(Margin):
         margin: m in radians, at least 0; 0.5 radians are 28.6 degrees. A tuple or a (K,) tensor has one a class; a
             tensor may be learnt, and is then yours to optimise and to save.
         scale: s, above 0.
-        tail: "smooth" -2 - cos(theta + m), the monotone continuation with a continuous slope; "plain" the paper's
-            cos(theta + m); "monotone" cos(theta) - m sin(m), the original code's, which jumps; "easy" cos(theta)
-            wherever that is at most 0; "clip" cos(min(theta + m, pi)), whose gradient there is 0.
+        tail: "smooth" -2 - cos(theta + m), the monotone continuation with a continuous slope, folded again past every
+            further multiple of pi; "plain" the paper's cos(theta + m); "monotone" cos(theta) - m sin(m), the original
+            code's, which jumps; "easy" cos(theta) wherever that is at most 0; "clip" cos(min(theta + m, pi)), whose
+            gradient there is 0.
         straight_through: back-propagate as if t were s cos(theta_y), as some public code does. Off: the true
             gradient.
 
@@ -72,5 +73,6 @@ def arc(cosine: Tensor, margin: float | Tensor, tail: Tail) -> Tensor:
     if tail == "easy":
         return torch.where(cosine > 0, shifted, cosine)
     margin = torch.as_tensor(margin, dtype=cosine.dtype, device=cosine.device)
-    past = cosine < -margin.clamp(max=math.pi).cos()
+    # with m past pi there is no angle that is not past pi - m, not even 0
+    past = (cosine < -margin.clamp(max=math.pi).cos()) | (margin > math.pi)
     return torch.where(past, cosine - margin * margin.sin() if tail == "monotone" else -1.0, shifted)

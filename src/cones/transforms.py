@@ -1,0 +1,21 @@
+"""Code that runs inside of torch.func transforms."""
+
+import torch
+from torch import Tensor
+
+
+def in_transform() -> bool:
+    """Whether a torch.func transform runs: grad, vmap, jacrev and the like."""
+    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def numbers_of(x: Tensor) -> Tensor:
+    """The tensor that torch.func's wrappers stand for, all of a vmap's batch at once, whose values can be read.
+
+    Inside of vmap a tensor has no single value, so that `int(x.max())` is refused; the check of an argument is for all
+    of the batch alike.
+    """
+    x = x.detach()
+    while torch._C._functorch.is_functorch_wrapped_tensor(x):
+        x = torch._C._functorch.get_unwrapped(x)
+    return x
