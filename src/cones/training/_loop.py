@@ -22,6 +22,7 @@ from ._input import write_input
 from ._joint import JointLoss, build_loss
 from ._metrics import Metrics, MetricsLog
 from ._optimizer import build_optimizer, learning_rate
+from ._precision import decided
 from ._run import WITHOUT_EFFECT, Run, read_run, write_run
 
 LAST, BEST, INPUT = "last.safetensors", "best.safetensors", "input.json"
@@ -58,13 +59,14 @@ def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | Non
     Reference: Wen, Zhang, Li, Qiao, "A Discriminative Feature Learning Approach for Deep Face Recognition",
     ECCV 2016, Algorithm 1.
     """
-    _check_folder(run, folder, resume)
+    run = _check_folder(run, folder, resume)
     if run.threads:
         torch.set_num_threads(run.threads)
     device = pick_device(run.device)
     splits = read_data(run, data_folder)
     train, test = splits.train, splits.test
     backbone, loss = build_model(run, train)
+    run = decided(run, backbone, train.inputs[:1], device)
     backbone, loss = backbone.to(device), loss.to(device)
     optimizer = build_optimizer(run, backbone, loss)
     position = Position()
@@ -253,12 +255,14 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, usual)
 
 
-def _check_folder(run: Run, folder: Path, resume: bool) -> None:
+def _check_folder(run: Run, folder: Path, resume: bool) -> Run:
+    """The run as it goes on in the folder: with the precision that it started in, where it leaves the choice."""
     if not (folder / LAST).exists():
-        return
+        return run
     if not resume:
         raise TrainingError(f"{folder} holds a run already: resume it, or write to another folder")
     other = read_run(folder / "config.toml")
+    run = replace(run, precision=other.precision) if run.precision == "auto" else run
     for field in fields(Run):
         mine, theirs = getattr(run, field.name), getattr(other, field.name)
         if field.name == "loss":
@@ -268,6 +272,7 @@ def _check_folder(run: Run, folder: Path, resume: bool) -> None:
                 f"{folder} holds a run with {field.name} {theirs!r}, not {mine!r}: "
                 f"resume it with its own settings, or write to another folder"
             )
+    return run
 
 
 def _check_loss(value: float, step: int, folder: Path) -> None:
