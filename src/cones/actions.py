@@ -9,32 +9,42 @@ from .catalogue import describe_in_full, every_loss, find_loss, loss_table
 from .commands import Check, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
-from .training import compare, fit, read_summaries, write_results
+from .training import Stop, compare, fit, read_summaries, write_results
 
 
 def do_train(command: Train) -> int:
-    folder = command.resume or command.out
+    folder, stop = command.resume or command.out, Stop()
     with TrainingDisplay(command.run.epochs) as display:
-        for metrics in fit(command.run, folder, resume=command.resume is not None, data_folder=command.data_folder):
+        for metrics in fit(
+            command.run, folder, resume=command.resume is not None, data_folder=command.data_folder, stop=stop
+        ):
             display.show(folder.name, metrics)
+    if stop.requested:
+        print(f"stopped at step {stop.step}{_by(stop)}; go on with: cones train --resume {folder}", flush=True)
+        if not stop.preempted:
+            print(summary_line(write_results(folder, data_folder=command.data_folder)))
+        return stop.exit_code
     summary = write_results(folder, data_folder=command.data_folder)
     print(summary_line(summary))
-    if not summary["finished"]:
-        print(f"stopped at step {summary['step']}; go on with: cones train --resume {folder}")
-        return 130
     print(_report(folder))
     return 0
 
 
 def do_compare(command: Compare) -> int:
+    stop = Stop()
     with TrainingDisplay(command.run.epochs) as display:
         for name, metrics in compare(
-            command.run, command.losses, command.out, title=command.title or None, data_folder=command.data_folder
+            command.run,
+            command.losses,
+            command.out,
+            title=command.title or None,
+            data_folder=command.data_folder,
+            stop=stop,
         ):
             display.show(name, metrics)
-    if not (command.out / "comparison.json").exists():
-        print("stopped; the same command goes on where it stood")
-        return 130
+    if stop.requested:
+        print(f"stopped{_by(stop)}; the same command goes on where it stopped")
+        return stop.exit_code
     for summary in read_summaries(command.out):
         print(summary_line(summary))
     print(_report(command.out))
@@ -54,6 +64,10 @@ def do_plot(command: Plot) -> int:
             write_results(command.folder, data_folder=command.data_folder)
         print(_report(command.folder))
     return 0
+
+
+def _by(stop: Stop) -> str:
+    return f" by {stop.signal.name}" if stop.signal is not None and stop.preempted else ""
 
 
 def _report(folder: Path) -> Path:

@@ -6,9 +6,9 @@ from ._compare import DEMO as DEMO
 from ._compare import DEMO_RUN as DEMO_RUN
 from ._compare import compare as compare
 from ._compare import read_summaries as read_summaries
+from ._errors import TrainingError as TrainingError
 from ._joint import JointLoss as JointLoss
 from ._joint import Parts as Parts
-from ._loop import TrainingError as TrainingError
 from ._loop import fit as fit
 from ._objective import Objective as Objective
 from ._objective import parse_objective as parse_objective
@@ -22,6 +22,7 @@ from ._schedules import Annealing as Annealing
 from ._schedules import CosineWarmup as CosineWarmup
 from ._schedules import ExponentialWarmup as ExponentialWarmup
 from ._schedules import LinearWarmup as LinearWarmup
+from ._stop import Stop as Stop
 
 __all__ = [
     "DEMO",
@@ -37,6 +38,7 @@ __all__ = [
     "Parts",
     "Position",
     "Run",
+    "Stop",
     "TrainingError",
     "compare",
     "fit",

@@ -12,6 +12,7 @@ from ._metrics import Metrics
 from ._objective import parse_objective
 from ._results import write_results
 from ._run import Run
+from ._stop import Stop
 
 DEMO_RUN = Run(precision="bfloat16", save_every=100)
 """Five thousand handwritten digits, LeNets++ of half width, two features: the setting of the famous pictures."""
@@ -30,7 +31,13 @@ DEMO = (
 
 
 def compare(
-    run: Run, losses: Sequence[str], folder: Path, *, title: str | None = None, data_folder: Path | None = None
+    run: Run,
+    losses: Sequence[str],
+    folder: Path,
+    *,
+    title: str | None = None,
+    data_folder: Path | None = None,
+    stop: Stop | None = None,
 ) -> Iterator[tuple[str, Metrics]]:
     """Train the run under each loss in turn, each in a folder of its own, and write what a report needs.
 
@@ -42,6 +49,7 @@ def compare(
         folder: where to write.
         title: of the report; None names data and net.
         data_folder: where named data sets are kept; None for the usual place.
+        stop: a request to end, as of `fit`.
 
     Yields:
         the name of the run under way and its metrics.
@@ -50,13 +58,15 @@ def compare(
         ValueError: two losses are the same, or one cannot be read.
         TrainingError, CheckpointError: as `fit`.
     """
+    stop = Stop() if stop is None else stop
     runs = {name: replace(run, loss=loss) for name, loss in _named(losses).items()}
     title = title or f"{run.data}: {run.backbone}, {run.feature_dim} features, {run.epochs} epochs"
     for name, one in runs.items():
-        for metrics in fit(one, folder / name, resume=True, data_folder=data_folder):
+        for metrics in fit(one, folder / name, resume=True, data_folder=data_folder, stop=stop):
             yield name, metrics
-        if not write_results(folder / name, name=name, data_folder=data_folder)["finished"]:
-            return  # Ctrl-C: the rest waits for the next call
+        if stop.requested:
+            return  # the rest waits for the next call
+        write_results(folder / name, name=name, data_folder=data_folder)
     write_text(folder / "comparison.json", json.dumps({"title": title, "runs": list(runs)}, indent=2) + "\n")
 
 

@@ -1,14 +1,10 @@
 """The trainer: Algorithm 1 of center loss and its generalisation, one loop to read from top to bottom."""
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from types import FrameType
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +13,7 @@ from ..backbones import build
 from ..data import Dataset, Splits, load
 from ._batches import augment, lies_channels_last, order, to_input
 from ._checkpoint import Position, load_checkpoint, save_checkpoint, save_weights
+from ._errors import TrainingError
 from ._features import extract, precision
 from ._input import write_input
 from ._joint import JointLoss, build_loss
@@ -24,22 +21,22 @@ from ._metrics import Metrics, MetricsLog
 from ._optimizer import build_optimizer, learning_rate
 from ._precision import decided
 from ._run import WITHOUT_EFFECT, Run, read_run, write_run
+from ._stop import Stop, stop_on_signals
 
 LAST, BEST, INPUT = "last.safetensors", "best.safetensors", "input.json"
 
 
-class TrainingError(RuntimeError):
-    """A run cannot start or go on; its last checkpoint is as it was."""
-
-
-def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | None = None) -> Iterator[Metrics]:
+def fit(
+    run: Run, folder: Path, *, resume: bool = False, data_folder: Path | None = None, stop: Stop | None = None
+) -> Iterator[Metrics]:
     """Train, and yield the metrics of every few steps ("train") and of every epoch ("test") as they come.
 
     Line by line Algorithm 1, with any backbone, margin and feature losses: forward, joint loss, backward, step of W
     and of the backbone, then the centers' own update. The folder receives config.toml, input.json, metrics.jsonl,
     last.safetensors (all a resumed run needs) and best.safetensors (weights of the best epoch).
 
-    A key press (Ctrl-C) ends the run after the step under way, with a checkpoint written.
+    Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU end the run after the step under way, with a checkpoint
+    written; outside the main thread `stop` alone does.
 
     Args:
         run: what to train.
@@ -47,6 +44,7 @@ def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | Non
         resume: whether to go on from the folder's last checkpoint, bit by bit as if the run had never stopped.
             Without a checkpoint the run starts at its beginning.
         data_folder: where named data sets are kept; None for the usual place.
+        stop: a request to end the run, which another thread may make and signals make too.
 
     Yields:
         metrics, as they are written to metrics.jsonl.
@@ -86,8 +84,9 @@ def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | Non
         save_checkpoint(folder / LAST, backbone, loss, optimizer, position)
         return position
 
+    stop = Stop() if stop is None else stop
     try:
-        with stop_on_interrupt() as stop:
+        with stop_on_signals(stop):
             window = time.perf_counter()
             for epoch in range(position.epoch, run.epochs):
                 batches = order(len(train), run.batch_size, run.seed, epoch)
@@ -130,13 +129,14 @@ def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | Non
                     loss.after_backward(features, y)
 
                     position = replace(position, step=step, batch=index + 1)
+                    stop.step = step
                     if metrics is not None:
                         _check_loss(metrics["loss"], step, folder)
                         log.write(metrics)
                         yield metrics
-                    if stop.is_set() or (run.save_every and step % run.save_every == 0):
+                    if stop.requested or (run.save_every and step % run.save_every == 0):
                         position = save(position)
-                    if stop.is_set():
+                    if stop.requested:
                         return
                 position = replace(position, epoch=epoch + 1, batch=0)
                 metrics = {"kind": "test", "step": position.step, "epoch": epoch + 1}
@@ -151,6 +151,8 @@ def fit(run: Run, folder: Path, *, resume: bool = False, data_folder: Path | Non
                 position = save(position)
                 window, seen = time.perf_counter(), 0
                 yield metrics
+                if stop.requested:
+                    return
     finally:
         log.close()
 
@@ -233,26 +235,6 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise TrainingError(f"device is {name!r}, which is not to be had here ({error}): use cpu or auto") from None
     return device
-
-
-@contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, so that a step is never torn; the second Ctrl-C acts as usual."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread may handle signals
-        return
-    usual = signal.getsignal(signal.SIGINT)
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, usual)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, usual)
 
 
 def _check_folder(run: Run, folder: Path, resume: bool) -> Run:

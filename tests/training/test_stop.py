@@ -1,0 +1,131 @@
+"""Signals and requests that end a run: after a whole step, with a checkpoint, and with the earlier handlers restored."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cones.training import Stop, compare, fit
+from cones.training._stop import SIGNALS
+
+SOFT = [number for number in SIGNALS if number != signal.SIGINT]
+
+
+def assert_same_weights(a, b):
+    left, right = (load_file(folder / "last.safetensors") for folder in (a, b))
+    assert left.keys() == right.keys()
+    for name in left:
+        assert torch.equal(left[name], right[name]), name
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_signal_ends_the_step_and_keeps_the_run(small, tmp_path, number):
+    earlier = {n: signal.getsignal(n) for n in SIGNALS}
+    run, stop = replace(small, epochs=3, log_every=1), Stop()
+    lines = fit(run, tmp_path / "parts", stop=stop)
+    next(lines)
+    os.kill(os.getpid(), number)
+    assert list(lines) == []
+    assert stop.step == 1
+    assert stop.signal == number
+    assert stop.exit_code == (130 if number == signal.SIGINT else 75)
+    assert {n: signal.getsignal(n) for n in SIGNALS} == earlier
+    list(fit(run, tmp_path / "parts", resume=True))
+    list(fit(run, tmp_path / "whole"))
+    assert_same_weights(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", SOFT, ids=lambda number: number.name)
+def test_a_signal_that_comes_again_does_not_tear_the_checkpoint(small, tmp_path, number):
+    lines = fit(replace(small, log_every=1), tmp_path)
+    next(lines)
+    os.kill(os.getpid(), number)
+    os.kill(os.getpid(), number)
+    list(lines)
+    assert (tmp_path / "last.safetensors").exists()
+
+
+def test_a_second_ctrl_c_acts_as_usual(small, tmp_path):
+    lines = fit(replace(small, log_every=1), tmp_path)
+    next(lines)
+    os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    lines.close()
+
+
+def test_a_signal_that_was_ignored_stays_ignored(small, tmp_path):
+    earlier = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        lines = fit(replace(small, epochs=1, log_every=1), tmp_path)
+        next(lines)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert list(lines)[-1]["kind"] == "test"
+    finally:
+        signal.signal(signal.SIGHUP, earlier)
+
+
+def test_another_thread_trains_without_handlers_and_stops_on_request(small, tmp_path):
+    stop, seen = Stop(), []
+
+    def train():
+        for metrics in fit(replace(small, epochs=1000, log_every=1), tmp_path, stop=stop):
+            seen.append((metrics["step"], signal.getsignal(signal.SIGTERM)))
+            if metrics["step"] == 3:
+                stop.request()
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert seen[-1] == (3, signal.SIG_DFL)
+    assert (tmp_path / "last.safetensors").exists()
+    assert (stop.signal, stop.exit_code) == (None, 130)
+
+
+def test_a_stopped_comparison_goes_on_where_it_stopped(small, tmp_path):
+    run, losses, stop = replace(small, epochs=1), ["Softmax", "NormFace(scale=8.0)"], Stop()
+    for name, metrics in compare(run, losses, tmp_path, stop=stop):
+        if name == "softmax" and metrics["step"] == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.signal == signal.SIGTERM
+    assert not (tmp_path / "normface").exists()
+    assert {name for name, _ in compare(run, losses, tmp_path)} == {"softmax", "normface"}
+    assert (tmp_path / "comparison.json").exists()
+
+
+def start(arguments, metrics):
+    child = subprocess.Popen(
+        [sys.executable, "-m", "cones", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (metrics.exists() and metrics.stat().st_size > 1000) and time.monotonic() < deadline:
+        assert child.poll() is None, child.stderr.read()
+        time.sleep(0.05)
+    return child
+
+
+@pytest.mark.parametrize(("command", "number"), [("train", signal.SIGTERM), ("compare", signal.SIGUSR1)])
+def test_a_command_says_how_to_go_on_and_exits_with_75(digits, tmp_path, command, number):
+    out = tmp_path / "run"
+    arguments = [command, "--data", f"npz:{digits}", "--width", "0.125", "--epochs", "3000", "--log-every", "1"]
+    arguments += ["--no-tensorboard", "--threads", "1", "--device", "cpu", "--feature-dim", "2", "--out", str(out)]
+    run = out / "softmax" if command == "compare" else out
+    child = start(arguments, run / "metrics.jsonl")
+    child.send_signal(number)
+    printed, error = child.communicate(timeout=60)
+    assert child.returncode == 75, error
+    assert "Traceback" not in error
+    if command == "train":
+        step = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+        assert f"stopped at step {step} by SIGTERM; go on with: cones train --resume {out}" in printed
+    else:
+        assert "stopped by SIGUSR1; the same command goes on where it stopped" in printed
+    assert (run / "last.safetensors").exists()
