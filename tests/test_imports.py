@@ -24,6 +24,7 @@ ALLOWED = {
     "suggestion": {"bounds", "margins"},
     "planner": set(),
     "products": set(),
+    "processor": {"products"},
     "tiles": {"geometry", "margins", "planner", "products"},
     "streaming": {"arguments", "planner", "products", "tiles"},
     "operator": {"streaming", "tiles"},
@@ -35,8 +36,8 @@ ALLOWED = {
     "situation": {"margins"},
     "linter": {"layer", "margins", "notation", "planner", "plots", "situation", "softmax", "tiles"},
     "head": {
-        "arguments", "classes", "collective", "layer", "margins", "planner", "sampling", "softmax", "streaming",
-        "suggestion",
+        "arguments", "classes", "collective", "layer", "margins", "planner", "processor", "sampling", "softmax",
+        "streaming", "suggestion",
     },
     "sampling": {"streaming"},
     "class_sgd": {"head"},
@@ -49,7 +50,7 @@ ALLOWED = {
     "evaluation": {"files", "geometry"},
     "training": {
         "arguments", "backbones", "data", "evaluation", "feature_losses", "files", "geometry", "head", "layer",
-        "margins", "notation", "softmax",
+        "margins", "notation", "processor", "softmax",
     },
     "embedding": {"data", "evaluation", "protocols", "training"},
     "export": {"data", "embedding", "evaluation", "files", "geometry", "training"},
@@ -68,8 +69,8 @@ ALLOWED = {
     "cli": {"actions", "commands", "model_actions", "model_commands", "notation", "training"},
     "model_actions": {"commands", "embedding", "export", "model_commands", "open_set", "protocols"},
     "actions": {
-        "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "planner", "plots", "suggestion",
-        "training",
+        "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "planner", "plots", "processor",
+        "suggestion", "training",
     },
     "__main__": {"cli"},
     "__init__": {

@@ -101,7 +101,9 @@ def product_speeds(inner: int, columns: int) -> Speeds:
     inner, columns = min(inner, WIDEST_PRODUCT), min(columns, WIDEST_PRODUCT)
 
     def milliseconds(dtype: torch.dtype, rows: int) -> float:
-        x, w, d_y = (torch.full(shape, 0.01, dtype=dtype) for shape in ((rows, inner), (columns, inner), (rows, columns)))
+        x, w, d_y = (
+            torch.full(shape, 0.01, dtype=dtype) for shape in ((rows, inner), (columns, inner), (rows, columns))
+        )
         return shortest(lambda: (product(x, w.T), product(d_y, w), product(d_y.T, x)))
 
     return compare_speeds(f"products of {inner} by {columns}", milliseconds, [4**power for power in range(1, 9)])

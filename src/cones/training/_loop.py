@@ -57,7 +57,7 @@ def fit(
     Reference: Wen, Zhang, Li, Qiao, "A Discriminative Feature Learning Approach for Deep Face Recognition",
     ECCV 2016, Algorithm 1.
     """
-    run = _check_folder(run, folder, resume)
+    run = check_folder(run, folder, resume)
     if run.threads:
         torch.set_num_threads(run.threads)
     device = pick_device(run.device)
@@ -237,7 +237,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _check_folder(run: Run, folder: Path, resume: bool) -> Run:
+def check_folder(run: Run, folder: Path, resume: bool) -> Run:
     """The run as it goes on in the folder: with the precision that it started in, where it leaves the choice."""
     if not (folder / LAST).exists():
         return run
