@@ -1,5 +1,7 @@
 """What the commands of the command line do: each takes its command, prints, and returns the exit code."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -7,9 +9,10 @@ from rich.table import Column, Table
 
 from .catalogue import describe_in_full, every_loss, find_loss, loss_table
 from .commands import Check, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
+from .comparison_display import ComparisonDisplay
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
-from .training import Stop, compare, fit, read_summaries, write_results
+from .training import Stop, compare, fit, jobs_for, read_summaries, write_results
 
 
 def do_train(command: Train) -> int:
@@ -31,8 +34,9 @@ def do_train(command: Train) -> int:
 
 
 def do_compare(command: Compare) -> int:
-    stop = Stop()
-    with TrainingDisplay(command.run.epochs) as display:
+    stop, runs = Stop(), len(command.losses)
+    jobs = command.jobs or jobs_for(command.run, runs)
+    with ComparisonDisplay(runs, command.run.epochs, jobs) as display:
         for name, metrics in compare(
             command.run,
             command.losses,
@@ -40,6 +44,7 @@ def do_compare(command: Compare) -> int:
             title=command.title or None,
             data_folder=command.data_folder,
             stop=stop,
+            jobs=jobs,
         ):
             display.show(name, metrics)
     if stop.requested:
@@ -47,7 +52,7 @@ def do_compare(command: Compare) -> int:
         return stop.exit_code
     for summary in read_summaries(command.out):
         print(summary_line(summary))
-    print(_report(command.out))
+    print(_report(command.out, jobs))
     return 0
 
 
@@ -70,12 +75,17 @@ def _by(stop: Stop) -> str:
     return f" by {stop.signal.name}" if stop.signal is not None and stop.preempted else ""
 
 
-def _report(folder: Path) -> Path:
+def _report(folder: Path, jobs: int = 1) -> Path:
     from .plots import write_comparison_report, write_run_report
 
     if (folder / "comparison.json").exists():
-        for summary in read_summaries(folder):
-            write_run_report(folder / summary["name"])
+        runs = [folder / summary["name"] for summary in read_summaries(folder)]
+        if jobs > 1:
+            with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+                list(pool.map(write_run_report, runs))
+        else:
+            for run in runs:
+                write_run_report(run)
         return write_comparison_report(folder)
     return write_run_report(folder)
 
@@ -121,6 +131,11 @@ def do_plan(command: Plan) -> int:
         if getattr(command, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(command, name)}, expected at least 1")
     from .planner import per_rank
+
+    if command.precision == "bfloat16":
+        from .processor import warn_if_slow
+
+        warn_if_slow(command.dim, command.classes, instead="--precision float32")
 
     step = per_rank(
         command.batch,

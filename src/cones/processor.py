@@ -149,7 +149,8 @@ def warn_if_slow(inner: int, columns: int, *, instead: str) -> None:
         columns: C, the classes.
         instead: what to write for float32.
     """
-    warn_of(product_speeds(inner, columns), instead=instead)
+    if not torch.compiler.is_compiling():  # a graph holds no clock
+        warn_of(product_speeds(inner, columns), instead=instead)
 
 
 @cache

@@ -16,7 +16,7 @@ from ._run import Run, read_run
 from ._side_by_side import cores, one_by_one, side_by_side
 from ._stop import Stop, stop_on_signals
 
-DEMO_RUN = Run(precision="bfloat16", save_every=100)
+DEMO_RUN = Run(precision="auto", threads=1, save_every=100)
 """Five thousand handwritten digits, LeNets++ of half width, two features: the setting of the famous pictures."""
 
 # In the plane ten classes leave 36 degrees each: scales and margins are those that fit there, not the ones for faces.
