@@ -70,8 +70,8 @@ ALLOWED = {
     "cli": {"actions", "commands", "model_actions", "model_commands", "notation", "training"},
     "model_actions": {"commands", "embedding", "export", "model_commands", "open_set", "protocols"},
     "actions": {
-        "catalogue", "commands", "comparison_display", "data", "display", "linter", "margins", "migrate", "planner", "plots", "processor",
-        "suggestion", "training",
+        "catalogue", "commands", "comparison_display", "data", "display", "linter", "margins", "migrate", "planner",
+        "plots", "processor", "suggestion", "training",
     },
     "__main__": {"cli"},
     "__init__": {
