@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import asdict, replace
+from functools import partial
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from cones.training import Run, Stop, TrainingError, _compare, compare, jobs_for, read_summaries
+from cones.training import Run, Stop, TrainingError, _compare, _side_by_side, compare, jobs_for, read_summaries
 
 GOOD = ("Softmax + 0.1 * CenterLoss", "ArcFace(margin=0.1, scale=8)")
 NAMES = ("softmax-centerloss", "arcface")
@@ -60,6 +62,51 @@ def test_a_loss_that_fails_in_this_process_is_named_too(tiny, tmp_path):
     assert [summary["name"] for summary in read_summaries(tmp_path)] == [NAMES[0]]
 
 
+@pytest.fixture
+def child(monkeypatch):
+    """What a process of its own does, done in this one: the other end of its pipe, and a call that trains."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    earlier = signal.getsignal(signal.SIGINT)
+    mine, its = multiprocessing.Pipe()
+    yield mine, partial(_side_by_side._child, name="one", data_folder=None, pipe=its)
+    signal.signal(signal.SIGINT, earlier)
+    mine.close()
+    its.close()
+
+
+def said_by(pipe):
+    while pipe.poll(0.1):
+        yield pipe.recv()
+
+
+def test_a_child_that_is_asked_to_stop_keeps_what_is_done(tiny, tmp_path, child):
+    pipe, train = child
+    pipe.send(None)
+    train(replace(tiny, epochs=4000), tmp_path / "one")
+    kinds = {metrics["kind"] for metrics in said_by(pipe)}
+    assert "end" not in kinds
+    assert (tmp_path / "one" / "last.safetensors").exists()
+    assert not (tmp_path / "one" / "summary.json").exists()
+
+
+def test_a_child_whose_parent_is_gone_keeps_what_is_done(tiny, tmp_path, child):
+    pipe, train = child
+    pipe.close()
+    train(replace(tiny, epochs=4000), tmp_path / "one")
+    assert (tmp_path / "one" / "last.safetensors").exists()
+
+
+def test_a_child_tells_warnings_and_its_end(tiny, tmp_path, child):
+    pipe, train = child
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        train(replace(tiny, loss="NormFace(scale=1000)", epochs=1), tmp_path / "one")
+    first, *_, last = said_by(pipe)
+    assert first["kind"] == "warning"
+    assert "far above" in first["text"]
+    assert last["kind"] == "end"
+
+
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_named_and_the_others_are_trained(tiny, tmp_path):
     def train():
@@ -101,14 +148,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        (signal.SIGTERM, 75),
-        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_signals_to_the_parent_leave_checkpoints_in_all_children(tiny, tmp_path, number, code):
     script = tmp_path / "script.py"
     run = asdict(replace(tiny, epochs=4000))
