@@ -41,8 +41,8 @@ ALLOWED = {
     "situation": {"margins"},
     "linter": {"margins", "notation", "planner", "plots", "similarity", "situation", "softmax", "tiles"},
     "head": {
-        "arguments", "classes", "collective", "layer", "margins", "planner", "sampling", "softmax", "streaming",
-        "suggestion",
+        "arguments", "classes", "collective", "layer", "margins", "planner", "processor", "sampling", "softmax",
+        "streaming", "suggestion",
     },
     "sampling": {"streaming"},
     "class_sgd": {"head"},
@@ -57,7 +57,7 @@ ALLOWED = {
     "evaluation": {"files", "geometry"},
     "training": {
         "arguments", "backbones", "data", "evaluation", "extras", "feature_losses", "files", "geometry", "head",
-        "layer", "margins", "notation", "similarity", "softmax",
+        "layer", "margins", "notation", "processor", "similarity", "softmax",
     },
     "embedding": {"data", "evaluation", "protocols", "training"},
     "export": {"data", "embedding", "evaluation", "files", "geometry", "training"},
@@ -76,8 +76,8 @@ ALLOWED = {
     "cli": {"actions", "commands", "extras", "model_actions", "model_commands", "notation", "training"},
     "model_actions": {"commands", "embedding", "export", "model_commands", "open_set", "protocols"},
     "actions": {
-        "catalogue", "commands", "data", "display", "extras", "linter", "margins", "migrate", "planner", "plots",
-        "suggestion", "training",
+        "catalogue", "commands", "comparison_display", "data", "display", "extras", "linter", "margins", "migrate",
+        "planner", "plots", "processor", "suggestion", "training",
     },
     "__main__": {"cli", "extras", "interrupts"},
     "__init__": {
@@ -87,13 +87,15 @@ ALLOWED = {
     "extras": set(),
     "interrupts": set(),
     "transforms": set(),
+    "processor": {"products"},
+    "comparison_display": set(),
 }  # fmt: skip
 
 ONLY_IN = {
     "matplotlib": {"plots"},
     "jinja2": {"plots"},
     "PIL": {"data"},
-    "rich": {"actions", "cli", "data", "display", "model_actions"},
+    "rich": {"actions", "cli", "comparison_display", "data", "display", "model_actions"},
     "tyro": {"cli", "commands", "model_commands"},
     "tensorboard": {"training"},
     "onnx": {"export"},

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -9,10 +11,11 @@ from rich.table import Column, Table
 
 from .catalogue import describe_in_full, every_loss, find_loss, loss_table
 from .commands import Check, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
+from .comparison_display import ComparisonDisplay
 from .display import TrainingDisplay, summary_line
 from .extras import MissingExtraError
 from .margins import parse as parse_margin
-from .training import Stop, compare, fit, read_summaries, write_results
+from .training import Stop, compare, fit, jobs_for, read_summaries, write_results
 
 
 def do_train(command: Train) -> int:
@@ -34,8 +37,9 @@ def do_train(command: Train) -> int:
 
 
 def do_compare(command: Compare) -> int:
-    stop = Stop()
-    with TrainingDisplay(command.run.epochs) as display:
+    stop, runs = Stop(), len(command.losses)
+    jobs = command.jobs or jobs_for(command.run, runs)
+    with ComparisonDisplay(runs, command.run.epochs, jobs) as display:
         for name, metrics in compare(
             command.run,
             command.losses,
@@ -43,12 +47,13 @@ def do_compare(command: Compare) -> int:
             title=command.title or None,
             data_folder=command.data_folder,
             stop=stop,
+            jobs=jobs,
         ):
             display.show(name, metrics)
     if stop.requested:
         _say(f"stopped{_by(stop)}; the same command goes on where it stopped")
         return stop.exit_code
-    report = _report_if_possible(command.out)
+    report = _report_if_possible(command.out, jobs)
     _say(*map(summary_line, read_summaries(command.out)), report)
     return 0
 
@@ -81,19 +86,24 @@ def _say(*lines: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _report_if_possible(folder: Path) -> str:
+def _report_if_possible(folder: Path, jobs: int = 1) -> str:
     try:
-        return str(_report(folder))
+        return str(_report(folder, jobs))
     except MissingExtraError as error:
         return f"there are no pictures and no report: {error}, then: cones plot {folder}"
 
 
-def _report(folder: Path) -> Path:
+def _report(folder: Path, jobs: int = 1) -> Path:
     from .plots import write_comparison_report, write_run_report
 
     if (folder / "comparison.json").exists():
-        for summary in read_summaries(folder):
-            write_run_report(folder / summary["name"])
+        runs = [folder / summary["name"] for summary in read_summaries(folder)]
+        if jobs > 1:
+            with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+                list(pool.map(write_run_report, runs))
+        else:
+            for run in runs:
+                write_run_report(run)
         return write_comparison_report(folder)
     return write_run_report(folder)
 
@@ -139,6 +149,11 @@ def do_plan(command: Plan) -> int:
         if getattr(command, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(command, name)}, expected at least 1")
     from .planner import per_rank
+
+    if command.precision == "bfloat16":
+        from .processor import warn_if_slow
+
+        warn_if_slow(command.dim, command.classes, instead="--precision float32")
 
     step = per_rank(
         command.batch,

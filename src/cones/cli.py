@@ -4,6 +4,7 @@ Thin: it parses, calls and prints.
 """
 
 import argparse
+import logging
 import sys
 import traceback
 import warnings
@@ -41,6 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
             console.print(f"cones: warning: {message}", markup=False)
 
     warnings.showwarning = show_once
+    logger = logging.getLogger("cones")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [_Teller(console)]
     wanted_traceback = "--traceback" in arguments
     try:
         command = parse(arguments)
@@ -56,6 +60,17 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         console.print(f"cones: {error}", markup=False)
         sys.exit(1)
+
+
+class _Teller(logging.Handler):
+    """Prints what the library logs, as all else that the command line says."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(f"cones: {record.getMessage()}", markup=False)
 
 
 def parse(arguments: list[str]) -> Command:

@@ -40,15 +40,18 @@ class Train:
 
 @dataclass(frozen=True)
 class Compare:
-    """Train the same net under one loss after another and put the pictures side by side.
+    """Train the same net under several losses and put the pictures side by side.
 
-    A comparison that was stopped goes on where it stood when the command is given again.
+    A comparison that was stopped goes on where it stood when the command is given again. With --threads of each run
+    given, the result does not depend on --jobs.
 
     Args:
         losses: objectives, each as --loss of train
         run: what all runs share; --loss is not used
         out: folder to write to
         title: of the report; by default data, net and epochs
+        jobs: runs at a time, each in a process of its own; 0 takes as many as there are cores for, and with --threads 0
+            one run on all cores
         config: TOML file with the shared settings; options given here come before it
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
@@ -58,6 +61,7 @@ class Compare:
     run: Shared = field(default_factory=Run)
     out: Path = Path("runs/compare")
     title: str = ""
+    jobs: int = 0
     config: Path | None = None
     data_folder: Path | None = None
     traceback: bool = False

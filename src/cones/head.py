@@ -16,6 +16,7 @@ from .collective import Group, count, gather, home, meet, replicated, scale_grad
 from .layer import losses_over, updated_statistics
 from .margins import Margin
 from .planner import MEMORY_BUDGET
+from .processor import warn_if_slow
 from .sampling import centers_of, renumbered, sample
 from .softmax import added_to_logits, logits
 from .streaming import Update
@@ -192,6 +193,8 @@ class Head(nn.Module):
         check_arguments(
             features, self.weight, None if self.group is not None else labels, margin, None, subcenters=self.subcenters
         )
+        if self.compute_dtype is not None and features.device.type == "cpu":
+            warn_if_slow(self.in_features, self.num_classes, instead="compute_dtype=None")
         ranks, places = meet(labels, len(features), len(self.classes), self.group)
         labels = labels.long()
         weight: Tensor = self.weight

@@ -191,7 +191,8 @@ def _rest_backward_flops(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
     """The gradient of the weight where it is wanted, and the logits of the classes that were not kept once more."""
     x, weight, kept, needs_weight = shapes[3], shapes[4], shapes[10], shapes[-3]
     again = 1 - kept[0] / max(x[0] * weight[0], 1)
-    return int(round((int(needs_weight) + again) * _product_flops(x, weight)))
+    found: int = round((int(needs_weight) + again) * _product_flops(x, weight))
+    return found
 
 
 def _product_flops(x: list[int], weight: list[int]) -> int:

@@ -10,6 +10,7 @@ from ._checkpoint import Position as Position
 from ._compare import DEMO as DEMO
 from ._compare import DEMO_RUN as DEMO_RUN
 from ._compare import compare as compare
+from ._compare import jobs_for as jobs_for
 from ._compare import read_summaries as read_summaries
 from ._errors import TrainingError as TrainingError
 from ._joint import JointLoss as JointLoss
@@ -47,6 +48,7 @@ __all__ = [
     "TrainingError",
     "compare",
     "fit",
+    "jobs_for",
     "parse_objective",
     "read_fields",
     "read_run",

@@ -1,32 +1,47 @@
 """One net, one data set, one loss after another."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..files import write_text
-from ._folder import check_comparison_folder
-from ._loop import fit
+from ._errors import TrainingError
+from ._folder import LAST, check_comparison_folder, check_folder
+from ._loop import build_backbone, pick_device, read_data
 from ._metrics import Metrics
 from ._objective import parse_objective
-from ._results import write_results
-from ._run import Run
-from ._stop import Stop
+from ._precision import decided
+from ._run import Run, read_run
+from ._side_by_side import cores, one_by_one, side_by_side
+from ._stop import Stop, stop_on_signals
 
-DEMO_RUN = Run(precision="bfloat16", save_every=100)
-"""Five thousand handwritten digits, LeNets++ of half width, two features: the setting of the famous pictures."""
+DEMO_RUN = Run(
+    width=0.375,
+    epochs=9,
+    batch_size=32,
+    optimizer="adamw",
+    learning_rate=0.002,
+    precision="auto",
+    threads=1,
+    save_every=100,
+)
+"""Five thousand handwritten digits, narrow LeNets++, two features: the setting of the famous pictures."""
 
 # In the plane ten classes leave 36 degrees each: scales and margins are those that fit there, not the ones for faces.
+# Cosines start at a small scale. At the full one the class directions run to where all features lie at first, and stay
+# there in two or three bunches.
+_SCALE = "scale=ExponentialWarmup(start=4.0, end=16.0, steps=500)"
+_BLEND = "blend=Annealing(base=1000.0, gamma=0.1, power=2.0, minimum=0.0)"
 DEMO = (
     "Softmax",
     "Softmax + 0.1 * CenterLoss",
-    "LSoftmax(margin=4, blend=Annealing(base=1000.0, gamma=0.1, power=2.0, minimum=0.0))",
-    "ASoftmax(margin=4, blend=Annealing(base=1000.0, gamma=0.1, power=2.0, minimum=0.0))",
-    "NormFace(scale=16.0)",
-    "CosFace(margin=LinearWarmup(start=0.0, end=0.15, steps=600), scale=16.0)",
-    "ArcFace(margin=LinearWarmup(start=0.0, end=0.2, steps=600), scale=16.0)",
+    f"LSoftmax(margin=4, {_BLEND})",
+    f"ASoftmax(margin=4, {_BLEND})",
+    f"NormFace({_SCALE})",
+    f"CosFace(margin=LinearWarmup(start=0.0, end=0.15, steps=500), {_SCALE})",
+    f"ArcFace(margin=LinearWarmup(start=0.0, end=0.2, steps=500), {_SCALE})",
     "Softmax + 100.0 * FeatureIncay",
 )
 
@@ -39,10 +54,13 @@ def compare(
     title: str | None = None,
     data_folder: Path | None = None,
     stop: Stop | None = None,
+    jobs: int = 1,
 ) -> Iterator[tuple[str, Metrics]]:
-    """Train the run under each loss in turn, each in a folder of its own, and write what a report needs.
+    """Train the run under each loss, each in a folder of its own, and write what a report needs.
 
-    A comparison that was stopped goes on where it stood; runs that are finished are left as they are.
+    A comparison that was stopped goes on where it stood; runs that are finished are left as they are. A loss that
+    fails does not keep the others from being trained. Where `run.threads` is given, every number of jobs computes the
+    same bits; where it is 0 the jobs share the cores, so that sums may round otherwise.
 
     Args:
         run: everything but the loss.
@@ -51,25 +69,78 @@ def compare(
         title: of the report; None names data and net.
         data_folder: where named data sets are kept; None for the usual place.
         stop: a request to end, as of `fit`.
+        jobs: runs at a time, each in a process of its own if there are several (a script then needs its
+            `if __name__ == "__main__"`); 0 takes as many as `jobs_for` says.
 
     Yields:
-        the name of the run under way and its metrics.
+        the name of the run under way and its metrics: those of `fit`, then {"kind": "end"}, or {"kind": "error",
+        "error": TEXT} where it failed.
 
     Raises:
-        ValueError: two losses are the same, or one cannot be read.
-        TrainingError, CheckpointError: as `fit`.
+        ValueError: two losses are the same, one cannot be read, or the data cannot.
+        TrainingError: losses failed; raised once the others are trained.
     """
+    if jobs < 0:
+        raise ValueError(f"jobs is {jobs}, expected at least 1, or 0 for what the cores give")
     check_comparison_folder(folder)
     stop, run = Stop() if stop is None else stop, run.with_feature_dim()
-    runs = {name: replace(run, loss=loss) for name, loss in _named(losses).items()}
+    named = _named(losses)
+    jobs = min(jobs or jobs_for(run, len(named)), len(named))
+    if jobs > 1 and not run.threads:
+        run = replace(run, threads=max(1, cores() // jobs))
     title = title or f"{run.data}: {run.backbone}, {run.feature_dim} features, {run.epochs} epochs"
-    for name, one in runs.items():
-        for metrics in fit(one, folder / name, resume=True, data_folder=data_folder, stop=stop):
+    failed: dict[str, str] = {}
+    with stop_on_signals(stop):
+        run = _with_one_precision(run, [folder / name for name in named], data_folder)
+        runs = {name: replace(run, loss=loss) for name, loss in named.items()}
+        for name, one in runs.items():
+            check_folder(one, folder / name, resume=True)
+        train = (
+            side_by_side(runs, folder, jobs=jobs, data_folder=data_folder, stop=stop)
+            if jobs > 1
+            else one_by_one(runs, folder, data_folder=data_folder, stop=stop)
+        )
+        for name, metrics in train:
+            if metrics["kind"] == "error":
+                failed[name] = metrics["error"]
             yield name, metrics
         if stop.requested:
             return  # the rest waits for the next call
-        write_results(folder / name, name=name, data_folder=data_folder)
-    write_text(folder / "comparison.json", json.dumps({"title": title, "runs": list(runs)}, indent=2) + "\n")
+        whole = [name for name in runs if name not in failed]
+        if whole:
+            write_text(folder / "comparison.json", json.dumps({"title": title, "runs": whole}, indent=2) + "\n")
+    if failed:
+        raise TrainingError(_failures(named, failed, folder))
+
+
+def jobs_for(run: Run, losses: int) -> int:
+    """Runs to train at a time: on a CPU as many as have cores for `run.threads` each; 1 where a run takes all cores."""
+    if not run.threads or pick_device(run.device).type != "cpu":
+        return 1
+    return max(1, min(losses, cores() // run.threads))
+
+
+def _with_one_precision(run: Run, folders: Sequence[Path], data_folder: Path | None) -> Run:
+    """The run with one precision for all losses: that of those that have started, or what "auto" is here.
+
+    The data are read for it, so that they are fetched once, and what is wrong with them is told once.
+    """
+    train = read_data(run, data_folder).train
+    if run.precision != "auto":
+        return run
+    for folder in folders:
+        if (folder / LAST).exists():
+            return replace(run, precision=read_run(folder / "config.toml").precision)
+    backbone, _ = build_backbone(run, train.inputs[:2])
+    return decided(run, backbone, train.inputs[:1], pick_device(run.device))
+
+
+def _failures(named: Mapping[str, str], failed: Mapping[str, str], folder: Path) -> str:
+    """One line on the losses that failed and on what can be done with the others."""
+    told = "; ".join(f"{named[name]} ({name}): {error}" for name, error in failed.items())
+    others = len(named) - len(failed)
+    trained = f"; the other {others} are trained: cones plot {folder} draws them" if others else ""
+    return f"{len(failed)} of {len(named)} losses failed: {told}{trained}; the same command tries again"
 
 
 def slug(loss: str) -> str:

@@ -43,6 +43,8 @@ def check_folder(run: Run, folder: Path, *, resume: bool) -> Run | None:
         mine, theirs = getattr(run, field.name), getattr(other, field.name)
         if field.name == "loss":
             mine, theirs = str(run.objective), str(other.objective)
+        if field.name == "precision" and mine == "auto":
+            continue  # the run goes on in the one that it started in
         if mine != theirs and field.name not in WITHOUT_EFFECT and field.name != "epochs":
             raise TrainingError(
                 f"{folder} holds a run with {field.name} {theirs!r}, not {mine!r}: "

@@ -25,6 +25,7 @@ from ._folder import INPUT, LAST, check_folder
 from ._joint import JointLoss, build_loss
 from ._metrics import Metrics
 from ._optimizer import build_optimizer, learning_rate
+from ._precision import decided
 from ._run import Run
 from ._stop import Stop, stop_on_signals
 from ._writer import RunWriter
@@ -73,6 +74,8 @@ def fit(
     """
     folder, run = Path(folder), with_data(run, data).with_feature_dim()
     earlier = check_folder(run, folder, resume=resume)
+    if earlier is not None and run.precision == "auto":
+        run = replace(run, precision=earlier.precision)
     if run.threads:
         torch.set_num_threads(run.threads)
     device = pick_device(run.device)
@@ -81,6 +84,7 @@ def fit(
     if earlier is not None:
         check_data(folder / INPUT, splits)
     backbone, loss = build_model(run, train)
+    run = decided(run, backbone, train.inputs[:1], device)
     backbone, loss = backbone.to(device), loss.to(device)
     optimizer = build_optimizer(run, backbone, loss)
     position = Position()

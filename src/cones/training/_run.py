@@ -54,7 +54,8 @@ class Run:
         clip_norm: largest norm of the gradient of everything learnt; 0 clips nothing.
         shift: random shifts of training images by up to this many pixels.
         flip: whether training images are flipped left-right at random.
-        precision: float32, bfloat16 (autocast in the backbone), or float64.
+        precision: float32, bfloat16 (autocast in the backbone), float64, or auto: bfloat16 where the device is
+            measured to be faster with it, float32 elsewhere. A run's config.toml says what auto became.
         channels_last: whether images and kernels of the named backbones lie channels last in memory, which is faster;
             a net of your own keeps the layout that it has.
         seed: of weights, data order, augmentation and split.
@@ -96,7 +97,7 @@ class Run:
     clip_norm: float = 5.0
     shift: int = 0
     flip: bool = False
-    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    precision: Literal["float32", "bfloat16", "float64", "auto"] = "float32"
     channels_last: bool = True
     seed: int = 0
     device: str = "auto"
@@ -146,7 +147,7 @@ CHOICES = {
     "split": ("auto", "given", "sample", "identity"),
     "optimizer": ("sgd", "adamw"),
     "schedule": ("constant", "step", "cosine"),
-    "precision": ("float32", "bfloat16", "float64"),
+    "precision": ("float32", "bfloat16", "float64", "auto"),
 }
 
 WITHOUT_EFFECT = frozenset({"log_every", "save_every", "tensorboard", "threads", "device", "channels_last"})

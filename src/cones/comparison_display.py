@@ -1,0 +1,170 @@
+"""The view of a comparison: a bar for each loss and one for all on a terminal, lines elsewhere, with the time left."""
+
+import heapq
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+EVERY = 30.0
+"""Seconds after which a line is printed without a terminal, even if no epoch has ended."""
+
+
+@dataclass
+class Shown:
+    """A run that has been heard of.
+
+    Args:
+        since: seconds on the clock when it was first heard of.
+        start: epochs that it had behind it then.
+        now: seconds on the clock when it was last heard of.
+        epoch: epochs behind it.
+        loss, test: the newest of either, in words.
+        ended: whether it is trained, or failed.
+    """
+
+    since: float
+    start: float
+    now: float
+    epoch: float
+    loss: str = ""
+    test: str = ""
+    ended: bool = False
+
+    @property
+    def numbers(self) -> str:
+        """Everything that there is to say."""
+        return "  ".join(part for part in (self.loss, self.test) if part)
+
+
+class ComparisonDisplay:
+    """Progress of several runs, some of them at a time, and the time until all are trained.
+
+    Args:
+        runs: how many there are.
+        epochs: of each run.
+        jobs: runs at a time.
+        clock: seconds.
+        console: where to write; stderr by default.
+    """
+
+    def __init__(
+        self,
+        runs: int,
+        epochs: int,
+        jobs: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        console: Console | None = None,
+    ) -> None:
+        self._runs, self._epochs, self._jobs, self._clock = runs, epochs, jobs, clock
+        self._console = console or Console(file=sys.stderr, highlight=False, emoji=False)
+        self._shown: dict[str, Shown] = {}
+        self._printed = -math.inf
+        self._progress = Progress(
+            TextColumn("{task.description:<24}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[epoch]}", markup=False),
+            TextColumn("{task.fields[numbers]}", markup=False),
+            console=self._console,
+        )
+        self._together = self._progress.add_task(f"{runs} losses", total=runs * epochs, epoch="", numbers="")
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "ComparisonDisplay":
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._progress.stop()
+
+    def show(self, name: str, metrics: dict[str, Any]) -> None:
+        """Show what the run `name` has to say."""
+        shown, epoch = self._hear(name, metrics)
+        if self._console.is_terminal:
+            self._draw(name, shown, epoch)
+            return
+        left, now = self._left(), self._clock()
+        due = left and (self._printed == -math.inf or now - self._printed >= EVERY)
+        if metrics["kind"] in ("test", "error") or due:
+            self._printed = now
+            parts = [part for part in (epoch, shown.numbers, left) if part]
+            self._console.print(f"{name}: {'  '.join(parts)}", markup=False, soft_wrap=True)
+
+    def _hear(self, name: str, metrics: dict[str, Any]) -> tuple[Shown, str]:
+        now = self._clock()
+        epoch = float(metrics.get("epoch", self._shown[name].epoch if name in self._shown else 0.0))
+        # a run that is heard of at its end alone was trained before
+        shown = self._shown.setdefault(name, Shown(now, epoch, now, epoch))
+        shown.now, shown.epoch = now, epoch
+        match metrics["kind"]:
+            case "train":
+                shown.loss = f"loss {metrics['loss']:.3f}"
+            case "test" | "end":
+                if metrics.get("accuracy") is not None:
+                    shown.test = f"test acc {metrics['accuracy']:.1%}"
+                shown.ended = metrics["kind"] == "end"
+            case "error":
+                shown.test, shown.ended = f"failed: {metrics['error']}", True
+        return shown, f"epoch {math.ceil(epoch)}/{self._epochs}"
+
+    def _draw(self, name: str, shown: Shown, epoch: str) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=self._epochs, epoch="", numbers="")
+        self._progress.update(self._tasks[name], completed=shown.epoch, epoch=epoch, numbers=shown.numbers)
+        ended = sum(each.ended for each in self._shown.values())
+        done = sum(self._epochs if each.ended else each.epoch for each in self._shown.values())
+        self._progress.update(self._together, completed=done, epoch=f"{ended} trained", numbers=self._left())
+
+    def _left(self) -> str:
+        """The time until all runs are trained, in words; nothing before it can be told."""
+        seconds = sum(each.now - each.since for each in self._shown.values())
+        epochs = sum(each.epoch - each.start for each in self._shown.values())
+        if seconds <= 0 or epochs <= 0:
+            return ""
+        under_way = [self._epochs - each.epoch for each in self._shown.values() if not each.ended]
+        waiting = [float(self._epochs)] * (self._runs - len(self._shown))
+        return f"about {in_words(time_left([*under_way, *waiting], self._jobs, seconds / epochs))} left"
+
+
+def time_left(epochs: Sequence[float], jobs: int, seconds: float) -> float:
+    """Seconds until all runs have ended, if each free job takes the next of them.
+
+    Args:
+        epochs: that each run has still to go, those under way first.
+        jobs: runs at a time.
+        seconds: of an epoch.
+
+    Example:
+        >>> time_left([1, 2, 4], jobs=2, seconds=10)
+        50.0
+    """
+    free = [0.0] * jobs
+    for length in epochs:
+        heapq.heappush(free, heapq.heappop(free) + length * seconds)
+    return max(free)
+
+
+def in_words(seconds: float) -> str:
+    """A time as a person would say it.
+
+    Example:
+        >>> in_words(8), in_words(200), in_words(7500)
+        ('8 s', '3 min 20 s', '2 h 5 min')
+    """
+    whole = math.ceil(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
