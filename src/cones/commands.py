@@ -103,7 +103,8 @@ class Data:
     """List the data sets known by name, or fetch and describe one.
 
     Args:
-        spec: data set to fetch and describe: a name, folder:PATH, npz:PATH, csv:PATH or glyphs:PATH
+        spec: data set to fetch and describe: a name, folder:PATH, nested:PATH, npz:PATH, csv:PATH or
+            glyphs:PATH
         image_size: side in pixels to which images are resized, and at which glyphs are drawn; 0 keeps their size
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from

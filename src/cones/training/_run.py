@@ -23,8 +23,8 @@ class Run:
     """Everything that decides what a training run computes.
 
     Args:
-        data: data set: mnist5k, mnist, fashion-mnist, faces-orl, glyphs-jis, glyphs-jis-fonts, folder:PATH, npz:PATH,
-            csv:PATH or glyphs:PATH.
+        data: data set: mnist5k, mnist, fashion-mnist, faces-orl, glyphs-jis, glyphs-jis-fonts, folder:PATH,
+            nested:PATH, npz:PATH, csv:PATH or glyphs:PATH.
         split: how test data are held out: the set's own (given), by sample, by identity; auto takes the usual one.
         test_fraction: share of samples or identities held out, where the set has no split of its own.
         image_size: side in pixels to which images are resized, and at which glyphs are drawn; 0 keeps their size.
