@@ -1,5 +1,6 @@
 """File names of pictures: those that Pillow can read on this machine, and those that it cannot."""
 
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 
@@ -12,9 +13,12 @@ _NEEDS = {
     ".heif": "pip install pillow-heif",
     ".hif": "pip install pillow-heif",
 }
-_OTHERS = frozenset(
-    ".ai .arw .cr2 .cr3 .crw .dng .emf .eps .exr .hdr .jxl .jxr .nef .orf .pef .psb .raf .raw .rw2 .srw .svg .wmf".split()
-)
+# fmt: off
+_OTHERS = frozenset((
+    ".ai", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".emf", ".eps", ".exr", ".hdr", ".jxl", ".jxr", ".nef", ".orf",
+    ".pef", ".psb", ".raf", ".raw", ".rw2", ".srw", ".svg", ".wmf",
+))
+# fmt: on
 
 
 @cache
@@ -22,10 +26,8 @@ def readable() -> frozenset[str]:
     """Return the suffixes, in small letters, of the pictures that Pillow can read here."""
     from PIL import Image
 
-    try:
+    with suppress(ImportError):  # without it HEIC is among what cannot be read
         import_module("pillow_heif").register_heif_opener()
-    except ImportError:
-        pass  # HEIC is then among what cannot be read
     suffixes = Image.registered_extensions()
     return frozenset(name for name, form in suffixes.items() if form in Image.OPEN and form not in _NOT_READ)
 
