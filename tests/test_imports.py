@@ -66,7 +66,8 @@ ALLOWED = {
     "display": set(),
     "commands": {"model_commands", "training"},
     "model_commands": set(),
-    "cli": {"actions", "commands", "model_actions", "model_commands", "notation", "training"},
+    "options": {"training"},
+    "cli": {"actions", "commands", "model_actions", "model_commands", "notation", "options", "training"},
     "model_actions": {"commands", "embedding", "export", "model_commands", "open_set", "protocols"},
     "actions": {
         "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "planner", "plots", "suggestion",
@@ -84,7 +85,7 @@ ONLY_IN = {
     "jinja2": {"plots"},
     "PIL": {"data"},
     "rich": {"actions", "cli", "data", "display", "model_actions"},
-    "tyro": {"cli", "commands", "model_commands"},
+    "tyro": {"cli", "commands", "model_commands", "options"},
     "tensorboard": {"training"},
     "onnx": {"export"},
     "onnxruntime": {"export"},

@@ -78,6 +78,8 @@ def test_the_features_of_a_list_of_pairs(tmp_path: Path) -> None:
     [
         ({}, r"holds the arrays \(none\); expected features \(or embeddings\), and names or labels"),
         ({"x": FEATURES}, "holds the arrays x; expected features"),
+        ({"features": FEATURES, "label": [0, 1, 0]}, "holds the arrays features, label; .*; rename label to labels$"),
+        ({"embedding": FEATURES, "name": NAMES}, "; rename embedding to embeddings and name to names$"),
         ({"features": FEATURES, "embeddings": FEATURES}, "holds the arrays embeddings, features; expected"),
         ({"features": FEATURES[0]}, r"features of .* is \(2,\) float64; expected \(N, D\) real numbers"),
         ({"features": FEATURES > 1}, r"features of .* is \(3, 2\) bool; expected"),

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..data import DataError
 from ..data._formats import readable
 from ..data._labels import encode
-from ..data._npz import array_error, read_arrays
+from ..data._npz import array_error, misspelt, read_arrays
 
 _RECORDINGS = frozenset((".aac", ".flac", ".m4a", ".mp3", ".npy", ".ogg", ".opus", ".pt", ".sph", ".wav"))
 _EXPECTED = "expected features (or embeddings), and names or labels or both or neither"
@@ -172,8 +172,9 @@ def _names(path: Path, metadata: dict[str, str]) -> list[str] | None:
 
 def _key(path: Path, keys: list[str]) -> str:
     found = [key for key in ("features", "embeddings") if key in keys]
-    if len(found) != 1:
-        raise DataError(f"{path} holds the arrays {', '.join(sorted(keys)) or '(none)'}; {_EXPECTED}")
+    hint = misspelt(keys, ("names", "labels", *(() if found else ("features", "embeddings"))))
+    if len(found) != 1 or hint:
+        raise DataError(f"{path} holds the arrays {', '.join(sorted(keys)) or '(none)'}; {_EXPECTED}{hint}")
     return found[0]
 
 
