@@ -77,6 +77,9 @@ ALLOWED = {
     "__init__": {
         "bounds", "class_sgd", "feature_losses", "head", "layers", "linter", "margins", "probability", "softmax",
         "subcenters", "suggestion",
+        # when they are asked for
+        "backbones", "catalogue", "data", "embedding", "evaluation", "export", "migrate", "open_set", "planner",
+        "plots", "protocols", "training",
     },
 }  # fmt: skip
 

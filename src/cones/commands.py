@@ -177,7 +177,7 @@ class Migrate:
         temperature: of NormalizedSoftmaxLoss
         sub_centers: centers a class, of SubCenterArcFaceLoss and arc_margin_intertopk_subcenter
         easy_margin: of wespeaker
-        num_classes: wespeaker: keep the first so many; insightface: as many must be there
+        num_classes: wespeaker: keep the first so many; insightface, pytorch-metric-learning: as many must be there
         out: safetensors file to write; cones.migrate.read_head reads it
         traceback: show where an error came from
     """
