@@ -118,7 +118,7 @@ def test_a_w_of_other_classes_is_refused():
     centers = {"W": matrix(D, 3 * 4)}
     assert from_pytorch_metric_learning(centers, "SubCenterArcFaceLoss", sub_centers=4, num_classes=3).num_classes == 3
     with pytest.raises(
-        WeightsError, match=rf"3 classes of 1 centers ask for \(D, 3\): is it of these .* not transposed"
+        WeightsError, match=r"3 classes of 1 centers ask for \(D, 3\): is it of these .* not transposed"
     ):
         from_pytorch_metric_learning({"W": matrix(3, D)}, "CosFaceLoss", num_classes=3)
 

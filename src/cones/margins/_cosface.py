@@ -15,8 +15,8 @@ class CosFace(Margin):
         t = s (cos(theta_y) - m),   o_j = s cos(theta_j)
 
     Args:
-        margin: m, at least 0, in cosine units; in D = 2 at most 1 - cos(2 pi / K) can be met (eq. 7). A tuple, a list or
-            a (K,) tensor has one a class; a tensor may be learnt, and is then yours to optimise and to save.
+        margin: m, at least 0, in cosine units; in D = 2 at most 1 - cos(2 pi / K) can be met (eq. 7). A tuple, list or
+            (K,) tensor has one a class; a tensor may be learnt, and is then yours to optimise and to save.
         scale: s, above 0.
 
     Raises:

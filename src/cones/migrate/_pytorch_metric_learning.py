@@ -78,8 +78,8 @@ def from_pytorch_metric_learning(
         >>> head.margin, head.weight.shape
         (CosFace(margin=0.2, scale=16.0), torch.Size([10, 4]))
     """
-    made = _margin(loss, margin, scale, temperature)
     _check_version(state)
+    made = _margin(loss, margin, scale, temperature)
     weight = find(state, r"(.*\.)?W", "W").T
     if sub_centers is not None and loss != "SubCenterArcFaceLoss":
         raise ValueError(f"sub_centers is {sub_centers}, but {loss} has one center a class: leave it out")
