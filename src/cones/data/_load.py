@@ -1,6 +1,7 @@
 """From a spec on the command line to a train and a test side."""
 
 import difflib
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,12 @@ from ._root import data_root
 from ._split import by_identity, by_sample, whole
 
 _Split = Literal["auto", "given", "sample", "identity"]
-_FILES = {"folder": read_folder, "nested": partial(read_folder, nested=True), "npz": read_npz, "csv": read_csv}
+_FILES: dict[str, Callable[[str, Path, int | None], Dataset | Splits]] = {
+    "folder": read_folder,
+    "nested": partial(read_folder, nested=True),
+    "npz": read_npz,
+    "csv": read_csv,
+}
 _FORMS = (*_FILES, "glyphs")
 
 
