@@ -227,7 +227,7 @@ WRONG = [
     (lambda: margin_softmax(X, W, Y, ArcFace(), memory_budget=0), ValueError, r"memory_budget is 0"),
     (lambda: margin_softmax(X, W.to("meta"), Y, ArcFace()), ValueError, r"weight is on meta but features on cpu"),
     (lambda: Head(0, 10, ArcFace()), ValueError, r"in_features is 0, expected at least 1"),
-    (lambda: Head(5, 10, "ArcFace"), TypeError, r"margin is 'ArcFace', expected a cones.Margin"),
+    (lambda: Head(5, 10, 0.5), TypeError, r"margin is 0.5, expected a cones.Margin"),
     (lambda: Head(5, 10, ArcFace(), subcenters=0), ValueError, r"subcenters is 0, expected at least 1"),
     (
         lambda: margin_softmax(X, W, Y, ArcFace(), subcenters=2),

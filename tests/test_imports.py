@@ -15,10 +15,10 @@ ROOT = Path(cones.__file__).parent
 ALLOWED = {
     "files": set(),
     "geometry": set(),
-    "notation": set(),
+    "notation": {"aliases"},
     "probability": {"transforms"},
     "bounds": set(),
-    "margins": {"margins", "notation", "transforms"},
+    "margins": {"aliases", "margins", "notation", "transforms"},
     "arguments": {"margins", "transforms"},
     "collective": {"arguments"},
     "suggestion": {"bounds", "margins"},
@@ -56,8 +56,8 @@ ALLOWED = {
     "protocols": {"data", "extras", "files"},
     "evaluation": {"files", "geometry"},
     "training": {
-        "arguments", "backbones", "data", "evaluation", "extras", "feature_losses", "files", "geometry", "head",
-        "layer", "margins", "notation", "processor", "similarity", "softmax",
+        "aliases", "arguments", "backbones", "data", "evaluation", "extras", "feature_losses", "files", "geometry",
+        "head", "layer", "margins", "notation", "processor", "similarity", "softmax",
     },
     "embedding": {"data", "evaluation", "protocols", "training"},
     "export": {"data", "embedding", "evaluation", "files", "geometry", "training"},
@@ -73,7 +73,7 @@ ALLOWED = {
     "display": set(),
     "commands": {"model_commands", "training"},
     "model_commands": set(),
-    "cli": {"actions", "commands", "extras", "model_actions", "model_commands", "notation", "training"},
+    "cli": {"actions", "commands", "extras", "model_actions", "model_commands", "notation", "options", "training"},
     "model_actions": {"commands", "embedding", "export", "model_commands", "open_set", "protocols"},
     "actions": {
         "catalogue", "commands", "comparison_display", "data", "display", "extras", "linter", "margins", "migrate",
@@ -81,14 +81,17 @@ ALLOWED = {
     },
     "__main__": {"cli", "extras", "interrupts"},
     "__init__": {
-        "bounds", "class_sgd", "feature_losses", "head", "interrupts", "layers", "linter", "margins", "probability",
-        "softmax", "subcenters", "suggestion",
+        "backbones", "bounds", "catalogue", "class_sgd", "data", "embedding", "evaluation", "export", "feature_losses",
+        "head", "interrupts", "layers", "linter", "margins", "migrate", "open_set", "planner", "plots", "probability",
+        "protocols", "softmax", "subcenters", "suggestion", "training",
     },
     "extras": set(),
     "interrupts": set(),
     "transforms": set(),
     "processor": {"products"},
     "comparison_display": set(),
+    "aliases": set(),
+    "options": {"training"},
 }  # fmt: skip
 
 ONLY_IN = {
@@ -96,7 +99,7 @@ ONLY_IN = {
     "jinja2": {"plots"},
     "PIL": {"data"},
     "rich": {"actions", "cli", "comparison_display", "data", "display", "model_actions"},
-    "tyro": {"cli", "commands", "model_commands"},
+    "tyro": {"cli", "commands", "model_commands", "options"},
     "tensorboard": {"training"},
     "onnx": {"export"},
     "onnxruntime": {"export"},

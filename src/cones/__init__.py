@@ -4,6 +4,10 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 `head(features, labels)` is the loss, `head.logits(features)` predicts.
 """
 
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from . import interrupts
 
 interrupts.leave_quietly()
@@ -57,6 +61,7 @@ from .margins import SphereFace2 as SphereFace2
 from .margins import SphereFaceR as SphereFaceR
 from .margins import UniFace as UniFace
 from .margins import X2Softmax as X2Softmax
+from .margins import parse as parse
 from .probability import cross_entropy as cross_entropy
 from .probability import softmax_loss as softmax_loss
 from .softmax import dense_margin_softmax as dense_margin_softmax
@@ -67,6 +72,36 @@ from .suggestion import suggest as suggest
 interrupts.act_as_usual()
 
 __version__ = "0.1.0"
+
+_LAZY = (
+    "backbones", "catalogue", "data", "embedding", "evaluation", "export", "migrate", "open_set", "planner", "plots",
+    "protocols", "training",
+)  # fmt: skip
+
+if TYPE_CHECKING:  # a type checker sees the modules themselves, and so every name that is not there
+    from . import backbones as backbones
+    from . import catalogue as catalogue
+    from . import data as data
+    from . import embedding as embedding
+    from . import evaluation as evaluation
+    from . import export as export
+    from . import migrate as migrate
+    from . import open_set as open_set
+    from . import planner as planner
+    from . import plots as plots
+    from . import protocols as protocols
+    from . import training as training
+else:
+
+    def __getattr__(name: str) -> ModuleType:
+        """Import a submodule when it is first asked for, so that `import cones` needs PyTorch alone."""
+        if name in _LAZY:
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LAZY})
+
 
 __all__ = [
     "COCO",
@@ -120,6 +155,7 @@ __all__ = [
     "cross_entropy",
     "dense_margin_softmax",
     "margin_softmax",
+    "parse",
     "softmax_loss",
     "subcenters",
     "suggest",

@@ -5,6 +5,7 @@ Thin: it parses, calls and prints.
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -23,15 +24,48 @@ from . import __version__, actions, model_actions
 from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
 from .model_commands import Embed, Evaluate, Export
 from .notation import did_you_mean
+from .options import check_options, in_options, without_none
 from .training import DEMO, DEMO_RUN, Run, read_fields, read_run
 
-COMMANDS = (
-    "train", "compare", "plot", "losses", "data", "plan", "suggest", "check", "migrate", "embed", "evaluate", "export",
-)  # fmt: skip
+KINDS: dict[str, type] = {
+    "train": Train,
+    "compare": Compare,
+    "plot": Plot,
+    "losses": Losses,
+    "data": Data,
+    "plan": Plan,
+    "suggest": Suggest,
+    "check": Check,
+    "migrate": Migrate,
+    "embed": Embed,
+    "evaluate": Evaluate,
+    "export": Export,
+}
+COMMANDS = tuple(KINDS)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exits with 0, 1 on failure, 2 on bad usage, 130 after Ctrl-C."""
+    """Run the command line; exits with 0, 1 on failure, 2 on bad usage, 130 after Ctrl-C, 141 if nobody reads on."""
+    try:
+        try:
+            _main(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _exit_unread()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # rich met it first
+            _exit_unread()
+        raise
+
+
+def _exit_unread() -> None:
+    """Exit as a program does that SIGPIPE ends, as after `cones losses | head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
+    sys.exit(141)
+
+
+def _main(arguments: list[str] | None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     shown: set[str] = set()
@@ -53,12 +87,14 @@ def main(arguments: list[str] | None = None) -> None:
         console.print("cones: stopped", markup=False)
         sys.exit(130)
     except UsageError as error:
-        console.print(f"cones: {error}", markup=False)
+        console.print(f"cones: {_in_options(error, arguments)}", markup=False)
         sys.exit(2)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if wanted_traceback:
             traceback.print_exc()
-        console.print(f"cones: {error}", markup=False)
+        console.print(f"cones: {_in_options(error, arguments)}", markup=False)
         sys.exit(1)
 
 
@@ -89,12 +125,24 @@ def parse(arguments: list[str]) -> Command:
         )
     # what --config and --resume name decides the defaults that the full parser then shows and overrides
     files = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    files.add_argument("--config", type=Path)
-    files.add_argument("--resume", type=Path)
+    files.add_argument("--config", type=_path)
+    files.add_argument("--resume", type=_path)
+    if arguments and arguments[0] in KINDS:
+        try:
+            check_options(arguments[0], KINDS[arguments[0]], arguments[1:])
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        arguments = without_none(KINDS[arguments[0]], arguments)
     named, _ = files.parse_known_args(arguments)
     try:
         train = Train(run=_starting_point(Run(), named.config, named.resume))
         compare = Compare(run=_starting_point(DEMO_RUN, named.config, None), losses=DEMO)
+        if arguments and arguments[0] in KINDS:  # its own parser, so that hints name its own --help
+            name, kind = arguments[0], KINDS[arguments[0]]
+            defaults = {"train": train, "compare": compare}
+            if name in defaults:
+                return cast(Command, tyro.cli(kind, prog=f"cones {name}", default=defaults[name], args=arguments[1:]))
+            return cast(Command, tyro.cli(kind, prog=f"cones {name}", args=arguments[1:]))
         kinds: Any = (
             Annotated[Train, tyro.conf.subcommand("train", default=train)]
             | Annotated[Compare, tyro.conf.subcommand("compare", default=compare)]
@@ -115,9 +163,23 @@ def parse(arguments: list[str]) -> Command:
         raise UsageError(str(error)) from error
 
 
+def _path(text: str) -> Path | None:
+    return None if text == "None" else Path(text)
+
+
+def _in_options(error: Exception, arguments: list[str]) -> str:
+    kind = KINDS.get(arguments[0]) if arguments else None
+    return str(error) if kind is None else in_options(str(error), kind)
+
+
 def _starting_point(default: Run, config: Path | None, resume: Path | None) -> Run:
     if resume is not None and config is not None:
         raise UsageError("--resume and --config are both given: a resumed run has its own settings")
+    if resume is not None and not (resume / "config.toml").is_file():
+        raise UsageError(
+            f"--resume is {resume}, but there is no configuration {resume / 'config.toml'}: name the folder of a run, "
+            "or leave --resume out to begin one"
+        )
     if resume is not None:
         return read_run(resume / "config.toml")
     return default if config is None else replace(default, **read_fields(config, Run))

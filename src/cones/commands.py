@@ -107,7 +107,8 @@ class Data:
     """List the data sets known by name, or fetch and describe one.
 
     Args:
-        spec: data set to fetch and describe: a name, folder:PATH, npz:PATH, csv:PATH or glyphs:PATH
+        spec: data set to fetch and describe: a name, folder:PATH, nested:PATH, npz:PATH, csv:PATH or
+            glyphs:PATH
         image_size: side in pixels to which images are resized, and at which glyphs are drawn; 0 keeps their size
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
@@ -180,7 +181,7 @@ class Migrate:
         temperature: of NormalizedSoftmaxLoss
         sub_centers: centers a class, of SubCenterArcFaceLoss and arc_margin_intertopk_subcenter
         easy_margin: of wespeaker
-        num_classes: wespeaker: keep the first so many; insightface: as many must be there
+        num_classes: wespeaker: keep the first so many; insightface, pytorch-metric-learning: as many must be there
         out: safetensors file to write; cones.migrate.read_head reads it
         traceback: show where an error came from
     """

@@ -14,7 +14,7 @@ from .arguments import check_arguments, check_settings, check_weighting, reduce_
 from .classes import Classes, How
 from .collective import Group, count, gather, home, meet, replicated, scale_gradient, shard
 from .layer import losses_over, updated_statistics
-from .margins import Margin
+from .margins import Margin, parse
 from .planner import MEMORY_BUDGET
 from .processor import warn_if_slow
 from .sampling import centers_of, renumbered, sample
@@ -39,7 +39,7 @@ class Head(nn.Module):
     Args:
         in_features: D.
         num_classes: K.
-        margin: the loss, such as ArcFace(margin=0.5, scale=64.0).
+        margin: the loss, such as ArcFace(margin=0.5, scale=64.0); or its text, as `parse` reads it.
         bias: whether classes have a bias, added after the margin; starts at 0.
         learn_scale: whether the scale is learnt, starting from the margin's; it is then `head.scale`.
         subcenters: S, centers a class; the similarity to a class is the largest of those to its centers.
@@ -84,7 +84,7 @@ class Head(nn.Module):
         self,
         in_features: int,
         num_classes: int,
-        margin: Margin,
+        margin: Margin | str,
         *,
         bias: bool = False,
         learn_scale: bool = False,
@@ -100,6 +100,7 @@ class Head(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        margin = parse(margin) if isinstance(margin, str) else margin
         if not isinstance(margin, Margin):
             raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
         for name, size in (("in_features", in_features), ("num_classes", num_classes), ("subcenters", subcenters)):

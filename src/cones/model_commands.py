@@ -62,7 +62,7 @@ class Embed:
 
     Args:
         source: folder of pictures, or with one folder a class; or a data set as of train: a name, folder:PATH,
-            npz:PATH, csv:PATH or glyphs:PATH
+            nested:PATH, npz:PATH, csv:PATH or glyphs:PATH
         model: folder of the run
         out: file to write: .npz, .npy (features alone) or .safetensors
         flip: add up the unit features of each picture and of its mirror image, and normalise

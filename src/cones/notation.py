@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
+from .aliases import nearest_loss
+
 Build = Callable[[str, dict[str, Any]], Any]
 
 
@@ -105,7 +107,11 @@ def call(allowed: Mapping[str, Callable[..., Any]], kind: str, name: str, fields
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """' (did you mean X?)' when something known is close, else nothing."""
+    """' (did you mean X?)' when something known is close, else nothing; of losses also by the names of papers."""
+    known = list(known)
+    if "ArcFace" in known or "CenterLoss" in known:
+        loss = nearest_loss(name, known)
+        return "" if loss in (None, name) else f" (did you mean {loss}?)"
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1)
     return f" (did you mean {by_lower[close[0]]}?)" if close else ""

@@ -62,8 +62,8 @@ def test_a_third_column_is_the_given_split(tmp_path: Path) -> None:
         ("images/0.png,a\nimages/1.png,\n", "line 2 of .* has an empty label"),
         ("images/0.png,a\n,b\n", "line 2 of .* has an empty path"),
         (
-            "images/0.png,a,train\nimages/1.png,b,val\n",
-            "line 2 of .* has split 'val'; expected train or test",
+            "images/0.png,a,train\nimages/1.png,b,dev\n",
+            "line 2 of .* has split 'dev'; expected train, test or val",
         ),
         ("images/0.png,a,train\nimages/1.png,b,train\n", "the test side of csv:.* is empty"),
         (

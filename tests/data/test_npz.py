@@ -99,6 +99,15 @@ FEATURES = np.zeros((6, 2))
     ("arrays", "message"),
     [
         ({"features": FEATURES}, "holds the arrays features; expected features or images, with labels"),
+        ({"features": FEATURES, "label": LABELS}, r"holds the arrays features, label; .*; rename label to labels$"),
+        (
+            {"Features": FEATURES, "Label": LABELS},
+            r"holds the arrays Features, Label; .*; rename Features to features and Label to labels$",
+        ),
+        (
+            {"train_images": GREY, "train_label": LABELS, "test_images": GREY, "test_labels": LABELS},
+            r"; rename train_label to train_labels$",
+        ),
         ({"x": FEATURES, "y": LABELS}, "holds the arrays x, y; expected"),
         (
             {"images": GREY, "features": FEATURES, "labels": LABELS},

@@ -60,6 +60,29 @@ def test_a_flat_folder_has_names_and_no_labels(run: Path, people: Path, tmp_path
     torch.testing.assert_close(found.features.norm(dim=1), torch.ones(3))
 
 
+def test_pictures_beside_a_folder_are_read_and_those_in_it_told(run: Path, tmp_path: Path, capsys) -> None:
+    for number in range(4):
+        draw(tmp_path / "flat" / f"{number}.png", seed=number)
+    draw(tmp_path / "flat" / "more" / "4.png")
+    out = tmp_path / "e.npz"
+    assert cones("embed", tmp_path / "flat", "--model", run, "--out", out) == 0
+    told = capsys.readouterr()
+    assert told.out == f"4 embeddings of 3 dims, no labels\n{out}\n"
+    assert "1 file passed over: 1 in folders below it, which nested:" in told.err
+    assert cones("embed", f"nested:{tmp_path / 'flat'}", "--model", run, "--out", out) == 0
+    assert read_embeddings(out).names == ("0.png", "1.png", "2.png", "3.png", "more/4.png")
+
+
+def test_nested_folders_of_classes(model: Model, people: Path, capsys) -> None:
+    draw(people / "ann" / "2019" / "3.png")
+    draw(people / "loose.png")
+    assert len(embed_source(model, str(people))) == 6
+    assert "2 files passed over: 1 beside the class folders (loose.png); 1 in folders below" in capsys.readouterr().err
+    found = embed_source(model, f"nested:{people}")
+    assert found.labels is not None
+    assert torch.bincount(found.labels).tolist() == [4, 3]
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".safetensors"])
 def test_other_formats(run: Path, people: Path, tmp_path: Path, suffix: str) -> None:
     assert cones("embed", f"folder:{people}", "--model", run, "--out", tmp_path / f"e{suffix}") == 0

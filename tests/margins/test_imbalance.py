@@ -69,7 +69,7 @@ WRONG = [
     (lambda kind: kind(counts=(3, 1.5, 2)), r"counts\[1\] is 1.5, expected a whole number"),
     (lambda kind: kind(counts=(3, True)), r"counts\[1\] is True, expected a whole number"),
     (lambda kind: kind(counts=(3, -1)), r"counts\[1\] is -1, expected a whole number"),
-    (lambda kind: kind(counts=[3, 1]), r"counts is \[3, 1\], expected a tuple of samples a class"),
+    (lambda kind: kind(counts=31), r"counts is 31, expected a tuple of samples a class"),
     (lambda kind: kind(counts=()), r"counts is \(\), expected a tuple of samples a class"),
     (
         lambda kind: Head(5, 3, kind(counts=(3, 1))),

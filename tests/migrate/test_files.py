@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from cones import ArcFace, CosFace, Head
 from cones.cli import main
-from cones.migrate import WeightsError, from_insightface, in_rank_order, read_head, read_weights, write_head
+from cones.migrate import WeightsError, from_insightface, in_rank_order, migrate, read_head, read_weights, write_head
 
 
 class Payload:
@@ -167,6 +167,16 @@ def test_the_command_joins_ranks_whatever_the_order_of_files(tmp_path, capsys):
     assert run("insightface", *files, "--margin", 1, 0.5, 0, "--num-classes", 25, "--out", out) == 0
     assert torch.equal(read_head(out).weight.detach(), whole)
     assert read_head(out).margin == from_insightface([{"weight": whole}]).margin
+
+
+def test_ranks_that_nothing_says_are_all_are_told(tmp_path, capsys):
+    for rank, part in enumerate(torch.randn(25, 5).tensor_split(3)[:2]):
+        torch.save({"weight": part.clone()}, tmp_path / f"rank_{rank}_softmax_weight.pt")
+    files = sorted(tmp_path.glob("*.pt"))
+    with pytest.warns(UserWarning, match="2 ranks are read; whether a last one is missing cannot be seen"):
+        assert migrate("insightface", files).head.num_classes == 17
+    assert run("insightface", *files, "--num-classes", 25, "--out", tmp_path / "head.safetensors") == 1
+    assert "shards have 17 classes together, but num_classes is 25: is one missing?" in capsys.readouterr().err
 
 
 def test_the_command_for_the_other_sources(tmp_path):

@@ -104,6 +104,30 @@ def test_a_margin_of_half_a_degree_is_asked_about():
     assert head.margin.margin == math.radians(0.5)
 
 
+@pytest.mark.parametrize("name", ["weight", "loss_func.weight"])
+@pytest.mark.parametrize("shape", [(K, D), (D, K), (D, D)])
+def test_a_weight_without_a_w_is_of_another_version_and_not_guessed_at(name, shape):
+    with pytest.raises(WeightsError, match=r"version 3 weight \(K, D\) and radians, which are not read") as caught:
+        from_pytorch_metric_learning({name: matrix(*shape)}, margin=0.5)
+    assert "transpose" not in str(caught.value)
+    assert "pass {" not in str(caught.value)
+
+
+def test_a_w_of_other_classes_is_refused():
+    assert from_pytorch_metric_learning({"W": matrix(D, K)}, "CosFaceLoss", num_classes=K).num_classes == K
+    centers = {"W": matrix(D, 3 * 4)}
+    assert from_pytorch_metric_learning(centers, "SubCenterArcFaceLoss", sub_centers=4, num_classes=3).num_classes == 3
+    with pytest.raises(
+        WeightsError, match=r"3 classes of 1 centers ask for \(D, 3\): is it of these .* not transposed"
+    ):
+        from_pytorch_metric_learning({"W": matrix(3, D)}, "CosFaceLoss", num_classes=3)
+
+
+def test_a_margin_that_is_no_angle_in_degrees_is_refused():
+    with pytest.raises(ValueError, match=r"margin is 1638.0 degrees, as ArcFaceLoss counts it, expected 0 to 180"):
+        from_pytorch_metric_learning({"W": matrix(D, K)}, margin=1638.0)
+
+
 def test_centers_of_a_class_stay_together():
     """W (D, K S) of SubCenterArcFaceLoss has the centers of class j in columns j S to (j + 1) S - 1."""
     state = {"W": matrix(D, 3 * 4)}

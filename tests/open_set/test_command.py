@@ -15,7 +15,7 @@ from tiny_run import train
 from cones.cli import main
 from cones.data import DataError
 from cones.evaluation import evaluate, evaluate_pairs, pair_scores
-from cones.open_set import Asked, evaluate_scores, subjects_of
+from cones.open_set import Asked, evaluate_list, evaluate_scores, subjects_of
 from cones.protocols import Pairs, read_embeddings, read_scores_csv
 
 PEOPLE = ("ann", "bob", "cy", "di", "ed", "flo")
@@ -95,6 +95,35 @@ def test_lists_of_pairs(faces, tmp_path, form):
     scores = pair_scores(given.features, torch.stack([first, second], 1), "cosine")
     assert numbers["verification"]["eer"] == evaluate_pairs(scores, same, far=(0.1,), resamples=0).verification.eer
     assert numbers["intervals"]["resampled"] == "subjects"
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff", "\n\n"], ids=["plain", "mark", "blank lines"])
+@pytest.mark.parametrize("form", ["1 12", "12", "1", "path path 1"])
+def test_lists_of_lfw_beside_aligned_pictures(tmp_path, form, mark):
+    random = np.random.default_rng(0)
+    names = [f"{name}/{name}_{place:04d}.png" for name in PEOPLE for place in range(1, 5)]
+    np.savez(tmp_path / "e.npz", features=random.standard_normal((24, 5)), names=names)
+    genuine = [(name, first, name, second) for name in PEOPLE for first, second in ((1, 2), (3, 4))]
+    impostor = [
+        (one, place, two, place) for one, two in zip(PEOPLE[:3], PEOPLE[3:], strict=True) for place in range(1, 5)
+    ]
+    if form == "path path 1":
+        lines = [
+            f"{a}/{a}_{m:04d}.jpg {b}/{b}_{n:04d}.jpg {int(pairs is genuine)}"
+            for pairs in (genuine, impostor) for a, m, b, n in pairs
+        ]  # fmt: skip
+    else:
+        size = int(form.split()[-1])
+        lines = [form, *(f"{a}\t{m}\t{n}" for a, m, _, n in genuine[:size])]
+        lines += [f"{a}\t{m}\t{b}\t{n}" for a, m, b, n in impostor[:size]]
+    (tmp_path / "pairs.txt").write_text(mark + "\n".join(lines) + "\n", encoding="utf-8")
+    given = read_embeddings(tmp_path / "e.npz")
+    found = evaluate_list(given, tmp_path / "pairs.txt", Asked(resamples=0))
+    assert (
+        found.evaluation.verification.genuine == found.evaluation.verification.impostors == (1 if form == "1" else 12)
+    )
+    assert found.evaluation.folds is None
+    assert found.names[0] == "ann/ann_0001.png"
 
 
 def test_whose_files_they_are():

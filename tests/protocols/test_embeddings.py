@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from cones.data import DataError
-from cones.protocols import read_embeddings, read_trials
+from cones.protocols import Embeddings, read_embeddings, read_trials
 
 FEATURES = np.arange(6.0).reshape(3, 2)
 NOT_FINITE = np.array([[0.0, 1.0], [np.nan, 1.0], [0.0, 1.0]])
@@ -78,6 +78,8 @@ def test_the_features_of_a_list_of_pairs(tmp_path: Path) -> None:
     [
         ({}, r"holds the arrays \(none\); expected features \(or embeddings\), and names or labels"),
         ({"x": FEATURES}, "holds the arrays x; expected features"),
+        ({"features": FEATURES, "label": [0, 1, 0]}, "holds the arrays features, label; .*; rename label to labels$"),
+        ({"embedding": FEATURES, "name": NAMES}, "; rename embedding to embeddings and name to names$"),
         ({"features": FEATURES, "embeddings": FEATURES}, "holds the arrays embeddings, features; expected"),
         ({"features": FEATURES[0]}, r"features of .* is \(2,\) float64; expected \(N, D\) real numbers"),
         ({"features": FEATURES > 1}, r"features of .* is \(3, 2\) bool; expected"),
@@ -156,3 +158,12 @@ def test_a_wrong_name_and_wrong_metadata(tmp_path: Path) -> None:
     save_file({"features": torch.ones(3)}, tmp_path / "toy.safetensors")
     with pytest.raises(DataError, match=r"features of .* is \(3,\) torch.float32; expected \(N, D\)"):
         read_embeddings(tmp_path / "toy.safetensors")
+
+
+def test_another_suffix_is_found_where_it_is_the_only_one() -> None:
+    found = Embeddings(torch.eye(5), ("a.png", "b.jpg", "b.png", "v1.2", "c.flac"), None, ())
+    assert found.rows(["a.jpg", "b.jpg", "c.wav", "a"]).tolist() == [0, 1, 4, 0]
+    with pytest.raises(DataError, match=r"1 of 1 names have no embedding, the first of them 'b.bmp'"):
+        found.rows(["b.bmp"])
+    with pytest.raises(DataError, match=r"the first of them 'v1.3'"):
+        found.rows(["v1.3"])

@@ -63,6 +63,15 @@ def test_lfw_with_one_number_has_no_folds(tmp_path: Path) -> None:
         pairs.paths  # noqa: B018
 
 
+def test_lfw_takes_the_suffix_that_the_folder_has(tmp_path: Path, folder: Path) -> None:
+    for name in FILES[:4]:
+        (folder / name).rename((folder / name).with_suffix(".png"))
+    pairs = read_lfw_pairs(write(tmp_path, LFW), folder)
+    assert pairs.names[:2] == ("Ann/Ann_0001.png", "Ann/Ann_0002.png")
+    with pytest.raises(DataError, match=r"line 2 of .* names .*Ann_0001.jpg, which is no file"):
+        read_lfw_pairs(write(tmp_path, LFW), folder, suffix=".jpg")
+
+
 def test_lfw_names_with_spaces_stand_between_tabs(tmp_path: Path) -> None:
     pairs = read_lfw_pairs(write(tmp_path, "1\nAnn Lee\t1\t2\nAnn Lee\t1\tBob\t1\n"))
     assert pairs.names[0] == "Ann Lee/Ann Lee_0001.jpg"
@@ -160,6 +169,8 @@ def test_trials(tmp_path: Path, folder: Path, text: str) -> None:
         ("", "is empty; expected 1 or 0, then two files"),
         ("1 x.wav\n", "line 1 of .* has 2 columns; expected 1 or 0, then two files"),
         ("1 x.wav y.wav\n2 x.wav z.wav\n", "line 2 of .* is '2 x.wav z.wav'; expected 1 or 0"),
+        ("1 x y\nx y target\n", "line 2 of .* is 'x y target'; expected 1 or 0, .* in all lines"),
+        ("1 7 0\n0 8 1\n", "has 1 or 0 in its first column and in its last.*; write target and nontarget"),
         ("x.wav y.wav imp\n", "line 1 of .* is 'x.wav y.wav imp'; expected .* or two files, then target or nontarget"),
         ("1 ../x.wav y.wav\n", "leads out of the folder"),
         ("1 x y\n1 x y\n", "lines 1 and 2 of .* hold the same pair"),
@@ -169,6 +180,20 @@ def test_trials(tmp_path: Path, folder: Path, text: str) -> None:
 def test_what_is_wrong_in_a_trial_list_is_said(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_trials(write(tmp_path, text))
+
+
+def test_answers_behind_the_files(tmp_path: Path) -> None:
+    text = "Ann/1.jpg Ann/2.jpg 1\nAnn/1.jpg Bob/1.jpg 0\n"
+    assert listed(read_trials(write(tmp_path, text))) == [
+        ("Ann/1.jpg", "Ann/2.jpg", True),
+        ("Ann/1.jpg", "Bob/1.jpg", False),
+    ]
+
+
+def test_names_that_are_numbers_are_no_answers(tmp_path: Path) -> None:
+    pairs = read_trials(write(tmp_path, "1 7 nontarget\n1 2 target\n"))
+    assert listed(pairs) == [("1", "7", False), ("1", "2", True)]
+    assert listed(read_trials(write(tmp_path, "0 1 7\n1 1 2\n"))) == [("1", "7", False), ("1", "2", True)]
 
 
 @pytest.mark.parametrize("read", [read_lfw_pairs, read_pairs_csv, read_trials])

@@ -23,7 +23,7 @@ def every_loss() -> dict[str, type]:
 
 
 def find_loss(name: str) -> type:
-    """The loss of that name, or the margin of one's own that is written "package.module:Class".
+    """The loss of that name, in any case, or the margin of one's own that is written "package.module:Class".
 
     Raises:
         ValueError: there is none; the error says what is near.
@@ -31,9 +31,10 @@ def find_loss(name: str) -> type:
     if ":" in name:
         return margins.known(name)[name]
     losses = every_loss()
-    if name not in losses:
+    by_lower = {loss.lower(): kind for loss, kind in losses.items()}
+    if name.lower() not in by_lower:
         raise ValueError(f"{name!r} is no loss{did_you_mean(name, losses)}; there are {', '.join(losses)}")
-    return losses[name]
+    return by_lower[name.lower()]
 
 
 def example(kind: Callable[..., Any], examples: Mapping[str, object] = EXAMPLES) -> Any:

@@ -8,7 +8,7 @@ require("cones.data", "numpy", "PIL")
 from ._dataset import Dataset as Dataset
 from ._dataset import Splits as Splits
 from ._errors import DataError as DataError
-from ._folder import class_folders as class_folders
+from ._folder import is_flat as is_flat
 from ._folder import read_flat_folder as read_flat_folder
 from ._load import load as load
 from ._load import load_whole as load_whole

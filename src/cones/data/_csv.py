@@ -9,6 +9,7 @@ from ._dataset import Dataset, Splits
 from ._errors import DataError
 from ._labels import encode
 from ._pictures import read_pictures
+from ._scan import PassedOver, tell
 from ._split import as_given
 
 _COLUMNS = ("path", "label", "split")
@@ -18,8 +19,9 @@ _EXPECTED = "expected path,label or path,label,split"
 def read_csv(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
     """Return the images that a csv file lists.
 
-    Its columns are path, label and, if the set has a split of its own, split ("train" or "test"). A first
-    line with these names may put them in any order, among others. Paths are relative to the file's folder.
+    Its columns are path, label and, if the set has a split of its own, split: "train", "test" or "val". Where there is
+    no test, val is the test side; where there is, the images of val are not read, which one line on stderr tells. A
+    first line with these names may put them in any order, among others. Paths are relative to the file's folder.
 
     Args:
         name: what the set is called.
@@ -30,19 +32,21 @@ def read_csv(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
         DataError: if the file or an image cannot be read, or a line is not as it should be.
     """
     rows = _rows(path)
+    if len(rows[0][1]) == 3:
+        rows = _two_sides(name, path, rows)
     classes, labels = encode([row[1] for _, row in rows])
     images = [path.parent / row[0] for _, row in rows]
     for (line, _), image in zip(rows, images, strict=True):
         if not image.is_file():
             raise DataError(
-                f"line {line} of {path} names {image}, which is no file; expected a path relative to "
+                f"line {line} of {path} names {image}, which is {_absent(image)}; expected a path relative to "
                 f"{path.parent} (a first line of names must hold path,label)"
             )
     files = tuple(row[0] for _, row in rows)
     data = Dataset(name, read_pictures(name, images, image_size), labels, classes, files)
     if len(rows[0][1]) == 2:
         return data
-    return as_given(data, torch.tensor([row[2] == "test" for _, row in rows]))
+    return as_given(data, torch.tensor([row[2] != "train" for _, row in rows]))
 
 
 def read_table(path: Path) -> list[tuple[int, list[str]]]:
@@ -57,6 +61,10 @@ def read_table(path: Path) -> list[tuple[int, list[str]]]:
             return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a csv file in UTF-8: {error}") from error
+
+
+def _absent(image: Path) -> str:
+    return "a broken link" if image.is_symlink() else "no file"
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
@@ -77,10 +85,19 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         row = [cells[column] for column in columns]
         if not row[0] or not row[1]:
             raise DataError(f"line {line} of {path} has an empty {_COLUMNS[not row[1]]}; {_EXPECTED}")
-        if len(row) == 3 and row[2] not in ("train", "test"):
-            raise DataError(f"line {line} of {path} has split {row[2]!r}; expected train or test")
+        if len(row) == 3 and row[2] not in ("train", "test", "val"):
+            raise DataError(f"line {line} of {path} has split {row[2]!r}; expected train, test or val")
         rows.append((line, row))
     return rows
+
+
+def _two_sides(name: str, path: Path, rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """The rows of train and test, or of train and val where there is no test."""
+    if all(row[2] != "test" for _, row in rows):
+        return rows
+    left = [PassedOver(path.parent / row[0], "neither in train nor in test") for _, row in rows if row[2] == "val"]
+    tell(name, left, path.parent)
+    return [(line, row) for line, row in rows if row[2] != "val"]
 
 
 def _columns(first: list[str]) -> list[int] | None:

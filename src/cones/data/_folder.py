@@ -1,5 +1,7 @@
 """A folder of images: one folder a class."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -8,78 +10,139 @@ from torch import Tensor
 from ._dataset import Dataset, Splits
 from ._errors import DataError
 from ._labels import encode
-from ._pictures import is_picture, read_pictures
+from ._pictures import read_pictures
+from ._scan import Found, PassedOver, scan, tell
 from ._split import as_given
 
+_TRAIN = ("train", "training")
+_TEST = ("test", "testing", "val", "valid", "validation")  # the first of these that is there
+_KINDS = "jpg, png, pgm, bmp, webp, ..."
 
-def read_folder(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
+
+def read_folder(name: str, path: Path, image_size: int | None, *, nested: bool = False) -> Dataset | Splits:
     """Return the images in the folders of `path`, each folder a class with the folder's name.
 
-    With `path`/train and `path`/test, both of which hold folders, these are the two sides, and other folders
-    beside them are not read. Hidden files and files that are not named like images are passed over.
+    With `path`/train and `path`/test (or val where there is no test), both of which hold folders, these are the two
+    sides. Files that are not read are told in one line on stderr: images beside the class folders, those in other
+    folders beside the two sides, those in folders below a class folder unless `nested`, broken links, and what Pillow
+    cannot read. Hidden files are passed over without a word.
 
     Args:
         name: what the set is called.
         path: the folder.
         image_size: pixels to stretch each image to; None if all have one size.
+        nested: whether images in folders below a class folder belong to that class.
 
     Raises:
         DataError: if a folder is missing or empty, or an image cannot be read.
     """
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; expected one that holds a folder of images for each class")
-    sides = (path / "train", path / "test")
-    if all(side.is_dir() and class_folders(side) for side in sides):
-        train, test = _labelled(sides[0]), _labelled(sides[1])
-        is_test = torch.tensor([False] * len(train) + [True] * len(test))
-        return as_given(_read(name, path, train + test, image_size), is_test)
-    return _read(name, path, _labelled(path), image_size)
+    found = scan(path)
+    sides = _sides(found)
+    if sides is None:
+        pictures = _labelled(found, nested)
+        tell(name, _passed_over(found, nested), path)
+        return _read(name, path, pictures, image_size)
+    train, test = (_labelled(side, nested) for side in sides)
+    tell(name, chain(*(_passed_over(side, nested) for side in sides), _beside(found, sides)), path)
+    is_test = torch.tensor([False] * len(train) + [True] * len(test))
+    return as_given(_read(name, path, train + test, image_size), is_test)
 
 
-def read_flat_folder(path: Path, image_size: int | None) -> tuple[Tensor, tuple[str, ...]]:
+def is_flat(path: Path) -> bool:
+    """Say whether more images lie right in the folder `path` than in the folders below it, or it has no folders."""
+    found = scan(path)
+    return not found.folders or len(found.pictures) > sum(1 for _ in found.below())
+
+
+def read_flat_folder(path: Path, image_size: int | None, *, nested: bool = False) -> tuple[Tensor, tuple[str, ...]]:
     """Return the images that lie right in a folder, without labels, and their names, sorted.
+
+    Files that are not read are told in one line on stderr, as by `read_folder`.
 
     Args:
         path: the folder.
         image_size: pixels to stretch each image to; None if all have one size.
+        nested: whether images in the folders below are read too.
 
     Returns:
-        (N, C, H, W) uint8, as of `read_pictures`, and the N names.
+        (N, C, H, W) uint8, as of `read_pictures`, and the N names, relative to the folder.
 
     Raises:
         DataError: if there is no such folder, it holds no image, or one cannot be read.
     """
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; expected one that holds images")
-    images = sorted(file for file in path.iterdir() if is_picture(file))
+    found = scan(path)
+    images = sorted((*found.pictures, *found.below())) if nested else list(found.pictures)
+    why = f"in folders below it, which nested:{path} reads"
+    tell(
+        str(path), chain([] if nested else (PassedOver(file, why) for file in found.below()), found.all_unread()), path
+    )
     if not images:
-        raise DataError(f"{path} holds no image (jpg, png, pgm, bmp, webp, ...); put images right into it")
-    return read_pictures(str(path), images, image_size), tuple(image.name for image in images)
+        raise DataError(f"{path} holds no image ({_KINDS}); put images right into it")
+    return read_pictures(str(path), images, image_size), tuple(image.relative_to(path).as_posix() for image in images)
 
 
-def _read(name: str, folder: Path, found: list[tuple[Path, str]], image_size: int | None) -> Dataset:
-    classes, labels = encode([label for _, label in found])
-    files = tuple(path.relative_to(folder).as_posix() for path, _ in found)
-    return Dataset(name, read_pictures(name, [path for path, _ in found], image_size), labels, classes, files)
+def _read(name: str, folder: Path, pictures: list[tuple[Path, str]], image_size: int | None) -> Dataset:
+    classes, labels = encode([label for _, label in pictures])
+    paths = [path for path, _ in pictures]
+    files = tuple(path.relative_to(folder).as_posix() for path in paths)
+    return Dataset(name, read_pictures(name, paths, image_size), labels, classes, files)
 
 
-def _labelled(path: Path) -> list[tuple[Path, str]]:
-    folders = class_folders(path)
-    if not folders:
-        loose = sum(is_picture(file) for file in path.iterdir())
-        raise DataError(f"{path} holds no folders and {loose} images; expected one folder of images for each class")
-    found = []
-    for folder in folders:
-        images = sorted(file for file in folder.iterdir() if is_picture(file))
+def _sides(found: Found) -> tuple[Found, Found] | None:
+    """The folders of train and test, if there are both and both hold folders."""
+    inner = {side.folder.name.lower(): side for side in found.folders if side.folders}
+    train, test = ([inner[name] for name in names if name in inner] for names in (_TRAIN, _TEST))
+    return (train[0], test[0]) if train and test else None
+
+
+def _labelled(found: Found, nested: bool) -> list[tuple[Path, str]]:
+    """Images with the name of their class."""
+    if not found.folders:
+        raise DataError(
+            f"{found.folder} holds no folders and {len(found.pictures)} images; "
+            "expected one folder of images for each class"
+        )
+    pictures: list[tuple[Path, str]] = []
+    for inner in found.folders:
+        images = sorted((*inner.pictures, *inner.below())) if nested else list(inner.pictures)
         if not images:
-            raise DataError(
-                f"the class folder {folder} holds no image (jpg, png, pgm, bmp, webp, ...); "
-                "put images right into it or take it away"
-            )
-        found += [(image, folder.name) for image in images]
-    return found
+            raise DataError(f"the class folder {inner.folder} holds no image {_hint(found.folder, inner)}")
+        pictures += [(image, inner.folder.name) for image in images]
+    return pictures
 
 
-def class_folders(path: Path) -> list[Path]:
-    """The folders in `path` that are not hidden, sorted."""
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+def _passed_over(found: Found, nested: bool) -> Iterator[PassedOver]:
+    """What `_labelled` does not read."""
+    yield from (PassedOver(file, "beside the class folders") for file in found.pictures)
+    if not nested:
+        why = "in folders below a class folder, which nested:PATH reads"
+        yield from (PassedOver(file, why) for inner in found.folders for file in inner.below())
+    yield from found.all_unread()
+
+
+def _beside(found: Found, sides: tuple[Found, Found]) -> Iterator[PassedOver]:
+    """What is in neither of the two sides."""
+    why = f"neither in {sides[0].folder.name} nor in {sides[1].folder.name}"
+    yield from (PassedOver(file, why) for file in found.pictures)
+    yield from found.unread
+    for inner in found.folders:
+        if inner not in sides:
+            yield from (PassedOver(file, why) for file in chain(inner.pictures, inner.below()))
+            yield from inner.all_unread()
+
+
+def _hint(path: Path, found: Found) -> str:
+    """What to do with a class folder that holds no image itself."""
+    below = sum(1 for _ in found.below())
+    if below:
+        return (
+            f"right in it, but {below} in folders below: nested:{path} takes them as its own, folder:{found.folder} "
+            "takes those folders as classes"
+        )
+    reasons = sorted({file.why for file in found.all_unread() if file.why.startswith(".")})
+    kinds = f"but {', '.join(reasons)}" if reasons else f"({_KINDS})"
+    return f"{kinds}; put images right into it or take it away"

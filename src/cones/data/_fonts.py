@@ -4,7 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._scan import PassedOver
+
 SUFFIXES = frozenset((".otc", ".otf", ".ttc", ".ttf"))
+_OTHERS = frozenset((".bdf", ".dfont", ".eot", ".pcf", ".pfa", ".pfb", ".woff", ".woff2"))
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,19 @@ def find_faces(folder: Path) -> list[Face]:
         source, sha256 = path.parent.relative_to(folder).as_posix(), hashlib.sha256(data).hexdigest()
         faces += [Face(source, path, sha256, index) for index in range(_count(data))]
     return faces
+
+
+def unread_fonts(folder: Path) -> list[PassedOver]:
+    """Return what `find_faces` does not read below `folder`: fonts in other formats, links to nothing or to folders."""
+    unread = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() and not path.exists():
+            unread.append(PassedOver(path, "broken link"))
+        elif path.is_symlink() and path.is_dir():
+            unread.append(PassedOver(path, "link to a folder"))
+        elif path.suffix.lower() in _OTHERS:
+            unread.append(PassedOver(path, "neither .ttf, .otf, .ttc nor .otc"))
+    return unread
 
 
 def _count(data: bytes) -> int:

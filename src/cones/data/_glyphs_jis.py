@@ -11,9 +11,10 @@ from torch import Tensor
 from ._archive import read_members
 from ._dataset import Dataset, Splits
 from ._errors import DataError
-from ._fonts import SUFFIXES, find_faces
+from ._fonts import SUFFIXES, find_faces, unread_fonts
 from ._package import NotFound, Package, download
 from ._rendering import Rendering, is_kept, kept, render
+from ._scan import PassedOver, tell
 from ._split import as_given, by_identity
 
 NAME, FONTS_NAME = "glyphs-jis", "glyphs-jis-fonts"
@@ -90,7 +91,8 @@ def read_glyphs(name: str, path: Path, image_size: int | None, root: Path) -> Da
 
     Args:
         name: what the set is called.
-        path: a folder of .ttf, .otf, .ttc and .otc files, at any depth.
+        path: a folder of .ttf, .otf, .ttc and .otc files, at any depth. Those that are not drawn, such as a bold face
+            of a design that is, are told in one line on stderr.
         image_size: S, pixels; 32 for None.
         root: the data folder. The pictures are kept in its folder glyphs, by the checksums of the fonts.
 
@@ -100,9 +102,12 @@ def read_glyphs(name: str, path: Path, image_size: int | None, root: Path) -> Da
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; expected one with font files (.ttf, .otf, .ttc or .otc)")
     size = image_size or SIZE
-    fonts = "".join(f"{face.source}/{face.name} {face.sha256}\n" for face in find_faces(path))
+    faces, unread = find_faces(path), unread_fonts(path)
+    fonts = "".join(f"{face.source}/{face.name} {face.sha256}\n" for face in faces)
     key = hashlib.sha256(fonts.encode()).hexdigest()[:16]
     rendering = kept(root / "glyphs" / f"{key}-{size}.npz", lambda: render(path, KANJI, size, {}))
+    dropped = [PassedOver(path / line["source"] / line["design"], line["why"]) for line in rendering.about["dropped"]]
+    tell(name, [*dropped, *unread], path)
     return _dataset(name, rendering)
 
 

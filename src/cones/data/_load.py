@@ -1,7 +1,9 @@
 """From a spec on the command line to a train and a test side."""
 
 import difflib
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -19,7 +21,12 @@ from ._root import data_root
 from ._split import by_identity, by_sample, whole
 
 _Split = Literal["auto", "given", "sample", "identity"]
-_FILES = {"folder": read_folder, "npz": read_npz, "csv": read_csv}
+_FILES: dict[str, Callable[[str, Path, int | None], Dataset | Splits]] = {
+    "folder": read_folder,
+    "nested": partial(read_folder, nested=True),
+    "npz": read_npz,
+    "csv": read_csv,
+}
 _FORMS = (*_FILES, "glyphs")
 
 
@@ -36,7 +43,8 @@ def load(
 
     Args:
         spec: a name that `named()` lists, such as "mnist5k", which is fetched the first time; or
-            "folder:PATH", one folder of images a class (or PATH/train and PATH/test, each so);
+            "folder:PATH", one folder of images a class (or PATH/train and PATH/test, or PATH/val, each so);
+            "nested:PATH", the same, and images in folders below a class folder belong to that class;
             "npz:PATH", arrays features or images, and labels (or train_images, train_labels, and so on);
             "csv:PATH", lines of path,label or path,label,split;
             "glyphs:PATH", a folder of fonts that draw the kanji of glyphs-jis.

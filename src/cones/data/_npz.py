@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,10 @@ def read_npz(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
     sides = ("train_", "test_") if given else ("",)
     kinds = [kind for kind in ("features", "images") if all(side + kind in arrays for side in sides)]
     if len(kinds) != 1 or not all(side + "labels" in arrays for side in sides):
-        raise DataError(f"{path} holds the arrays {', '.join(sorted(arrays)) or '(none)'}; {_EXPECTED}")
+        wanted = [side + kind for side in sides for kind in ("features", "images", "labels")]
+        raise DataError(
+            f"{path} holds the arrays {', '.join(sorted(arrays)) or '(none)'}; {_EXPECTED}{misspelt(arrays, wanted)}"
+        )
     if kinds == ["features"] and image_size is not None:
         raise ValueError(f"image_size is {image_size}, but {path} holds features; expected None")
     inputs, labels = [], []
@@ -82,6 +86,19 @@ def read_arrays(path: Path, expected: str) -> dict[str, Array]:
             return {key: arrays[key] for key in arrays.files}
     except (OSError, EOFError, MemoryError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise array_error(path, error, f"an .npz file ({error}); {expected}") from error
+
+
+def misspelt(held: Iterable[str], wanted: Iterable[str]) -> str:
+    """Return '; rename label to labels' for an array that is there under nearly a name that is wanted, else nothing."""
+    held = list(held)
+    by_plain = {_plain(name): name for name in wanted if name not in held}
+    near = [f"{name} to {by_plain[_plain(name)]}" for name in sorted(held) if _plain(name) in by_plain]
+    return f"; rename {' and '.join(near)}" if near else ""
+
+
+def _plain(name: str) -> str:
+    """A name without case, underscores and the s of a plural."""
+    return name.lower().replace("_", "").removesuffix("s")
 
 
 def array_error(path: Path, error: Exception, what: str) -> DataError:

@@ -14,21 +14,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ._errors import DataError
+from ._formats import readable, why_passed_over
 from ._progress import bar
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
-)
 _IN_MEMORY = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # what needs no program beside Pillow, as EPS does
 _BATCH = 1024
-
-
-def is_picture(path: Path) -> bool:
-    """Say whether `path` is a file that is not hidden and that is named like an image."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def read_pictures(name: str, paths: Sequence[Path], image_size: int | None) -> Tensor:
@@ -104,6 +97,7 @@ _Source = tuple[str, Path | bytes]  # what errors call an image, and the image
 
 
 def _read_all(name: str, sources: Sequence[_Source], image_size: int | None) -> list[npt.NDArray[np.uint8]]:
+    readable()  # finds the readers that Pillow can have here before the threads ask for them
     arrays: list[npt.NDArray[np.uint8]] = []
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     try:
@@ -133,12 +127,22 @@ def _read(label: str, source: Path | bytes, image_size: int | None) -> npt.NDArr
             form = file.format  # a turned copy forgets it
             image = _eight_bits(ImageOps.exif_transpose(file), form)
     except Exception as error:  # every decoder has exceptions of its own for a damaged file
-        missing = isinstance(source, Path) and not source.is_file()
-        reason = "there is no such file" if missing else "it is no image or is damaged"
-        raise DataError(f"{label} cannot be read: {reason} ({error}); mend the file or take it away") from error
+        raise DataError(
+            f"{label} cannot be read: {_reason(source)} ({error}); mend the file or take it away"
+        ) from error
     if image_size is not None:
         image = image.resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8)
+
+
+def _reason(source: Path | bytes) -> str:
+    """Why a picture cannot be read, as far as its name tells."""
+    if isinstance(source, Path) and not source.is_file():
+        return "it is a broken link" if source.is_symlink() else "there is no such file"
+    suffix = source.suffix.lower() if isinstance(source, Path) else ""
+    if suffix in readable() or not why_passed_over(suffix).startswith("."):
+        return "it is no image or is damaged"
+    return f"its name ends in {why_passed_over(suffix)}"
 
 
 def _eight_bits(image: "Image.Image", form: str | None) -> "Image.Image":

@@ -6,13 +6,14 @@ from typing import Literal
 
 from torch import Tensor
 
-from ..data import Dataset, class_folders, load_whole, read_flat_folder, with_channels
+from ..data import Dataset, is_flat, load_whole, read_flat_folder, with_channels
 from ..protocols import Embeddings
 from ..training._data import read_data, read_same_data
 from ._embed import embed
 from ._model import Model
 
 Side = Literal["all", "train", "test"]
+_NESTED = "nested:"
 
 
 def embed_source(
@@ -25,8 +26,9 @@ def embed_source(
 
     Args:
         model: from `load_backbone`.
-        source: as the data of a run: a name, folder:PATH, npz:PATH, csv:PATH or glyphs:PATH. Or the path of a folder,
-            which holds one folder a class, or pictures without labels.
+        source: as the data of a run: a name, folder:PATH, nested:PATH, npz:PATH, csv:PATH or glyphs:PATH. Or the path
+            of a folder, which holds one folder a class, or pictures without labels where more pictures lie right in
+            it than in folders below; so may that of nested:PATH, of which the pictures in all folders are read.
         side: "train" or "test" for that side, split as the run splits its data; "all" for every sample.
         flip: as of `embed`.
         data_folder: where named data sets are kept; None for the usual place.
@@ -42,23 +44,24 @@ def embed_source(
     """
     if side not in ("all", "train", "test"):
         raise ValueError(f"side is {side!r}, expected one of all, train, test")
-    folder = Path(source).expanduser()
+    nested = source.startswith(_NESTED)
+    folder = Path(source.removeprefix(_NESTED)).expanduser()
     if folder.is_dir() and not model.input.images:
         raise ValueError(
             f"source is {source!r}, a folder of pictures, but {model.weights.parent} was trained on vectors: "
             "give an npz:PATH of features"
         )
-    if folder.is_dir() and not class_folders(folder):
-        return _embed_flat(model, folder, side, flip)
-    dataset = _read(model, f"folder:{folder}" if folder.is_dir() else source, side, data_folder)
+    if folder.is_dir() and is_flat(folder):
+        return _embed_flat(model, folder, side, flip, nested)
+    dataset = _read(model, f"folder:{folder}" if folder.is_dir() and not nested else source, side, data_folder)
     features = embed(model, _fitting(model, dataset.inputs), flip=flip)
     return Embeddings(features, dataset.files, dataset.labels, dataset.classes)
 
 
-def _embed_flat(model: Model, folder: Path, side: Side, flip: bool) -> Embeddings:
+def _embed_flat(model: Model, folder: Path, side: Side, flip: bool, nested: bool) -> Embeddings:
     if side != "all":
         raise ValueError(f"side is {side!r}, but {folder} holds pictures without labels, which have no sides: leave it")
-    images, names = read_flat_folder(folder, model.input.image_size)
+    images, names = read_flat_folder(folder, model.input.image_size, nested=nested)
     return Embeddings(embed(model, _fitting(model, images), flip=flip), names, None, ())
 
 

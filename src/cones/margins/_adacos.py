@@ -13,7 +13,7 @@ MOST = 1e4
 """The largest: past it the rounding of a float32 cosine shows in the loss."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AdaCos(Margin):
     """AdaCos: no margin to choose and no scale to choose; the scale follows the training.
 

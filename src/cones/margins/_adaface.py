@@ -14,7 +14,7 @@ SHORTEST, LONGEST = 1e-3, 100.0
 """Feature norms are taken to be within these, as in the authors' code."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AdaFace(Margin):
     """AdaFace: long features, from good images, get their margin where they are hard; short ones where they are easy.
 

@@ -8,13 +8,13 @@ from torch import Tensor
 from ._angle import shifted_cosine
 from ._check import check_positive
 from ._margin import Margin, Rows
-from ._per_class import PerClass, check_each_not_negative, check_one_a_class, of_rows
+from ._per_class import PerClass, as_tuple, check_each_not_negative, check_one_a_class, of_rows
 
 Tail = Literal["smooth", "plain", "monotone", "easy", "clip"]
 TAILS: tuple[Tail, ...] = ("smooth", "plain", "monotone", "easy", "clip")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArcFace(Margin):
     """ArcFace: a margin added to the angle.
 
@@ -47,6 +47,7 @@ class ArcFace(Margin):
     straight_through: bool = False
 
     def __post_init__(self) -> None:
+        as_tuple(self, "margin")
         check_each_not_negative("ArcFace", "margin", self.margin)
         check_positive("ArcFace", "scale", self.scale)
         if self.tail not in TAILS:

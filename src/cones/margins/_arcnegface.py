@@ -8,7 +8,7 @@ from ._check import check_not_negative, check_positive
 from ._margin import Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArcNegFace(Margin):
     """ArcNegFace: ArcFace whose other classes count the more, the nearer their cosine is to the own one.
 

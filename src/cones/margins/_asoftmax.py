@@ -8,7 +8,7 @@ from ._check import check_multiple, check_not_negative, check_positive
 from ._margin import Geometry, Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ASoftmax(Margin):
     """A-Softmax of SphereFace: L-Softmax with the class weights on the unit sphere.
 

@@ -6,7 +6,7 @@ from ._check import check_not_negative, check_positive
 from ._margin import Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CircleLoss(Margin):
     """Circle loss with class labels: a similarity is pushed the harder the further it is from where it should be.
 

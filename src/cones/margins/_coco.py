@@ -6,7 +6,7 @@ from ._check import check_positive
 from ._margin import Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class COCO(Margin):
     """Congenerous cosine loss with learnt centroids (the paper's second version).
 

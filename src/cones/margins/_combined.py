@@ -6,10 +6,10 @@ from torch import Tensor
 from ._angle import shifted_cosine
 from ._check import check_positive
 from ._margin import Margin, Rows
-from ._per_class import PerClass, check_each_not_negative, check_one_a_class, of_rows
+from ._per_class import PerClass, as_tuple, check_each_not_negative, check_one_a_class, of_rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CombinedMargin(Margin):
     """The three margins in one: on the angle's multiple, the angle and the cosine.
 
@@ -41,6 +41,8 @@ class CombinedMargin(Margin):
     tail: Literal["smooth", "plain"] = "smooth"
 
     def __post_init__(self) -> None:
+        as_tuple(self, "m2")
+        as_tuple(self, "m3")
         check_positive("CombinedMargin", "m1", self.m1)
         check_each_not_negative("CombinedMargin", "m2", self.m2)
         check_each_not_negative("CombinedMargin", "m3", self.m3)

@@ -5,18 +5,18 @@ from torch import Tensor
 
 from ._check import check_positive
 from ._margin import Margin, Rows
-from ._per_class import PerClass, check_each_not_negative, check_one_a_class, of_rows
+from ._per_class import PerClass, as_tuple, check_each_not_negative, check_one_a_class, of_rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CosFace(Margin):
     """CosFace, also known as AM-Softmax: a margin subtracted from the cosine.
 
         t = s (cos(theta_y) - m),   o_j = s cos(theta_j)
 
     Args:
-        margin: m, at least 0, in cosine units; in D = 2 at most 1 - cos(2 pi / K) can be met (eq. 7). A tuple or a (K,)
-            tensor has one a class; a tensor may be learnt, and is then yours to optimise and to save.
+        margin: m, at least 0, in cosine units; in D = 2 at most 1 - cos(2 pi / K) can be met (eq. 7). A tuple, list or
+            (K,) tensor has one a class; a tensor may be learnt, and is then yours to optimise and to save.
         scale: s, above 0.
 
     Raises:
@@ -31,6 +31,7 @@ class CosFace(Margin):
     scale: float | Tensor = 64.0
 
     def __post_init__(self) -> None:
+        as_tuple(self, "margin")
         check_each_not_negative("CosFace", "margin", self.margin)
         check_positive("CosFace", "scale", self.scale)
 

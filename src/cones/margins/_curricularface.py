@@ -10,7 +10,7 @@ from ._check import check_not_negative, check_positive
 from ._margin import Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CurricularFace(Margin):
     """CurricularFace: ArcFace whose hard classes count little at first and more as training goes on.
 

@@ -12,7 +12,7 @@ Kind = Literal["arc", "cos"]
 KINDS: tuple[Kind, ...] = ("arc", "cos")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ElasticFace(Margin):
     """ElasticFace: every row draws its own margin anew each time.
 

@@ -7,7 +7,7 @@ from ._check import check_positive
 from ._margin import Geometry, Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class L2Softmax(Margin):
     """L2-constrained softmax: features on a sphere of radius s, weights and bias free.
 

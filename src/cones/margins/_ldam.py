@@ -5,10 +5,10 @@ from torch import Tensor
 from ._check import check_not_negative, check_positive
 from ._counts import check_counts
 from ._margin import Margin, Rows
-from ._per_class import check_one_a_class, of_rows
+from ._per_class import as_tuple, check_one_a_class, of_rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LDAM(Margin):
     """Label-distribution-aware margin: the rarer the class, the larger the margin subtracted from its cosine.
 
@@ -35,6 +35,7 @@ class LDAM(Margin):
     scale: float | Tensor = 30.0
 
     def __post_init__(self) -> None:
+        as_tuple(self, "counts")
         check_counts("LDAM", self.counts)
         check_not_negative("LDAM", "margin", self.margin)
         check_positive("LDAM", "scale", self.scale)

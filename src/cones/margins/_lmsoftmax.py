@@ -7,7 +7,7 @@ from ._check import check_positive
 from ._margin import Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LMSoftmax(Margin):
     """LM-Softmax, the largest margin softmax: the own class is left out of the sum.
 

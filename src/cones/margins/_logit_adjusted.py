@@ -7,10 +7,10 @@ from torch import Tensor
 from ._check import check_not_negative, check_positive
 from ._counts import check_counts
 from ._margin import Geometry, Margin, Rows
-from ._per_class import check_one_a_class
+from ._per_class import as_tuple, check_one_a_class
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogitAdjusted(Margin):
     """Logit-adjusted softmax: how often a class comes is added in training, so that the logits need not learn it.
 
@@ -38,6 +38,7 @@ class LogitAdjusted(Margin):
     scale: float | Tensor = 1.0
 
     def __post_init__(self) -> None:
+        as_tuple(self, "counts")
         check_counts("LogitAdjusted", self.counts)
         check_not_negative("LogitAdjusted", "temperature", self.temperature)
         check_positive("LogitAdjusted", "scale", self.scale)

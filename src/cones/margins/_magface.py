@@ -8,7 +8,7 @@ from ._check import check_not_negative, check_positive
 from ._margin import Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MagFace(Margin):
     """MagFace: the longer a feature, the larger its margin; a term on the norm rewards length.
 

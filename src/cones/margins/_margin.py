@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Literal, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -40,8 +41,9 @@ class Margin(ABC):
 
         loss_i = log(1 + exp(logsumexp_{j != y} o_j - t)).
 
-    A subclass is a frozen dataclass: its fields are its hyperparameters, its repr is its configuration. It holds
-    no weights and knows nothing of devices, ranks or batches.
+    A subclass is a frozen dataclass: its fields are its hyperparameters, its repr is its configuration. With eq=False
+    it takes its equality from here, which fields that are tensors need. It holds no weights and knows nothing of
+    devices, ranks or batches.
 
     Class attributes:
         features: "unit" if similarities are taken with x / |x|, "raw" if with x itself.
@@ -57,6 +59,17 @@ class Margin(ABC):
     combine: ClassVar[Combine] = "softmax"
     angles: ClassVar[tuple[str, ...]] = ()
     cosines: ClassVar[tuple[str, ...]] = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of one class and all fields are equal, tensors by shape, dtype and numbers."""
+        if not isinstance(other, Margin) or type(other) is not type(self):
+            return NotImplemented
+        return all(_equal(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+
+    def __hash__(self) -> int:
+        """Agrees with equality; of a tensor its shape alone, so that it survives a step of an optimiser."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return hash((type(self), *(value.shape if isinstance(value, Tensor) else value for value in values)))
 
     @property
     @abstractmethod
@@ -165,6 +178,15 @@ class Margin(ABC):
             the new numbers by name, 0-dim.
         """
         return dict(statistics)
+
+
+def _equal(one: object, other: object) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        alike = one.shape == other.shape and one.dtype == other.dtype
+        return alike and torch.equal(one.detach().cpu(), other.detach().cpu())
+    if isinstance(one, Tensor) or isinstance(other, Tensor):
+        return False  # a tensor may be learnt, a number is not
+    return bool(one == other)
 
 
 def surveyed(margin: Margin, similarity: Tensor, own: Tensor, rows: Rows) -> Rows:

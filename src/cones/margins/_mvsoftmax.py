@@ -9,7 +9,7 @@ from ._check import check_not_negative, check_positive
 from ._margin import Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MVSoftmax(Margin):
     """MV-Softmax: other classes that a feature is taken for count more, beside a margin on the own class.
 

@@ -6,7 +6,7 @@ from ._check import check_positive
 from ._margin import Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NormFace(Margin):
     """NormFace: both features and class weights on the unit sphere, the cosine times a scale.
 

@@ -9,7 +9,7 @@ from ._check import check_finite, check_not_negative, check_positive
 from ._margin import Combine, Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NPCFace(Margin):
     """NPCFace: a feature near other classes has these count more, and a larger margin to its own.
 
@@ -66,7 +66,7 @@ class NPCFace(Margin):
         return self.scale * torch.where(hard, self.t * similarity + self.a, similarity)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Hard(Margin):
     """The sum of the hard classes' cosines, or their number."""
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from ._margin import Combine, Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class P2SGrad(Margin):
     """P2SGrad: cosines pulled to 1 for the own class and to 0 for all others; nothing to choose.
 

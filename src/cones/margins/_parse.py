@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import cones.margins
 
+from ..aliases import check_compound_names
 from ..notation import call, did_you_mean, evaluate, parse_tree
 from ._margin import Margin
 
@@ -14,8 +15,8 @@ def parse(text: str) -> Margin:
     """The margin that `text` writes; fields left out have their defaults.
 
     Args:
-        text: such as "CosFace(margin=0.35, scale=64.0)" or "CosFace"; a margin of your own is written with its
-            module, "package.module:Mine(margin=0.1)", which is then imported, from the current folder first.
+        text: such as "CosFace(margin=0.35, scale=64.0)" or "cosface", in any case; a margin of your own is written with
+            its module, "package.module:Mine(margin=0.1)", which is then imported, from the current folder first.
 
     Raises:
         ValueError: the text, a name or a field is wrong; the error says which and what is near.
@@ -24,6 +25,7 @@ def parse(text: str) -> Margin:
         >>> parse("CosFace(margin=0.2)")
         CosFace(margin=0.2, scale=64.0)
     """
+    check_compound_names(text)
     margin = evaluate(parse_tree(text), lambda name, fields: call(known(name), "margin", name, fields))
     if not isinstance(margin, Margin):
         raise ValueError(f"{text.strip()} is {margin!r}, expected a margin such as ArcFace(margin=0.3)")
@@ -31,13 +33,16 @@ def parse(text: str) -> Margin:
 
 
 def known(name: str = "") -> dict[str, type[Margin]]:
-    """Every public margin by name; and where `name` is written "package.module:Class", that class by `name`.
+    """Every public margin by name; and by `name` the one that differs in case, or the class "package.module:Class".
 
     Raises:
         ValueError: there is no such module or class, or it is no margin.
     """
     public = {public: getattr(cones.margins, public) for public in cones.margins.__all__}
-    return {**public, name: _own(name)} if ":" in name else public
+    if ":" in name:
+        return {**public, name: _own(name)}
+    spelled = next((public_name for public_name in public if public_name.lower() == name.lower()), None)
+    return public if spelled is None else {**public, name: public[spelled]}
 
 
 def written(margin: Margin) -> str:

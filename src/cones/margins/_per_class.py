@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ._check import check_not_negative
-from ._margin import Rows
+from ._margin import Margin, Rows
 
 PerClass: TypeAlias = float | tuple[float, ...] | Tensor
 """One number; or a tuple of K; or a tensor, 0-dim or (K,), which may need a gradient."""
@@ -37,12 +37,17 @@ def of_rows(value: PerClass, rows: Rows) -> float | Tensor:
     return value
 
 
+def as_tuple(margin: Margin, name: str) -> None:
+    """Make a tuple of a field that is a list, as YAML and JSON have it; for `__post_init__`."""
+    value = getattr(margin, name)
+    if isinstance(value, list):
+        object.__setattr__(margin, name, tuple(value))  # the dataclass is frozen once it is made
+
+
 def check_each_not_negative(owner: str, name: str, value: object) -> None:
     """Raise ValueError unless `value` is a finite number of at least 0, a tuple of such, or a tensor of () or (K,)."""
     if isinstance(value, Tensor) and value.dim() > 1:
         raise ValueError(f"{owner}: {name} has shape {tuple(value.shape)}, expected () or (K,), one number a class")
-    if isinstance(value, list):
-        raise ValueError(f"{owner}: {name} is a list, expected a number, or a tuple or tensor of one number a class")
     if not isinstance(value, tuple):
         check_not_negative(owner, name, value)
     elif not _plainly_fine(value):

@@ -7,7 +7,7 @@ from ._check import check_positive
 from ._margin import Geometry, Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Softmax(Margin):
     """Plain softmax loss, no margin: the one to beat.
 

@@ -9,7 +9,7 @@ from ._check import check_not_negative, check_positive
 from ._margin import Combine, Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SphereFace2(Margin):
     """SphereFace2: every class its own yes or no, with a margin on both sides and one bias for all.
 

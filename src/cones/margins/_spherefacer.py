@@ -10,7 +10,7 @@ from ._check import check_positive
 from ._margin import Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SphereFaceR(Margin):
     """SphereFace-R: SphereFace's multiple of the angle, any number, on a unit sphere with a fixed scale.
 

@@ -9,7 +9,7 @@ from ._check import check_not_negative, check_positive
 from ._margin import Combine, Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UniFace(Margin):
     """UniFace: one learnt threshold that every own similarity shall pass and no other.
 

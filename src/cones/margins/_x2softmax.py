@@ -8,7 +8,7 @@ from ._check import check_finite, check_positive
 from ._margin import Margin, Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class X2Softmax(Margin):
     """X2-Softmax: a parabola in the angle, whose margin grows with the angle.
 

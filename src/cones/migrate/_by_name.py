@@ -1,3 +1,4 @@
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,7 +15,7 @@ from .formulas import Reference
 Source = Literal["pytorch-metric-learning", "insightface", "oml", "wespeaker"]
 SOURCES = ("pytorch-metric-learning", "insightface", "oml", "wespeaker")
 TAKEN = {
-    "pytorch-metric-learning": ("loss", "scale", "temperature", "sub_centers"),
+    "pytorch-metric-learning": ("loss", "scale", "temperature", "sub_centers", "num_classes"),
     "insightface": ("scale", "num_classes"),
     "oml": ("scale",),
     "wespeaker": ("loss", "scale", "sub_centers", "easy_margin", "num_classes"),
@@ -66,6 +67,9 @@ def migrate(
         ValueError: a setting is wrong, or the source has none of that name.
         FileNotFoundError, WeightsError: a file cannot be used.
 
+    Warns:
+        of the number of ranks, where num_classes does not say whether all are there.
+
     Source: the files and formulas of the library named, see the function of that name.
     """
     if source not in SOURCES:
@@ -88,6 +92,12 @@ def migrate(
             settings[THEIRS.get((source, name), name)] = value
     if source == "insightface":
         shards = [read_weights(path) for path in in_rank_order(paths)]
+        if num_classes is None:
+            ranks = "1 rank is" if len(shards) == 1 else f"{len(shards)} ranks are"
+            warnings.warn(
+                f"{ranks} read; whether a last one is missing cannot be seen from the files: pass num_classes to check",
+                stacklevel=2,
+            )
         return Migrated(from_insightface(shards, **settings), formulas.insightface(shards, **settings))
     if len(paths) != 1:
         raise ValueError(f"{source} has one file, but {len(paths)} are given")

@@ -1,4 +1,5 @@
 import math
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Literal
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from ..head import Head
 from ..margins import ArcFace, ASoftmax, CosFace, LSoftmax, Margin, NormFace
+from ._read import WeightsError
 from ._weights import find, head_of
 
 Loss = Literal[
@@ -37,6 +39,7 @@ def from_pytorch_metric_learning(
     scale: float | None = None,
     temperature: float | None = None,
     sub_centers: int | None = None,
+    num_classes: int | None = None,
 ) -> Head:
     """The head that computes what a loss of pytorch-metric-learning does; settings as that library counts them.
 
@@ -46,24 +49,26 @@ def from_pytorch_metric_learning(
         LargeMarginSoftmaxLoss               LSoftmax(margin, scale)
         NormalizedSoftmaxLoss                NormFace(1 / temperature)
 
-    Its W is (D, K), or (D, K * S) with the centers of a class side by side; the head's weight is that transposed.
-    Value and gradient are the same but at cosine +1 and -1, where the other gradient is NaN.
+    Its W is (D, K), or (D, K * S) with the centers of a class side by side; the head's weight is that transposed. Of
+    version 3, which has a weight (K * S, D) and angles in radians, nothing is read: its numbers would fit as well, and
+    mean another thing. Value and gradient are the same but at cosine +1 and -1, where the other gradient is NaN.
 
     Args:
-        state: `loss.state_dict()`, or a state with one name that ends in ".W".
+        state: `loss.state_dict()` of version 2, or a state with one name that ends in ".W".
         loss: name of the class there.
         margin: ArcFaceLoss and SubCenterArcFaceLoss: in degrees. CosFaceLoss: subtracted from the cosine.
             SphereFaceLoss and LargeMarginSoftmaxLoss: a whole number. None is that library's default.
         scale: None is that library's default.
         temperature: of NormalizedSoftmaxLoss alone; None is its default, 0.05.
         sub_centers: S, of SubCenterArcFaceLoss alone; None is its default, 3.
+        num_classes: K, if known: W must then have K * S columns.
 
     Returns:
         a `Head` of K classes, in W's dtype, at least float32.
 
     Raises:
         ValueError: a setting is wrong.
-        WeightsError: the state holds no W.
+        WeightsError: the state holds no W, or one of other classes.
 
     Source: pytorch-metric-learning 2.9.0, `losses`.
 
@@ -73,13 +78,31 @@ def from_pytorch_metric_learning(
         >>> head.margin, head.weight.shape
         (CosFace(margin=0.2, scale=16.0), torch.Size([10, 4]))
     """
+    _check_version(state)
     made = _margin(loss, margin, scale, temperature)
     weight = find(state, r"(.*\.)?W", "W").T
-    if loss == "SubCenterArcFaceLoss":
-        return head_of(weight, made, 3 if sub_centers is None else sub_centers)
-    if sub_centers is not None:
+    if sub_centers is not None and loss != "SubCenterArcFaceLoss":
         raise ValueError(f"sub_centers is {sub_centers}, but {loss} has one center a class: leave it out")
-    return head_of(weight, made)
+    centers = 1 if loss != "SubCenterArcFaceLoss" else 3 if sub_centers is None else sub_centers
+    if num_classes is not None and len(weight) != num_classes * centers:
+        raise WeightsError(
+            f"W is {tuple(weight.T.shape)}, but {num_classes} classes of {centers} centers ask for (D, "
+            f"{num_classes * centers}): is it of these classes, and not transposed?"
+        )
+    return head_of(weight, made, centers)
+
+
+def _check_version(state: Mapping[str, Tensor]) -> None:
+    """Refuse what has a weight and no W: version 3 or a bare tensor, of which neither way round may be guessed."""
+    if any(re.fullmatch(r"(.*\.)?W", name) for name in state):
+        return
+    for name, tensor in state.items():
+        if re.fullmatch(r"(.*\.)?weight", name):
+            raise WeightsError(
+                f"{name} is {tuple(tensor.shape)}, and no W is there: losses of version 2 have W (D, K) and angles in "
+                "degrees, those of version 3 weight (K, D) and radians, which are not read: make that head with "
+                "cones.Head and its margin in radians, and copy (K, D) into head.weight as it is"
+            )
 
 
 def _margin(loss: str, margin: float | None, scale: float | None, temperature: float | None) -> Margin:
@@ -96,6 +119,8 @@ def _margin(loss: str, margin: float | None, scale: float | None, temperature: f
     if loss == "CosFaceLoss":
         return CosFace(margin, scale)
     if loss in ("ArcFaceLoss", "SubCenterArcFaceLoss"):
+        if not 0 <= margin <= 180:
+            raise ValueError(f"margin is {margin} degrees, as {loss} counts it, expected 0 to 180")
         if 0 < margin <= math.pi / 2:
             warnings.warn(
                 f"margin is {margin} degrees ({math.radians(margin):.4f} radians), as {loss} counts it: if radians "

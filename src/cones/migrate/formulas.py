@@ -43,6 +43,7 @@ def pytorch_metric_learning(
     scale: float | None = None,
     temperature: float | None = None,
     sub_centers: int | None = None,
+    num_classes: int | None = None,
 ) -> Reference:
     """A loss of pytorch-metric-learning 2.9.0; arguments as `from_pytorch_metric_learning`, W is (D, K).
 

@@ -20,6 +20,7 @@ from ..protocols import (
     read_templates,
     read_trials,
 )
+from ..protocols._lines import read_lines
 from ._asked import Asked
 from ._evaluated import Evaluated, PictureFiles
 
@@ -51,7 +52,8 @@ def evaluate_list(
         folder: where the pictures are; None to show none.
 
     Returns:
-        `Evaluated`, with accuracy by folds where the list has folds.
+        `Evaluated`, with accuracy by folds where the list has two folds or more. Names are those of the embeddings,
+        whose suffix may be another than the list's.
 
     Raises:
         DataError: the list is broken, or names what has no embedding.
@@ -61,12 +63,14 @@ def evaluate_list(
     ends = torch.stack([pairs.first, pairs.second], dim=1)
     scores = pair_scores(embeddings.features[rows], ends, asked.similarity)
     subjects, names = subjects_of(pairs)
+    folds = pairs.fold if pairs.fold is not None and len(pairs.fold.unique()) > 1 else None
     found = evaluate_pairs(
-        scores, pairs.same, None if subjects is None else subjects[ends], asked.far, rows=ends, folds=pairs.fold,
+        scores, pairs.same, None if subjects is None else subjects[ends], asked.far, rows=ends, folds=folds,
         resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
     )  # fmt: skip
-    images = None if folder is None else PictureFiles([folder / name for name in pairs.names])
-    return Evaluated(path.name, found, images, pairs.names, names)
+    embedded = pairs.names if embeddings.names is None else [embeddings.names[row] for row in rows.tolist()]
+    images = None if folder is None else PictureFiles([folder / name for name in embedded])
+    return Evaluated(path.name, found, images, embedded, names)
 
 
 def evaluate_templates(embeddings: Embeddings, images: Path, pairs: Path, asked: Asked) -> Evaluated:
@@ -214,11 +218,7 @@ def _linked(count: int, first: Tensor, second: Tensor) -> Tensor:
 def _form_of(path: Path) -> ListForm:
     if path.suffix.lower() == ".csv":
         return "csv"
-    try:
-        with path.open(encoding="utf-8") as file:
-            first = file.readline().split()
-    except (OSError, UnicodeDecodeError):
-        return "trials"  # its reader says what is wrong
+    first = read_lines(path, "lines of pairs")[0][1].split()
     return "lfw" if 1 <= len(first) <= 2 and all(cell.isdecimal() for cell in first) else "trials"
 
 

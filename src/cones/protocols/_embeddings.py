@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import splitext
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import torch
 from torch import Tensor
 
 from ..data import DataError
+from ..data._formats import readable
 from ..data._labels import encode
-from ..data._npz import array_error, read_arrays
+from ..data._npz import array_error, misspelt, read_arrays
 
+_RECORDINGS = frozenset((".aac", ".flac", ".m4a", ".mp3", ".npy", ".ogg", ".opus", ".pt", ".sph", ".wav"))
 _EXPECTED = "expected features (or embeddings), and names or labels or both or neither"
 
 
@@ -45,6 +48,9 @@ class Embeddings:
     def rows(self, names: Sequence[str]) -> Tensor:
         """Return the position of each name, so that features[rows(pairs.names)] are those of a list of pairs.
 
+        A name that is not there is looked up under the other suffixes of pictures and recordings: "ann/1.jpg" of a
+        list is the embedded "ann/1.png", where no other name differs by its suffix alone.
+
         Args:
             names: M names, which may repeat.
 
@@ -57,6 +63,8 @@ class Embeddings:
         if self.names is None:
             raise DataError(f"the embeddings have no names to look {len(names)} up in; save them with an array names")
         positions = {name: position for position, name in enumerate(self.names)}
+        if not all(name in positions for name in names):
+            positions = {**_by_stem(self.names, names), **positions}
         missing = [name for name in names if name not in positions]
         if missing:
             raise DataError(
@@ -64,6 +72,20 @@ class Embeddings:
                 f"the embeddings' own are like {self.names[0]!r}"
             )
         return torch.tensor([positions[name] for name in names], dtype=torch.int64)
+
+
+def _by_stem(embedded: Sequence[str], names: Sequence[str]) -> dict[str, int]:
+    """The position of each name whose stem one embedded name has, and no other."""
+    times = Counter(map(_stem, embedded))
+    positions = {_stem(name): position for position, name in enumerate(embedded)}
+    stems = {name: _stem(name) for name in names}
+    return {name: positions[stem] for name, stem in stems.items() if times[stem] == 1}
+
+
+def _stem(name: str) -> str:
+    """The name without the suffix of a picture or a recording; any other end is part of the name."""
+    stem, suffix = splitext(name)
+    return stem if suffix.lower() in _RECORDINGS or suffix.lower() in readable() else name
 
 
 def read_embeddings(path: Path | str) -> Embeddings:
@@ -150,8 +172,9 @@ def _names(path: Path, metadata: dict[str, str]) -> list[str] | None:
 
 def _key(path: Path, keys: list[str]) -> str:
     found = [key for key in ("features", "embeddings") if key in keys]
-    if len(found) != 1:
-        raise DataError(f"{path} holds the arrays {', '.join(sorted(keys)) or '(none)'}; {_EXPECTED}")
+    hint = misspelt(keys, ("names", "labels", *(() if found else ("features", "embeddings"))))
+    if len(found) != 1 or hint:
+        raise DataError(f"{path} holds the arrays {', '.join(sorted(keys)) or '(none)'}; {_EXPECTED}{hint}")
     return found[0]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..data import DataError
+from ..data._formats import readable
 from ._lines import read_lines, whole_number
 from ._pairs import Pairs, Row, collect
 
@@ -10,7 +11,7 @@ _EXPECTED = "a first line of folds and pairs (10 300), then name n1 n2 or name1 
 
 
 def read_lfw_pairs(
-    path: Path | str, folder: Path | str | None = None, *, suffix: str = ".jpg", repeats: bool = False
+    path: Path | str, folder: Path | str | None = None, *, suffix: str | None = None, repeats: bool = False
 ) -> Pairs:
     """Return the pairs of an LFW list.
 
@@ -21,7 +22,8 @@ def read_lfw_pairs(
     Args:
         path: the list, columns between tabs or spaces, UTF-8.
         folder: the images, a folder for each name; None to take the names without looking for files.
-        suffix: of the image files; aligned copies are often ".png".
+        suffix: of the image files; None takes the one that the folder has, as aligned copies are often ".png", and
+            ".jpg" without a folder.
         repeats: whether a pair may stand in the list more than once, in either order.
 
     Returns:
@@ -46,6 +48,7 @@ def read_lfw_pairs(
     path, folder = Path(path), None if folder is None else Path(folder)
     (line, header), *lines = read_lines(path, _EXPECTED)
     folds, size = _header(path, line, header)
+    endings = (suffix,) if suffix is not None else (".jpg", *sorted(readable())) if folder is not None else (".jpg",)
     if len(lines) != folds * 2 * size:
         raise DataError(
             f"{path} announces {folds} x (genuine {size} + impostor {size}) pairs in line {line}, but has {len(lines)}"
@@ -53,7 +56,8 @@ def read_lfw_pairs(
     has_folds = len(header.split()) == 2
     rows = []
     for place, (number, text) in enumerate(lines):
-        first, second, same = _pair(path, number, text, suffix)
+        first, second, same = _pair(path, number, text)
+        first, second = (_image(folder, stem, endings) for stem in (first, second))
         rows.append(Row(number, first, second, same, place // (2 * size) if has_folds else None))
     for fold in range(folds):
         part = rows[fold * 2 * size : (fold + 1) * 2 * size]
@@ -66,18 +70,29 @@ def read_lfw_pairs(
     return collect(path, rows, folder, repeats)
 
 
+def _image(folder: Path | None, stem: str, endings: tuple[str, ...]) -> str:
+    """The image under the first suffix that is there, else under the first, which is then named as missing."""
+    if folder is None or len(endings) == 1:
+        return stem + endings[0]
+    return stem + next((ending for ending in endings if (folder / (stem + ending)).is_file()), endings[0])
+
+
 def _header(path: Path, line: int, header: str) -> tuple[int, int]:
     """Folds, and genuine pairs a fold."""
     numbers = [whole_number(cell) for cell in header.split()]
     if len(numbers) not in (1, 2) or any(number is None or number < 1 for number in numbers):
-        raise DataError(f"line {line} of {path} is {header!r}; expected {_EXPECTED}")
+        raise DataError(
+            f"line {line} of {path} is {header!r}; expected {_EXPECTED}; lines of two files and 1 or 0 are a list of "
+            "trials"
+        )
     folds, size = numbers if len(numbers) == 2 else (1, numbers[0])
     assert folds is not None  # it was checked above
     assert size is not None
     return folds, size
 
 
-def _pair(path: Path, line: int, text: str, suffix: str) -> tuple[str, str, bool]:
+def _pair(path: Path, line: int, text: str) -> tuple[str, str, bool]:
+    """Both images without a suffix, and whether they are of one name."""
     cells = [cell.strip() for cell in text.split("\t")] if "\t" in text else text.split()
     if len(cells) not in (3, 4):
         raise DataError(f"line {line} of {path} has {len(cells)} columns; expected name n1 n2 or name1 n1 name2 n2")
@@ -87,7 +102,7 @@ def _pair(path: Path, line: int, text: str, suffix: str) -> tuple[str, str, bool
         value = whole_number(number)
         if value is None or value < 1:
             raise DataError(f"line {line} of {path} has {number!r} for an image of {name}; expected 1, 2, ...")
-        images.append(f"{name}/{name}_{value:04d}{suffix}")
+        images.append(f"{name}/{name}_{value:04d}")
     if len(cells) == 4 and names[0] == names[1]:
         raise DataError(
             f"line {line} of {path} has four columns, an impostor pair, but {names[0]} twice; expected name n1 n2"

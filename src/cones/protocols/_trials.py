@@ -6,16 +6,19 @@ from ..data import DataError
 from ._lines import read_lines
 from ._pairs import Pairs, Row, collect
 
-_EXPECTED = "1 or 0, then two files (1 id1/x/1.wav id1/y/2.wav), or two files, then target or nontarget"
-_BEFORE = {"1": True, "0": False}
-_BEHIND = {"target": True, "nontarget": False}
+_EXPECTED = (
+    "1 or 0, then two files (1 id1/x/1.wav id1/y/2.wav), or two files, then target or nontarget, 1 or 0, in all lines"
+)
+_NUMBERS = {"1": True, "0": False}
+_ANSWERS = {"target": True, "nontarget": False, **_NUMBERS}
 
 
 def read_trials(path: Path | str, folder: Path | str | None = None, *, repeats: bool = False) -> Pairs:
     """Return the pairs of a trial list.
 
     Its lines are "1 file file" for one speaker and "0 file file" for two, as in VoxCeleb, or "file file target" and
-    "file file nontarget", as in Kaldi and WeSpeaker.
+    "file file nontarget", as in Kaldi and WeSpeaker, or "file file 1" and "file file 0", as of many copies of LFW. All
+    lines have one form, so that names that are numbers are not taken for answers.
 
     Args:
         path: the list, such as veri_test.txt or vox1_O_cleaned.kaldi, columns between spaces or tabs, UTF-8.
@@ -39,15 +42,32 @@ def read_trials(path: Path | str, folder: Path | str | None = None, *, repeats: 
         tensor([ True, False])
     """
     path, folder = Path(path), None if folder is None else Path(folder)
-    rows = []
-    for number, line in read_lines(path, _EXPECTED):
-        cells = line.split()
+    lines = [(number, line.split()) for number, line in read_lines(path, _EXPECTED)]
+    for number, cells in lines:
         if len(cells) != 3:
             raise DataError(f"line {number} of {path} has {len(cells)} columns; expected {_EXPECTED}")
-        if cells[0] in _BEFORE:
-            rows.append(Row(number, cells[1], cells[2], _BEFORE[cells[0]], None))
-        elif cells[2] in _BEHIND:
-            rows.append(Row(number, cells[0], cells[1], _BEHIND[cells[2]], None))
-        else:
-            raise DataError(f"line {number} of {path} is {line!r}; expected {_EXPECTED}")
+    if _answers_are_first(path, [cells for _, cells in lines]):
+        rows = [Row(number, cells[1], cells[2], _answer(path, number, cells, 0), None) for number, cells in lines]
+    else:
+        rows = [Row(number, cells[0], cells[1], _answer(path, number, cells, 2), None) for number, cells in lines]
     return collect(path, rows, folder, repeats)
+
+
+def _answers_are_first(path: Path, lines: list[list[str]]) -> bool:
+    """Say which column holds the answers: the one in which more lines have one, and words before numbers."""
+    if all(cells[2] in _ANSWERS and cells[2] not in _NUMBERS for cells in lines):
+        return False
+    first = sum(cells[0] in _NUMBERS for cells in lines)
+    last = sum(cells[2] in _ANSWERS for cells in lines)
+    if first == last == len(lines):
+        raise DataError(
+            f"{path} has 1 or 0 in its first column and in its last, so that either may be the answers; write target "
+            "and nontarget in the last"
+        )
+    return first >= last
+
+
+def _answer(path: Path, line: int, cells: list[str], place: int) -> bool:
+    if cells[place] not in (_ANSWERS if place else _NUMBERS):
+        raise DataError(f"line {line} of {path} is {' '.join(cells)!r}; expected {_EXPECTED}")
+    return _ANSWERS[cells[place]]

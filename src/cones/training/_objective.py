@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from .. import feature_losses
+from ..aliases import check_compound_names
 from ..feature_losses import (
     MHE,
     UNPG,
@@ -124,10 +125,11 @@ def parse_objective(text: str) -> Objective:
     """Read an objective such as "ASoftmax(margin=4, blend=Annealing()) + 0.01 * CenterLoss(alpha=0.5)".
 
     Args:
-        text: one margin, and any number of feature losses, each with its weight in front. A margin's field may be
-            a schedule, or the name of a paper's: Annealing, LinearWarmup, CosineWarmup, ExponentialWarmup,
-            L_SOFTMAX_MNIST, L_SOFTMAX_CIFAR10, L_SOFTMAX_CIFAR10_PLUS, SPHEREFACE_20. A margin of one's own is written
-            with its module, package.module:Mine(margin=0.1). `counts` left out are those of the training data.
+        text: one margin, and any number of feature losses, each with its weight in front. Names of losses may be in any
+            case. A margin's field may be a schedule, or the name of a paper's: Annealing, LinearWarmup, CosineWarmup,
+            ExponentialWarmup, L_SOFTMAX_MNIST, L_SOFTMAX_CIFAR10, L_SOFTMAX_CIFAR10_PLUS, SPHEREFACE_20. A
+            margin of one's own is written with its module, package.module:Mine(margin=0.1). `counts` left out are those
+            of the training data.
 
     Raises:
         ValueError: the text, a name or a field is wrong; the error says which and what is near.
@@ -138,12 +140,15 @@ def parse_objective(text: str) -> Objective:
     """
     margins: list[Objective] = []
     terms: list[Term] = []
+    check_compound_names(text)
     for node in _summands(parse_tree(text)):
         weight, loss = _weighted(node)
         name = loss.func.id if isinstance(loss, ast.Call) and isinstance(loss.func, ast.Name) else ast.unparse(loss)
-        if name in FEATURE_LOSSES:
+        if _spelled(name) in FEATURE_LOSSES:
             if weight is None:
-                raise ValueError(f"{ast.unparse(node)}: a feature loss needs its weight in front, 0.01 * {name}()")
+                raise ValueError(
+                    f"{ast.unparse(node)}: a feature loss needs its weight in front, 0.01 * {_spelled(name)}()"
+                )
             terms.append(cast(Term, evaluate(loss, lambda name, fields, w=weight: _term(w, name, fields))))  # type: ignore[misc]
         elif weight is not None:
             raise ValueError(
@@ -171,7 +176,13 @@ def _weighted(node: ast.expr) -> tuple[float | None, ast.expr]:
     return None, node
 
 
+def _spelled(name: str) -> str:
+    """The name of a feature loss as the package spells it; any other name as it is."""
+    return next((loss for loss in FEATURE_LOSSES if loss.lower() == name.lower()), name)
+
+
 def _term(weight: float, name: str, written: dict[str, Any]) -> Term | Margin:
+    name = _spelled(name)
     if name not in FEATURE_LOSSES:  # a margin inside, such as that of VPL
         return cast(Margin, call(known_margins(name), "margin", name, written))
     term = Term(weight, name, tuple(written.items()))

@@ -23,8 +23,8 @@ class Run:
     """Everything that decides what a training run computes.
 
     Args:
-        data: data set: mnist5k, mnist, fashion-mnist, faces-orl, glyphs-jis, glyphs-jis-fonts, folder:PATH, npz:PATH,
-            csv:PATH or glyphs:PATH.
+        data: data set: mnist5k, mnist, fashion-mnist, faces-orl, glyphs-jis, glyphs-jis-fonts, folder:PATH,
+            nested:PATH, npz:PATH, csv:PATH or glyphs:PATH.
         split: how test data are held out: the set's own (given), by sample, by identity; auto takes the usual one.
         test_fraction: share of samples or identities held out, where the set has no split of its own.
         image_size: side in pixels to which images are resized, and at which glyphs are drawn; 0 keeps their size.
@@ -170,8 +170,17 @@ def read_run(path: Path) -> Run:
     return Run(**read_fields(path, Run))
 
 
+def _with_underscores(path: Path, written: dict[str, Any]) -> dict[str, Any]:
+    """What a file gives, each field as Python spells it: an option's learning-rate is learning_rate."""
+    names = [name.replace("-", "_") for name in written]
+    twice = [name for name in written if names.count(name.replace("-", "_")) > 1]
+    if twice:
+        raise ValueError(f"{path}: {' and '.join(twice)} are one field: leave one of them out")
+    return dict(zip(names, written.values(), strict=True))
+
+
 def read_fields(path: Path, kind: type) -> dict[str, Any]:
-    """The fields of a frozen dataclass that a TOML file gives, checked by name and kind.
+    """The fields of a frozen dataclass that a TOML file gives, by name (learning_rate or learning-rate), checked.
 
     Raises:
         FileNotFoundError, ValueError: as `read_run`.
@@ -184,7 +193,7 @@ def read_fields(path: Path, kind: type) -> dict[str, Any]:
         raise ValueError(f"{path} is no TOML: {error}") from None
     known = {field.name: field for field in fields(kind)}
     values: dict[str, Any] = {}
-    for name, value in written.items():
+    for name, value in _with_underscores(path, written).items():
         if name not in known:
             raise ValueError(f"{path}: there is no field {name!r}{did_you_mean(name, known)}")
         default = known[name].default

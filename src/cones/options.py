@@ -1,0 +1,165 @@
+"""Options of a command: their names, hints for names that are not there, and errors in terms of them."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from types import NoneType
+from typing import Annotated, get_args, get_origin, get_type_hints
+
+import tyro
+
+from .training import Run
+
+# Names that other trainers use, without their hyphens.
+_MEANT = {
+    "amp": "precision",
+    "arch": "backbone",
+    "batch": "batch-size",
+    "bf16": "precision",
+    "bs": "batch-size",
+    "checkpoint": "resume",
+    "clipgrad": "clip-norm",
+    "criterion": "loss",
+    "dataset": "data",
+    "embeddingdim": "feature-dim",
+    "embeddingsize": "feature-dim",
+    "fp16": "precision",
+    "gpu": "device",
+    "gradclip": "clip-norm",
+    "imgsize": "image-size",
+    "lossfn": "loss",
+    "lossfunction": "loss",
+    "lr": "learning-rate",
+    "lrschedule": "schedule",
+    "lrscheduler": "schedule",
+    "maxepochs": "epochs",
+    "maxgradnorm": "clip-norm",
+    "net": "backbone",
+    "network": "backbone",
+    "numclasses": "classes",
+    "numepochs": "epochs",
+    "optim": "optimizer",
+    "output": "out",
+    "outputdir": "out",
+    "randomseed": "seed",
+    "savedir": "out",
+    "scheduler": "schedule",
+    "subcenters": "sub-centers",
+    "valsplit": "test-fraction",
+    "warmup": "warmup-steps",
+    "wd": "weight-decay",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a command.
+
+    Args:
+        field: name of the field that it sets.
+        switch: whether it takes no value, and has a --no- form.
+        optional: whether None is a value.
+    """
+
+    field: str
+    switch: bool
+    optional: bool
+
+
+def options_of(kind: type) -> dict[str, Option]:
+    """Return the options of a command by name, such as "--learning-rate"; the fields of its run are among them."""
+    options: dict[str, Option] = {}
+    hints = get_type_hints(kind, include_extras=True)
+    for field in fields(kind):
+        hint = hints[field.name]
+        inner, marks = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
+        if inner is Run:
+            options |= options_of(Run)
+        elif not any(mark is tyro.conf.Positional or mark is tyro.conf.Suppress for mark in marks):
+            options[_option(field.name)] = Option(field.name, inner is bool, NoneType in get_args(inner))
+    return options
+
+
+def check_options(command: str, kind: type, arguments: Sequence[str]) -> None:
+    """Raise ValueError for the first argument that looks like an option and is none of the command's.
+
+    Args:
+        command: its name.
+        kind: its dataclass.
+        arguments: behind its name.
+    """
+    known = options_of(kind)
+    spelled = {*known, *(f"--no-{name[2:]}" for name, option in known.items() if option.switch), "--help"}
+    for argument in arguments:
+        if argument == "--":
+            return
+        written = re.match(r"--?[A-Za-z][\w-]*", argument)
+        if written is None or argument == "-h" or _is_number(argument):
+            continue
+        name = _option(written[0].lstrip("-"))
+        if not written[0].startswith("--") or name not in spelled:
+            raise ValueError(
+                f"{written[0]} is no option of cones {command}{_hint(name, sorted(spelled))}; cones {command} --help "
+                "lists them"
+            )
+
+
+def without_none(kind: type, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with a None in any case as None, where an option takes it."""
+    optional = {name for name, option in options_of(kind).items() if option.optional}
+    result: list[str] = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if equals and value.lower() == "none" and _option(name.lstrip("-")) in optional:
+            argument = f"{name}=None"
+        elif argument.lower() == "none" and result and _option(result[-1].lstrip("-")) in optional:
+            argument = "None"
+        result.append(argument)
+    return result
+
+
+def in_options(text: str, kind: type) -> str:
+    """Return the text of an error with the fields of a command as its options.
+
+    Example:
+        >>> from cones.commands import Train
+        >>> in_options("image_size is None, but the images differ in size; pass image_size=S to stretch them", Train)
+        '--image-size is not given, but the images differ in size; pass --image-size S to stretch them'
+    """
+    by_field = {option.field: name for name, option in options_of(kind).items()}
+    names = "|".join(by_field)
+
+    def assigned(found: re.Match[str]) -> str:
+        name, value = by_field[found[1]], found[2].strip("'")
+        if value in ("True", "False"):
+            return name if value == "True" else f"--no-{name[2:]}"
+        return f"{name} {value}"
+
+    def opening(found: re.Match[str]) -> str:
+        given = {" is True": " is given", " is None": " is not given"}
+        return by_field[found[1]] + given.get(found[2], found[2])
+
+    text = re.sub(rf"^({names})( is (?:True|None)\b| (?:is|has|holds)\b)", opening, text)
+    pattern = rf"(?<![\w.(-])({names})=('[^']*'|[\w.-]*\w)(?![\w(])"
+    parts = re.split(r"(\w\([^()]*\))", text)  # what is inside Name(...) are fields of that
+    return "".join(part if place % 2 else re.sub(pattern, assigned, part) for place, part in enumerate(parts))
+
+
+def _option(field: str) -> str:
+    return f"--{field.replace('_', '-')}"
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    """' (did you mean X?)' for the option that is meant, by what others call it or by its letters, else nothing."""
+    meant = f"--{_MEANT.get(name.replace('-', '').lower(), '')}"
+    near = [meant] if meant in known else difflib.get_close_matches(name.lower(), known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

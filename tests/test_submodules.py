@@ -1,0 +1,32 @@
+"""`import cones` is light, and every part is there when it is asked for."""
+
+import subprocess
+import sys
+
+import pytest
+
+import cones
+
+PARTS = (
+    "backbones", "catalogue", "data", "embedding", "evaluation", "export", "migrate", "open_set", "planner", "plots",
+    "protocols", "training",
+)  # fmt: skip
+
+
+def test_parts_are_there_and_listed():
+    assert set(PARTS) <= set(dir(cones))
+    assert {"Head", "bounds", "__version__"} <= set(dir(cones))
+    for name in PARTS:
+        assert getattr(cones, name) is sys.modules[f"cones.{name}"]
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="module 'cones' has no attribute 'evaluations'"):
+        cones.evaluations  # noqa: B018
+    assert not hasattr(cones, "nothing")
+
+
+def test_nothing_is_imported_before():
+    code = "import sys, cones; dir(cones); print(*sys.modules); cones.evaluation.verification"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert {f"cones.{name}" for name in PARTS} & set(done.stdout.split()) <= {"cones.planner"}
