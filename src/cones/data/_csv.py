@@ -1,7 +1,7 @@
 """A csv file that lists images with their labels."""
 
 import csv
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 
@@ -30,6 +30,7 @@ def read_csv(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
         DataError: if the file or an image cannot be read, or a line is not as it should be.
     """
     rows = _rows(path)
+    _check_labels(path, rows)
     classes, labels = encode([row[1] for _, row in rows])
     images = [path.parent / row[0] for _, row in rows]
     for (line, _), image in zip(rows, images, strict=True):
@@ -81,6 +82,17 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
             raise DataError(f"line {line} of {path} has split {row[2]!r}; expected train or test")
         rows.append((line, row))
     return rows
+
+
+def _check_labels(path: Path, rows: list[tuple[int, list[str]]]) -> None:
+    """Raise a DataError if a picture has two labels."""
+    first: dict[PurePosixPath, tuple[int, str]] = {}
+    for line, row in rows:
+        earlier, label = first.setdefault(PurePosixPath(row[0]), (line, row[1]))
+        if label != row[1]:
+            raise DataError(
+                f"lines {earlier} and {line} of {path} give {row[0]} the labels {label!r} and {row[1]!r}; expected one"
+            )
 
 
 def _columns(first: list[str]) -> list[int] | None:

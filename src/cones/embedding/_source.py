@@ -1,5 +1,6 @@
 """From what the command line names to embeddings."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,12 @@ Side = Literal["all", "train", "test"]
 
 
 def embed_source(
-    model: Model, source: str, *, side: Side = "all", flip: bool = False, data_folder: Path | None = None
+    model: Model,
+    source: str | os.PathLike[str],
+    *,
+    side: Side = "all",
+    flip: bool = False,
+    data_folder: Path | None = None,
 ) -> Embeddings:
     """Embeddings of a data set or of a folder of pictures, which are brought into the form that the run was trained on.
 
@@ -41,6 +47,7 @@ def embed_source(
     """
     if side not in ("all", "train", "test"):
         raise ValueError(f"side is {side!r}, expected one of all, train, test")
+    source = os.fspath(source)
     folder = Path(source).expanduser()
     if folder.is_dir() and not model.input.images:
         raise ValueError(

@@ -14,8 +14,8 @@ _BEHIND = {"target": True, "nontarget": False}
 def read_trials(path: Path | str, folder: Path | str | None = None, *, repeats: bool = False) -> Pairs:
     """Return the pairs of a trial list.
 
-    Its lines are "1 file file" for one speaker and "0 file file" for two, as in VoxCeleb, or "file file target" and
-    "file file nontarget", as in Kaldi and WeSpeaker.
+    Its lines are all "1 file file" for one speaker and "0 file file" for two, as in VoxCeleb, or all "file file target"
+    and "file file nontarget", as in Kaldi and WeSpeaker, whose files may be called 1 and 0.
 
     Args:
         path: the list, such as veri_test.txt or vox1_O_cleaned.kaldi, columns between spaces or tabs, UTF-8.
@@ -39,15 +39,19 @@ def read_trials(path: Path | str, folder: Path | str | None = None, *, repeats: 
         tensor([ True, False])
     """
     path, folder = Path(path), None if folder is None else Path(folder)
-    rows = []
-    for number, line in read_lines(path, _EXPECTED):
-        cells = line.split()
+    lines = [(number, line.split()) for number, line in read_lines(path, _EXPECTED)]
+    for number, cells in lines:
         if len(cells) != 3:
             raise DataError(f"line {number} of {path} has {len(cells)} columns; expected {_EXPECTED}")
-        if cells[0] in _BEFORE:
-            rows.append(Row(number, cells[1], cells[2], _BEFORE[cells[0]], None))
-        elif cells[2] in _BEHIND:
-            rows.append(Row(number, cells[0], cells[1], _BEHIND[cells[2]], None))
-        else:
-            raise DataError(f"line {number} of {path} is {line!r}; expected {_EXPECTED}")
+    # a list has one form: files that are called 1 or 0 must not make a Kaldi line one of VoxCeleb
+    behind = sum(cells[2] in _BEHIND for _, cells in lines)
+    kaldi = behind == len(lines) or behind > sum(cells[0] in _BEFORE for _, cells in lines)
+    rows = []
+    for number, cells in lines:
+        answer = _BEHIND.get(cells[2]) if kaldi else _BEFORE.get(cells[0])
+        if answer is None:
+            form = "the lines around it end in target or nontarget" if kaldi else f"expected {_EXPECTED}"
+            raise DataError(f"line {number} of {path} is {' '.join(cells)!r}; {form}")
+        first, second = cells[:2] if kaldi else cells[1:]
+        rows.append(Row(number, first, second, answer, None))
     return collect(path, rows, folder, repeats)

@@ -71,15 +71,15 @@ def combine_embeddings(views: Sequence[Array], unit: bool = True) -> Tensor:
     """
     if len(views) == 0:
         raise ValueError("views is empty, expected at least one (N, D)")
-    views = [as_features(f"views[{number}]", view) for number, view in enumerate(views)]
-    for number, view in enumerate(views):
-        check_rows(view, f"views[{number}]")
-        if view.shape != views[0].shape:
+    given = [as_features(f"views[{number}]", view) for number, view in enumerate(views)]
+    for number, rows in enumerate(given):
+        check_rows(rows, f"views[{number}]")
+        if rows.shape != given[0].shape:
             raise ValueError(
-                f"views[{number}] has shape {tuple(view.shape)}, expected {tuple(views[0].shape)}, that of views[0]"
+                f"views[{number}] has shape {tuple(rows.shape)}, expected {tuple(given[0].shape)}, that of views[0]"
             )
-    total = torch.zeros(views[0].shape, dtype=torch.float64, device=views[0].device)
-    for view in views:
+    total = torch.zeros(given[0].shape, dtype=torch.float64, device=given[0].device)
+    for view in given:
         rows = view.detach().to(torch.float64)
         total += direction(rows)[0] if unit else rows
     return direction(total)[0]
