@@ -198,7 +198,7 @@ def test_scikit_learn_finds_the_same():
 def test_scores_of_other_types_and_with_a_gradient(dtype):
     scores = torch.tensor([0.75, 0.5, 0.25, 0.0], dtype=dtype, requires_grad=True)
     found = verification(scores, torch.tensor([True, False, True, False]), far=(0.5,), min_pairs=1)
-    assert (found.eer, found.auc, found.tar[0].threshold) == (0.5, 0.75, 0.25)
+    assert (found.eer, found.auc, found.tar[0].threshold) == (0.5, 0.75, 0.125)
 
 
 TWO, KINDS = torch.tensor([0.1, 0.2]), torch.tensor([True, False])

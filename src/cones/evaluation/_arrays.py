@@ -116,7 +116,7 @@ def _array(name: str, values: npt.ArrayLike) -> npt.NDArray[np.generic]:
 
 def _texts(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.str_]:
     for place, value in enumerate(array.flat):
-        if isinstance(value, bool) or not isinstance(value, str | bytes | int | np.integer):
+        if type(value) is bool or not isinstance(value, str | bytes | int | np.integer):
             raise ValueError(f"{name}[{place}] is {value!r}, expected text or an integer: -1 is an unknown subject")
     if len({isinstance(value, str | bytes) for value in array.flat}) > 1:
         raise ValueError(f"{name} holds numbers and text, expected labels of one kind")

@@ -44,8 +44,7 @@ def read_trials(path: Path | str, folder: Path | str | None = None, *, repeats: 
         if len(cells) != 3:
             raise DataError(f"line {number} of {path} has {len(cells)} columns; expected {_EXPECTED}")
     # a list has one form: files that are called 1 or 0 must not make a Kaldi line one of VoxCeleb
-    behind = sum(cells[2] in _BEHIND for _, cells in lines)
-    kaldi = behind == len(lines) or behind > sum(cells[0] in _BEFORE for _, cells in lines)
+    kaldi = any(cells[2] in _BEHIND for _, cells in lines)
     rows = []
     for number, cells in lines:
         answer = _BEHIND.get(cells[2]) if kaldi else _BEFORE.get(cells[0])

@@ -9,7 +9,7 @@ from ._distances import warn_of_distances
 from ._points import points_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Roc:
     """The curve that `roc` returns; P points, from accepting nothing to accepting everything.
 
@@ -22,6 +22,9 @@ class Roc:
     threshold: Tensor
     far: Tensor
     tar: Tensor
+
+    def __repr__(self) -> str:
+        return f"Roc({len(self.far)} operating points)"
 
     def det(self) -> tuple[Tensor, Tensor]:
         """The detection error trade-off: FAR and FRR (P,) on the scale of normal deviates, ±inf at rates 1 and 0."""

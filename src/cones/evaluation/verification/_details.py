@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class VerificationDetails:
     """What pictures of a verification need; rows are positions in the evaluated embeddings or pairs.
 
@@ -43,3 +43,7 @@ class VerificationDetails:
     hard_impostors: Tensor
     hard_genuine_scores: Tensor
     hard_impostor_scores: Tensor
+
+    def __repr__(self) -> str:
+        pairs = f"{int(self.genuine.sum()):,} genuine and {int(self.impostors.sum()):,} impostor pairs"
+        return f"VerificationDetails({pairs}, {len(self.far)} operating points, {len(self.subjects)} subjects)"
