@@ -74,7 +74,10 @@ ALLOWED = {
     "commands": {"model_commands", "training"},
     "model_commands": set(),
     "cli": {"actions", "commands", "extras", "model_actions", "model_commands", "notation", "options", "training"},
-    "model_actions": {"commands", "embedding", "export", "model_commands", "open_set", "protocols"},
+    "stage_display": set(),
+    "model_actions": {
+        "commands", "embedding", "evaluation", "export", "model_commands", "open_set", "protocols", "stage_display",
+    },
     "actions": {
         "catalogue", "commands", "comparison_display", "data", "display", "extras", "linter", "margins", "migrate",
         "planner", "plots", "processor", "suggestion", "training",
@@ -98,7 +101,7 @@ ONLY_IN = {
     "matplotlib": {"plots"},
     "jinja2": {"plots"},
     "PIL": {"data"},
-    "rich": {"actions", "cli", "comparison_display", "data", "display", "model_actions"},
+    "rich": {"actions", "cli", "comparison_display", "data", "display", "model_actions", "stage_display"},
     "tyro": {"cli", "commands", "model_commands", "options"},
     "tensorboard": {"training"},
     "onnx": {"export"},

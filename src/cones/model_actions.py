@@ -9,6 +9,7 @@ from .commands import UsageError
 from .model_commands import Embed, Evaluate, Export
 
 if TYPE_CHECKING:
+    from .evaluation import Progress
     from .open_set import Asked, Evaluated
 
 EMBEDDINGS = (".npz", ".npy", ".safetensors")
@@ -16,13 +17,19 @@ EMBEDDINGS = (".npz", ".npy", ".safetensors")
 
 def do_evaluate(command: Evaluate) -> int:
     from .open_set import Asked, check_evaluation_folder, write_evaluation
+    from .stage_display import StageDisplay
 
     try:
-        asked = Asked(command.far, command.similarity, command.resamples, command.confidence, command.seed)
+        asked = Asked(
+            command.far, command.similarity, command.resamples, command.confidence, command.seed,
+            command.p_target, command.costs, command.min_pairs,
+        )  # fmt: skip
     except ValueError as error:
-        raise UsageError(f"--{error}") from error
+        name, _, text = str(error).partition(" ")
+        raise UsageError(f"--{name.replace('_', '-')} {text}") from error
     check_evaluation_folder(command.out)
-    evaluated = _evaluated(command, asked)
+    with StageDisplay() as display:
+        evaluated = _evaluated(command, asked, display)
     Console(soft_wrap=True, highlight=False, emoji=False).print(str(evaluated.evaluation), markup=False)
     for path in write_evaluation(command.out, evaluated):
         print(path)
@@ -67,7 +74,7 @@ def do_export(command: Export) -> int:
     return 0
 
 
-def _evaluated(command: Evaluate, asked: "Asked") -> "Evaluated":
+def _evaluated(command: Evaluate, asked: "Asked", progress: "Progress") -> "Evaluated":
     """By the kind of source."""
     from .embedding import embed_source, load_backbone
     from .open_set import (
@@ -84,24 +91,30 @@ def _evaluated(command: Evaluate, asked: "Asked") -> "Evaluated":
     _check(command, source)
     if command.model is None:
         if (source / "config.toml").is_file():
-            return evaluate_run(source, asked, flip=command.flip, data_folder=command.data_folder)
+            return evaluate_run(source, asked, flip=command.flip, data_folder=command.data_folder, progress=progress)
         if source.suffix.lower() == ".csv":
-            return evaluate_scores(source, asked)
+            return evaluate_scores(source, asked, progress=progress)
         embeddings, pictures = read_embeddings(source), command.pictures
     else:
         model = load_backbone(command.model, data_folder=command.data_folder)
         if source.suffix.lower() == ".bin":
-            return evaluate_bin(source, model, asked, flip=command.flip)
+            return evaluate_bin(source, model, asked, flip=command.flip, progress=progress)
         side = "all" if source.is_dir() else command.side
         embeddings = embed_source(model, command.source, side=side, flip=command.flip, data_folder=command.data_folder)
         pictures = command.pictures or (source if source.is_dir() else None)
     if command.pairs is not None:
         return evaluate_list(
-            embeddings, command.pairs, asked, form=command.form, repeats=command.repeats, folder=pictures
+            embeddings,
+            command.pairs,
+            asked,
+            form=command.form,
+            repeats=command.repeats,
+            folder=pictures,
+            progress=progress,
         )
     if command.templates is not None and command.template_pairs is not None:
-        return evaluate_templates(embeddings, command.templates, command.template_pairs, asked)
-    return evaluate_embeddings(embeddings, asked, title=source.name, folder=pictures)
+        return evaluate_templates(embeddings, command.templates, command.template_pairs, asked, progress=progress)
+    return evaluate_embeddings(embeddings, asked, title=source.name, folder=pictures, progress=progress)
 
 
 def _check(command: Evaluate, source: Path) -> None:

@@ -31,6 +31,9 @@ class Evaluate:
         resamples: draws of subjects for the intervals; 0 for none
         confidence: of the intervals
         seed: of the draws and of the gallery
+        p_target: prior of a genuine pair, for minDCF
+        costs: of a genuine pair rejected and of an impostor pair accepted, for minDCF
+        min_pairs: fewer genuine or impostor pairs than this carry no rate
         out: folder to write to
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
@@ -51,6 +54,9 @@ class Evaluate:
     resamples: int = 1000
     confidence: float = 0.95
     seed: int = 0
+    p_target: float = 0.01
+    costs: tuple[float, float] = (1.0, 1.0)
+    min_pairs: int = 10
     out: Path = Path("runs/evaluation")
     data_folder: Path | None = None
     traceback: bool = False

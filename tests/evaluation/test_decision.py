@@ -147,7 +147,7 @@ def test_another_model_is_refused(tmp_path):
     ):
         read_decision(tmp_path / "d.json", second)
     write_decision(tmp_path / "d.json", choose_decision(x, pairs, same, 0.01))
-    with pytest.raises(ValueError, match=r"d.json names no model, but model is .*first: choose the decision anew"):
+    with pytest.raises(ValueError, match=r"d.json names no model, but model is .*first: choose the decision again"):
         read_decision(tmp_path / "d.json", first)
 
 
@@ -168,7 +168,7 @@ def setting(**values):
     ("change", "message"),
     [
         (without("format"), r'd.json is no decision, expected "format": "cones decision"'),
-        (setting(version=2), r"d.json has version 2, expected 1"),
+        (setting(version=3), r"d.json has version 3, expected 2"),
         (without("threshold"), r"d.json has no threshold, expected all of threshold, far"),
         (setting(margin=1), r"d.json has the unknown field margin, expected only threshold"),
         (setting(threshold="0.5"), r"d.json: threshold is '0.5', expected float or int"),

@@ -55,6 +55,13 @@ def brute_dcf(scores, same, p, miss, alarm):
     return min(costs) / min(miss * p, alarm * (1 - p))
 
 
+def accepts_as_the_next_number(scores, threshold):
+    """Whether no float32 number lies between the threshold, a score, and the next lower score."""
+    lower = max((score for score in scores if score < threshold), default=-math.inf)
+    between = np.nextafter(np.float32(lower), np.float32(math.inf))
+    return bool(between >= np.float32(threshold))
+
+
 @st.composite
 def pairs(draw, values):
     """Scores with at least one genuine and one impostor pair."""
@@ -87,7 +94,7 @@ def test_every_figure_is_the_brute_force_count(drawn, p, costs):
             assert f"{found.impostors} impostor pairs" in found.refused[f"tar@{asked:g}"]
             continue
         assert point.tar == pytest.approx(brute_tar(scores, same, asked), abs=1e-12)
-        assert point.threshold in thresholds(scores)
+        assert point.threshold not in scores or accepts_as_the_next_number(scores, point.threshold)
         far, frr = rates(scores, same, point.threshold)
         assert (point.reached, point.frr) == (far, frr)
         assert far <= asked
@@ -120,16 +127,17 @@ def test_perfect_scores():
     scores = torch.tensor([0.9, 0.8, 0.7, 0.3, 0.2, 0.1])
     found = verification(scores, scores > 0.5, far=(0.4, 1.0), min_pairs=3)
     assert (found.eer, found.auc, found.min_dcf) == (0.0, 1.0, 0.0)
-    assert found.eer_threshold == found.min_dcf_threshold == pytest.approx(0.7)
+    assert found.eer_threshold == found.min_dcf_threshold == pytest.approx(0.5)
     assert (found.tar[0].tar, found.tar[0].frr, found.tar[0].reached) == (1.0, 0.0, pytest.approx(1 / 3))
-    assert found.tar[0].threshold == pytest.approx(0.3)
+    assert found.tar[0].threshold == pytest.approx(0.25)
+    assert found.tar[1].threshold == -math.inf
 
 
 def test_all_scores_equal_say_nothing():
     found = verification(torch.full((8,), 0.5), torch.arange(8) < 4, far=(0.25, 1.0), min_pairs=4)
     assert (found.eer, found.auc, found.min_dcf) == (0.5, 0.5, 1.0)
     assert (found.tar[0].tar, found.tar[0].threshold) == (0.0, math.inf)
-    assert (found.tar[1].tar, found.tar[1].threshold) == (1.0, 0.5)
+    assert (found.tar[1].tar, found.tar[1].threshold) == (1.0, -math.inf)
 
 
 def test_tied_pairs_go_together():
@@ -145,7 +153,7 @@ def test_a_rate_is_compared_as_a_quotient():
     # 0.29 * 100 is 28.999999999999996 in float64, and 29 of 100 impostors are still 0.29
     scores = torch.cat([torch.arange(100.0), torch.full((10,), 71.0)])
     found = verification(scores, torch.arange(110) >= 100, far=(0.29,))
-    assert (found.tar[0].reached, found.tar[0].threshold, found.tar[0].tar) == (0.29, 71.0, 1.0)
+    assert (found.tar[0].reached, found.tar[0].threshold, found.tar[0].tar) == (0.29, 70.5, 1.0)
 
 
 def test_infinite_and_float64_scores():
@@ -190,7 +198,7 @@ def test_scikit_learn_finds_the_same():
 def test_scores_of_other_types_and_with_a_gradient(dtype):
     scores = torch.tensor([0.75, 0.5, 0.25, 0.0], dtype=dtype, requires_grad=True)
     found = verification(scores, torch.tensor([True, False, True, False]), far=(0.5,), min_pairs=1)
-    assert (found.eer, found.auc, found.tar[0].threshold) == (0.5, 0.75, 0.25)
+    assert (found.eer, found.auc, found.tar[0].threshold) == (0.5, 0.75, 0.125)
 
 
 TWO, KINDS = torch.tensor([0.1, 0.2]), torch.tensor([True, False])

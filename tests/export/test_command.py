@@ -131,5 +131,5 @@ def test_a_run_whose_weights_are_not_numbers_is_refused(lenets: Path, tmp_path: 
         tensors["backbone.features.bias"].fill_(torch.nan)
         save_file(tensors, tmp_path / "run" / "last.safetensors", file.metadata())
     assert cones("export", tmp_path / "run", "--out", tmp_path / "out", *FAR) == 1
-    assert "features[0] holds nan or inf" in capsys.readouterr().err
+    assert "embeddings[0] is not finite" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from cones.cli import main
 from cones.data import DataError
 from cones.evaluation import evaluate, evaluate_pairs, pair_scores
 from cones.open_set import Asked, evaluate_list, evaluate_scores, subjects_of
-from cones.protocols import Pairs, read_embeddings, read_scores_csv
+from cones.protocols import Pairs, read_embeddings, read_scores_csv, write_embeddings
 
 PEOPLE = ("ann", "bob", "cy", "di", "ed", "flo")
 
@@ -149,7 +150,7 @@ def test_a_pair_that_is_listed_twice(faces, tmp_path, capsys):
     assert cones(faces, *given) == 1
     assert "hold the same pair" in capsys.readouterr().err
     assert cones(faces, *given, "--repeats") == 0
-    assert written(tmp_path / "out")[0]["samples"] == 28
+    assert written(tmp_path / "out")[0]["pairs"] == 28
 
 
 def test_templates(faces, tmp_path):
@@ -178,7 +179,7 @@ def test_scores(tmp_path):
     assert cones(path, "--far", 0.1, "--resamples", 10, "--out", tmp_path / "out") == 0
     numbers, _ = written(tmp_path / "out")
     assert numbers["intervals"]["resampled"] == "pairs"
-    assert (numbers["samples"], numbers["subjects"]) == (40, 0)
+    assert (numbers["samples"], numbers["pairs"], numbers["subjects"]) == (None, 40, 0)
 
 
 def test_a_run_and_its_pictures_in_a_folder(run, tmp_path):
@@ -269,3 +270,36 @@ def test_scores_with_subjects(tmp_path):
     assert given.names == ("a", "b")
     assert given.subjects.tolist() == [[0, 0], [0, 1], [1, 1], [1, 0]]
     assert evaluate_scores(path, Asked(resamples=0)).evaluation.subjects == 2
+
+
+def test_options_of_the_detection_cost_and_few_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("score,same\n0.9,1\n0.8,0\n0.7,1\n0.1,0\n")
+    given = ("--far", 0.5, "--p-target", 0.5, "--costs", 2, 1, "--min-pairs", 2, "--resamples", 0)
+    assert cones(path, *given, "--out", tmp_path / "out") == 0
+    numbers, lines = written(tmp_path / "out")
+    scores, same = torch.tensor([0.9, 0.8, 0.7, 0.1]).double(), torch.tensor([True, False, True, False])
+    expected = evaluate_pairs(
+        scores, same, far=(0.5,), p_target=0.5, costs=(2, 1), min_pairs=2, resamples=0
+    ).verification
+    assert numbers["verification"]["min_dcf"] == expected.min_dcf
+    assert numbers["pairs"] == 4
+    assert lines["EER"]["unit"] == "share"
+    assert {figure["name"]: figure["value"] for figure in numbers["figures"]}["EER"] == expected.eer
+    assert "samples" not in (tmp_path / "out" / "report.html").read_text().split("<dl>")[1].split("</dl>")[0]
+    capsys.readouterr()
+    assert cones(path, "--min-pairs", 0, "--out", tmp_path / "no") == 2
+    assert "--min-pairs is 0, expected at least 1" in capsys.readouterr().err
+
+
+def test_labels_of_strangers_in_a_file(tmp_path: Path) -> None:
+    x = torch.randn(20, 4)
+    labels = torch.arange(20) // 4
+    labels[16:] = -1
+    np.savez(tmp_path / "f.npz", features=x.numpy(), labels=labels.numpy())
+    assert cones(tmp_path / "f.npz", "--far", 0.1, "--resamples", 0, "--out", tmp_path / "out") == 0
+    numbers, _ = written(tmp_path / "out")
+    assert (numbers["verification"]["genuine"], numbers["unknown"], numbers["subjects"]) == (4 * 6, 4, 4)
+    given = read_embeddings(tmp_path / "f.npz")
+    write_embeddings(tmp_path / "again.npz", given)
+    assert torch.equal(read_embeddings(tmp_path / "again.npz").labels, labels)

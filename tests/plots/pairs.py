@@ -49,8 +49,13 @@ def details_of(features: Tensor, labels: Tensor, far: float = 0.01) -> Verificat
     first, second = torch.triu_indices(len(labels), len(labels), 1)
     scores, same = (features @ features.T)[first, second].double(), labels[first] == labels[second]
     curve = roc(scores, same).corners()
-    threshold = verification(scores, same, far=(far,), min_pairs=1).tar[0].threshold
-    assert threshold is not None
+    found = verification(scores, same, far=(far,), min_pairs=1)
+    at = found.tar[0]
+    assert found.eer is not None
+    assert at.threshold is not None
+    assert at.reached is not None
+    assert at.tar is not None
+    threshold = at.threshold
     edges = torch.linspace(-1, 1, BINS + 1, dtype=torch.float64)
     rows = torch.stack([first, second], 1)
     subjects = labels.unique()
@@ -64,8 +69,11 @@ def details_of(features: Tensor, labels: Tensor, far: float = 0.01) -> Verificat
         edges=edges,
         genuine=torch.histogram(scores[same], edges).hist.long(),
         impostors=torch.histogram(scores[~same], edges).hist.long(),
+        eer=found.eer,
         threshold=threshold,
         threshold_far=far,
+        reached_far=at.reached,
+        reached_tar=at.tar,
         subjects=subjects,
         false_rejects=_shares(same, scores < threshold, labels[rows], subjects),
         false_accepts=_shares(~same, scores >= threshold, labels[rows], subjects),

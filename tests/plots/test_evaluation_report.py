@@ -16,6 +16,7 @@ from cones.evaluation import (
     Identification,
     OpenSet,
     VerificationDetails,
+    evaluate,
     gallery_probe_split,
     geometry,
     identification,
@@ -99,16 +100,14 @@ def test_roc_begins_at_the_smallest_rate_above_0_on_a_logarithmic_axis(details: 
 def test_roc_marks_the_threshold_and_draws_the_band(details: VerificationDetails) -> None:
     figure = roc_figure(details)
     ((far, tar),) = marks(figure.axes[0])
-    reached = (details.far <= details.threshold_far).nonzero()[-1]
-    assert far == details.far[reached].item()
-    assert tar == details.tar[reached].item()
+    assert (far, tar) == (details.reached_far, details.reached_tar)
     assert legend(figure)[1] == "95 % interval"
     assert len(figure.axes[0].collections) == 1
     assert len(roc_figure(replace(details, band=None)).axes[0].collections) == 0
 
 
 def test_threshold_without_false_accepts_is_an_arrow_at_the_edge(details: VerificationDetails) -> None:
-    axes = roc_figure(replace(details, threshold=0.99, threshold_far=1e-9)).axes[0]
+    axes = roc_figure(replace(details, threshold=0.99, threshold_far=1e-9, reached_far=0.0)).axes[0]
     ((far, _),) = marks(axes)
     assert far == axes.get_xlim()[0]
     assert axes.lines[1].get_marker() == "<"
@@ -141,6 +140,7 @@ def test_det_is_straight_for_normal_scores() -> None:
         details_of(*embeddings(4, 4), far=0.1),
         far=torch.cat([ends[:1], far, ends[1:]]),
         tar=torch.cat([ends[:1], tar, ends[1:]]),
+        eer=torch.special.ndtr(torch.tensor(-1.0)).item(),
     )
     axes = det_figure(normal).axes[0]
     x, y = axes.transData.transform(axes.lines[1].get_xydata()).T
@@ -275,6 +275,18 @@ def test_report_holds_figures_intervals_and_reasons(
         f"{name}.{suffix}" for name in drawn for suffix in ("svg", "png")
     }
     assert not re.search(r"https?://(?!www\.w3\.org)", re.sub(r"data:image[^\"]*", "", text))
+
+
+def test_legends_say_what_the_table_says(people: tuple[Tensor, Tensor]) -> None:
+    found = evaluate(*people, far=FAR, resamples=0)
+    assert found.details is not None
+    table = {figure.name: figure for figure in found.figures()}
+    assert legend(det_figure(found.details)) == [f"EER {table['EER'].value_text}"]
+    at = table["TAR at FAR 0.01"]
+    reached = found.verification.tar[0].reached
+    expected = f"threshold {at.threshold_text}: TAR {at.value_text} at FAR {reached:.3g}"
+    assert expected in legend(roc_figure(found.details))
+    assert f"threshold {at.threshold_text}, FAR 0.01" in legend(score_figure(found.details))
 
 
 def test_what_is_not_given_is_left_out(details: VerificationDetails, evaluation: Evaluation, tmp_path: Path) -> None:

@@ -205,3 +205,21 @@ def test_a_list_that_is_missing(tmp_path: Path, read: Callable[[Path], Pairs]) -
 def test_repeats_are_kept_where_asked_for(tmp_path: Path) -> None:
     pairs = read_trials(write(tmp_path, "1 x y\n1 y x\n0 x z\n"), repeats=True)
     assert listed(pairs) == [("x", "y", True), ("y", "x", True), ("x", "z", False)]
+
+
+def test_a_file_with_itself_is_refused(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("a,b,same\nann/1.jpg,ann/2.jpg,1\nann/1.jpg,ann/./1.jpg,0\n")
+    with pytest.raises(DataError, match=r"line 3 of .*pairs.csv pairs ann/1.jpg with itself"):
+        read_pairs_csv(path)
+
+
+def test_files_of_a_kaldi_list_may_be_called_1_and_0(tmp_path):
+    path = tmp_path / "trials"
+    path.write_text("1 7 nontarget\n1 2 target\n0 7 nontarget\n")
+    pairs = read_trials(path)
+    assert pairs.names == ("1", "7", "2", "0")
+    assert pairs.same.tolist() == [False, True, False]
+    path.write_text("1 7 nontarget\n1 2 target\n0 7 8\n")
+    with pytest.raises(DataError, match=r"line 3 of .*trials is '0 7 8'; expected"):
+        read_trials(path)

@@ -1,7 +1,7 @@
 """A csv file that lists images with their labels."""
 
 import csv
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 
@@ -32,6 +32,7 @@ def read_csv(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
         DataError: if the file or an image cannot be read, or a line is not as it should be.
     """
     rows = _rows(path)
+    _check_labels(path, rows)
     if len(rows[0][1]) == 3:
         rows = _two_sides(name, path, rows)
     classes, labels = encode([row[1] for _, row in rows])
@@ -98,6 +99,17 @@ def _two_sides(name: str, path: Path, rows: list[tuple[int, list[str]]]) -> list
     left = [PassedOver(path.parent / row[0], "neither in train nor in test") for _, row in rows if row[2] == "val"]
     tell(name, left, path.parent)
     return [(line, row) for line, row in rows if row[2] != "val"]
+
+
+def _check_labels(path: Path, rows: list[tuple[int, list[str]]]) -> None:
+    """Raise a DataError if a picture has two labels."""
+    first: dict[PurePosixPath, tuple[int, str]] = {}
+    for line, row in rows:
+        earlier, label = first.setdefault(PurePosixPath(row[0]), (line, row[1]))
+        if label != row[1]:
+            raise DataError(
+                f"lines {earlier} and {line} of {path} give {row[0]} the labels {label!r} and {row[1]!r}; expected one"
+            )
 
 
 def _columns(first: list[str]) -> list[int] | None:

@@ -1,3 +1,4 @@
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,7 +44,7 @@ class Model:
 
 
 def load_backbone(
-    folder: Path, which: Which = "last", *, device: str = "auto", data_folder: Path | None = None
+    folder: str | os.PathLike[str], which: Which = "last", *, device: str = "auto", data_folder: Path | None = None
 ) -> Model:
     """Load the backbone of a run.
 
@@ -68,6 +69,7 @@ def load_backbone(
     """
     if which not in _FILES:
         raise ValueError(f"which is {which!r}, expected one of {', '.join(_FILES)}")
+    folder = Path(folder)
     if not (folder / "config.toml").is_file():
         raise FileNotFoundError(f"{folder} holds no run (there is no {folder / 'config.toml'}): name the folder of one")
     run = read_run(folder / "config.toml")

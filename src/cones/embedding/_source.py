@@ -1,5 +1,6 @@
 """From what the command line names to embeddings."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,12 @@ _NESTED = "nested:"
 
 
 def embed_source(
-    model: Model, source: str, *, side: Side = "all", flip: bool = False, data_folder: Path | None = None
+    model: Model,
+    source: str | os.PathLike[str],
+    *,
+    side: Side = "all",
+    flip: bool = False,
+    data_folder: Path | None = None,
 ) -> Embeddings:
     """Embeddings of a data set or of a folder of pictures, which are brought into the form that the run was trained on.
 
@@ -44,6 +50,7 @@ def embed_source(
     """
     if side not in ("all", "train", "test"):
         raise ValueError(f"side is {side!r}, expected one of all, train, test")
+    source = os.fspath(source)
     nested = source.startswith(_NESTED)
     folder = Path(source.removeprefix(_NESTED)).expanduser()
     if folder.is_dir() and not model.input.images:

@@ -1,9 +1,9 @@
 """Numbers about embeddings: arrays in, frozen dataclasses out."""
 
-from cones.evaluation._evaluate import Evaluation as Evaluation
-from cones.evaluation._evaluate import Figure as Figure
 from cones.evaluation._evaluate import evaluate as evaluate
 from cones.evaluation._evaluate import evaluate_pairs as evaluate_pairs
+from cones.evaluation._evaluation import Evaluation as Evaluation
+from cones.evaluation._figure import Figure as Figure
 from cones.evaluation._identification import Identification as Identification
 from cones.evaluation._identification import OpenSet as OpenSet
 from cones.evaluation._identification import identification as identification
@@ -11,6 +11,7 @@ from cones.evaluation._information import adjusted_mutual_information as adjuste
 from cones.evaluation._information import normalized_mutual_information as normalized_mutual_information
 from cones.evaluation._k_means import Clusters as Clusters
 from cones.evaluation._k_means import k_means as k_means
+from cones.evaluation._progress import Progress as Progress
 from cones.evaluation._retrieval import Retrieval as Retrieval
 from cones.evaluation._retrieval import retrieval as retrieval
 from cones.evaluation._split import Split as Split
@@ -33,6 +34,7 @@ from cones.evaluation.scores import calibrate as calibrate
 from cones.evaluation.scores import choose_decision as choose_decision
 from cones.evaluation.scores import cllr as cllr
 from cones.evaluation.scores import combine_embeddings as combine_embeddings
+from cones.evaluation.scores import decision_of_all_pairs as decision_of_all_pairs
 from cones.evaluation.scores import min_cllr as min_cllr
 from cones.evaluation.scores import normalised_scores as normalised_scores
 from cones.evaluation.scores import pair_scores as pair_scores

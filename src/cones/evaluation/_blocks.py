@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ._arrays import UNKNOWN, Array, as_features, as_labels, as_tensor
+
 BLOCK = 2**21
 ROUNDING = 1e-12
 """What is smaller than this, against the numbers it was made of, is 0."""
@@ -31,6 +33,26 @@ def check_labelled(features: Tensor, labels: Tensor) -> None:
         raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label a row")
     if labels.is_floating_point():
         raise ValueError(f"labels has dtype {labels.dtype}, expected integers: convert with labels.long()")
+
+
+def labelled(features: Array, labels: Array) -> tuple[Tensor, Tensor, Tensor]:
+    """Features and labels as tensors, checked, of the rows (N,) whose subject is known; and which these are."""
+    rows, (numbers, _) = as_features("features", features), as_labels("labels", labels)
+    check_labelled(rows, numbers)
+    known = numbers != UNKNOWN
+    if not bool(known.any()):
+        raise ValueError("labels is -1 in all rows, unknown subjects: expected a row of a known one")
+    return rows[known.to(rows.device)], numbers[known], known
+
+
+def beside(name: str, values: Array | None, known: Tensor) -> Tensor | None:
+    """The rows of an array beside the features whose subject is known, as a tensor."""
+    if values is None:
+        return None
+    given = as_tensor(name, values)
+    if given.ndim == 0 or len(given) != len(known):
+        raise ValueError(f"{name} has shape {tuple(given.shape)}, expected ({len(known)},): one a row of features")
+    return given[known.to(given.device)]
 
 
 def check(features: Tensor, labels: Tensor) -> None:

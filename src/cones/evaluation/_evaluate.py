@@ -1,116 +1,41 @@
-"""One call for an open-set evaluation, and its figures as rows of a table."""
+"""One call for an open-set evaluation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from ._bootstrap import Interval
-from ._identification import Identification, identification
-from ._retrieval import Retrieval, retrieval
+from ._arrays import UNKNOWN, Array, as_features, as_labels, as_tensor, known_rows
+from ._evaluation import Evaluation
+from ._identification import identification
+from ._progress import Progress, silent
+from ._retrieval import retrieval
+from ._scores import Similarity
 from ._split import gallery_probe_split
-from ._table import table
-from .geometry import Geometry, geometry
-from .verification import (
-    FoldAccuracy,
-    InDetail,
-    Similarity,
-    Verification,
-    VerificationDetails,
-    VerificationIntervals,
-    fold_accuracy,
-    pairs_in_detail,
-    verification_in_detail,
-)
+from .geometry import geometry
+from .verification import pairs_in_detail, verification_in_detail
 from .verification._check import check_embeddings, check_integers
+from .verification._folds import accuracy_of_folds
 
 CLUSTERED = 2**23
 """Rows times classes up to which k-means is run for NMI and AMI."""
 
 
-class Figure(NamedTuple):
-    """One line of a table.
-
-    Attributes:
-        task: "verification", "identification", "retrieval" or "geometry".
-        name: such as "TAR at FAR 0.001".
-        value: None where it is refused.
-        interval: None where there is none.
-        note: a threshold, or why there is no value.
-    """
-
-    task: str
-    name: str
-    value: float | None
-    interval: Interval | None
-    note: str
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What `evaluate` returns; print it for a table.
-
-    Attributes:
-        samples: N, rows or pairs that were evaluated.
-        subjects: S; 0 where they are not known.
-        verification: of all pairs.
-        intervals: of its figures; None without.
-        identification: None where no subject has two samples, or pairs alone are known.
-        retrieval: as identification.
-        geometry: as identification.
-        details: what pictures need; None where the figures are refused.
-        confidence: of all intervals.
-        folds: accuracy by folds; None where the pairs have none.
-    """
-
-    samples: int
-    subjects: int
-    verification: Verification
-    intervals: VerificationIntervals | None
-    identification: Identification | None
-    retrieval: Retrieval | None
-    geometry: Geometry | None
-    details: VerificationDetails | None
-    confidence: float
-    folds: FoldAccuracy | None = None
-
-    def figures(self) -> list[Figure]:
-        """Every figure, in the order of tasks."""
-        return [
-            *_of_verification(self.verification, self.intervals),
-            *([] if self.folds is None else _of_folds(self.folds)),
-            *([] if self.identification is None else _of_identification(self.identification)),
-            *([] if self.retrieval is None else _of_retrieval(self.retrieval)),
-            *([] if self.geometry is None else _of_geometry(self.geometry)),
-        ]
-
-    def __str__(self) -> str:
-        v = self.verification
-        head = f"{v.genuine:,} genuine and {v.impostors:,} impostor pairs"
-        if self.subjects:
-            head = f"{self.samples:,} samples of {self.subjects:,} subjects: {head}"
-        lines: list[Sequence[str]] = [("", "figure", "value", f"{100 * self.confidence:g}% interval", "")]
-        for figure in self.figures():
-            value = "n/a" if figure.value is None else f"{figure.value:.4g}"
-            interval = "" if figure.interval is None else "{:.4g} .. {:.4g}".format(*figure.interval)
-            lines.append((figure.task, figure.name, value, interval, figure.note))
-        return f"{head}\n\n{table(lines)}"
-
-
 @torch.no_grad()
 def evaluate(
-    embeddings: Tensor,
-    labels: Tensor,
+    embeddings: Array,
+    labels: Array,
     far: Sequence[float] = (1e-2, 1e-3, 1e-4),
     similarity: Similarity = "cosine",
     *,
     gallery_samples: int = 1,
     unmated: float = 0.5,
+    p_target: float = 0.01,
+    costs: tuple[float, float] = (1.0, 1.0),
+    min_pairs: int = 10,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Verification, identification, retrieval and geometry of labelled embeddings, exact and in bounded memory.
 
@@ -118,14 +43,17 @@ def evaluate(
 
     Args:
         embeddings: (N, D), any floating dtype.
-        labels: (N,) integers, the subject of each row.
+        labels: (N,) integers or text, the subject of each row. -1 is a subject that is not known: its row pairs as an
+            impostor with every row, is a probe without a mate, and has no part in geometry and clusters.
         far: false accept rates of verification and false alarm rates of identification, each in (0, 1].
-        similarity: "cosine" or "euclidean".
+        similarity: "cosine", or "euclidean" for minus the distance, in the unit of the embeddings.
         gallery_samples: samples of a subject in the gallery of identification; the other rows are probes.
         unmated: share of the subjects that the gallery lacks.
+        p_target, costs, min_pairs: as of `verification`.
         resamples: draws of subjects for the intervals; 0 for none.
         confidence: of the intervals, between 0 and 1.
         seed: of the draws, of the gallery and of clustering.
+        progress: is told of what is done.
 
     Returns:
         `Evaluation`.
@@ -141,61 +69,73 @@ def evaluate(
         >>> found.samples, found.subjects, found.verification.genuine
         (40, 10, 60)
     """
+    embeddings = as_features("embeddings", embeddings)
     check_embeddings(embeddings)
+    labels, names = as_labels("labels", labels)
     check_integers("labels", labels, (len(embeddings),), "one subject a row")
     for rate in far:
         if not 0 < rate <= 1:
             raise ValueError(f"far holds {rate}, expected rates in (0, 1]: 0.1 percent is 1e-3")
     in_detail = verification_in_detail(
-        embeddings, labels, far, similarity, resamples=resamples, confidence=confidence, seed=seed
-    )
-    counts = labels.unique(return_counts=True)[1]
-    identified = found = shape = None
-    if len(counts) > 1 and int(counts.max()) > 1:
+        embeddings, labels, far, similarity, p_target=p_target, costs=costs, min_pairs=min_pairs,
+        resamples=resamples, confidence=confidence, seed=seed, progress=progress,
+    )  # fmt: skip
+    rows, known = known_rows(embeddings, labels)
+    counts = known.unique(return_counts=True)[1]
+    unknown = len(labels) - len(known)
+    identified = retrieved = shape = None
+    if len(counts) + unknown > 1 and len(counts) > 0 and int(counts.max()) > 1:
         split = gallery_probe_split(labels, samples=gallery_samples, unmated=unmated, seed=seed)
         if len(split.gallery):
             gallery, probes = (part.to(embeddings.device) for part in (split.gallery, split.probes))
             identified = identification(
-                embeddings[gallery], labels[gallery], embeddings[probes], labels[probes], far=tuple(far),
-                similarity=similarity, resamples=resamples, confidence=confidence, seed=seed,
+                embeddings[gallery], labels[split.gallery], embeddings[probes], labels[split.probes], far=tuple(far),
+                similarity=similarity, resamples=resamples, confidence=confidence, seed=seed, progress=progress,
             )  # fmt: skip
-        found = retrieval(
+        retrieved = retrieval(
             embeddings, labels, similarity=similarity,
             restarts=3 if len(labels) * len(counts) <= CLUSTERED else 0,
-            resamples=resamples, confidence=confidence, seed=seed,
+            resamples=resamples, confidence=confidence, seed=seed, progress=progress,
         )  # fmt: skip
-        shape = geometry(embeddings, labels)
+        shape = geometry(rows, known) if len(counts) > 1 else None
     return Evaluation(
-        len(labels), len(counts), in_detail.figures, in_detail.intervals, identified, found, shape, in_detail.details,
-        confidence,
+        len(labels), len(counts), in_detail.figures, in_detail.intervals, identified, retrieved, shape,
+        in_detail.details, confidence,
+        unknown=unknown, zero_rows=in_detail.figures.zero_rows, subject_names=names,
     )  # fmt: skip
 
 
 @torch.no_grad()
 def evaluate_pairs(
-    scores: Tensor,
-    same: Tensor,
-    subjects: Tensor | None = None,
+    scores: Array,
+    same: Array,
+    subjects: Array | None = None,
     far: Sequence[float] = (1e-2, 1e-3, 1e-4),
     *,
-    rows: Tensor | None = None,
-    folds: int | Tensor | None = None,
+    rows: Array | None = None,
+    folds: int | Array | None = None,
+    p_target: float = 0.01,
+    costs: tuple[float, float] = (1.0, 1.0),
+    min_pairs: int = 10,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> Evaluation:
     """The same of pairs whose scores are known: verification alone.
 
     Args:
         scores: (N,), higher for pairs that are more alike.
         same: (N,) bool.
-        subjects: (N, 2) integers, the subjects of both ends; None where they are not known.
+        subjects: (N, 2) integers or text, the subjects of both ends, -1 for one that is not known; None where none is.
         far: the false accept rates asked for.
         rows: (N, 2) integers, what both ends of a pair are called in the details; None for the pair's position.
         folds: for `fold_accuracy`, how many or the fold of each pair; None for no accuracy.
+        p_target, costs, min_pairs: as of `verification`.
         resamples: draws for the intervals; 0 for none.
         confidence: of the intervals.
         seed: of the draws.
+        progress: is told of what is done.
 
     Returns:
         `Evaluation`.
@@ -208,76 +148,18 @@ def evaluate_pairs(
         >>> round(evaluate_pairs(scores, same, far=(0.3,), resamples=0).verification.tar[0].tar, 6)
         0.666667
     """
-    found: InDetail = pairs_in_detail(
-        scores, same, subjects, far, rows=rows, resamples=resamples, confidence=confidence, seed=seed
-    )
-    count = 0 if subjects is None else len(subjects.unique())
-    accuracy = None if folds is None else fold_accuracy(scores, same, folds)
+    scores, same = as_tensor("scores", scores), as_tensor("same", same)
+    numbers = names = None
+    if subjects is not None:
+        numbers, names = as_labels("subjects", subjects)
+    found = pairs_in_detail(
+        scores, same, numbers, far, rows=rows, p_target=p_target, costs=costs, min_pairs=min_pairs,
+        resamples=resamples, confidence=confidence, seed=seed, progress=progress,
+    )  # fmt: skip
+    accuracy = None
+    if folds is not None:
+        accuracy = accuracy_of_folds(scores, same, folds if isinstance(folds, int) else as_tensor("folds", folds))
     return Evaluation(
-        len(scores), count, found.figures, found.intervals, None, None, None, found.details, confidence, accuracy
-    )
-
-
-def _of_verification(found: Verification, intervals: VerificationIntervals | None) -> list[Figure]:
-    lines = []
-    for place, at in enumerate(found.tar):
-        interval = None if intervals is None else intervals.tar[place]
-        lines.append((f"TAR at FAR {at.far:g}", f"tar@{at.far:g}", at.tar, at.threshold, interval))
-    eer, auc, cost = (None, None, None) if intervals is None else (intervals.eer, intervals.auc, intervals.min_dcf)
-    lines.append(("EER", "eer", found.eer, found.eer_threshold, eer))
-    lines.append(("AUC", "auc", found.auc, None, auc))
-    lines.append(("minDCF", "min_dcf", found.min_dcf, found.min_dcf_threshold, cost))
-    return [
-        Figure("verification", name, value, interval, found.refused[key] if value is None else _at(threshold))
-        for name, key, value, threshold, interval in lines
-    ]
-
-
-def _of_folds(found: FoldAccuracy) -> list[Figure]:
-    name = f"accuracy, {len(found.accuracies)} folds"
-    return [Figure("verification", name, found.mean, None, f"standard error {found.standard_error:.4g}")]
-
-
-def _of_identification(found: Identification) -> list[Figure]:
-    task, lines = "identification", []
-    for rank in (1, 5, 10):
-        if found.cmc is None:
-            lines.append(Figure(task, f"rank {rank}", None, None, "no probe has a mate in the gallery"))
-        elif rank <= len(found.cmc):
-            interval = found.rank_1_interval if rank == 1 else None
-            lines.append(Figure(task, f"rank {rank}", found.cmc[rank - 1], interval, ""))
-    for at in found.open_set:
-        note = at.reason or "" if at.dir is None else _at(at.threshold)
-        lines.append(Figure(task, f"DIR at FAR {at.far:g}", at.dir, at.interval, note))
-    return lines
-
-
-def _of_retrieval(found: Retrieval) -> list[Figure]:
-    task = "retrieval"
-    lines = [
-        Figure(task, f"R@{k}", value, found.recall_interval if place == 0 else None, "")
-        for place, (k, value) in enumerate(zip(found.recall_at, found.recall, strict=True))
-    ]
-    lines.append(Figure(task, "R-precision", found.r_precision, None, ""))
-    lines.append(Figure(task, "MAP@R", found.map_at_r, found.map_at_r_interval, ""))
-    for name, value in (("NMI", found.nmi), ("AMI", found.ami)):
-        lines.append(Figure(task, name, value, None, "too many rows and classes to cluster" if value is None else ""))
-    return lines
-
-
-def _of_geometry(found: Geometry) -> list[Figure]:
-    return [
-        Figure("geometry", name, value, None, note)
-        for name, value, note in (
-            ("angle to the own mean", found.mean_intra_angle, "radians, mean over rows"),
-            ("angle between means", found.mean_inter_angle, "radians, mean over pairs of subjects"),
-            ("smallest angle between means", found.min_inter_angle, "radians"),
-            ("Fisher ratio", found.fisher_ratio, "between over within"),
-            ("angular Fisher score", found.angular_fisher_score, "within over between"),
-            ("mean norm", found.mean_norm, ""),
-        )
-    ]
-
-
-def _at(threshold: float | None) -> str:
-    return "" if threshold is None else f"at {threshold:.6g}"
+        0, 0 if numbers is None else len(numbers[numbers != UNKNOWN].unique()), found.figures, found.intervals,
+        None, None, None, found.details, confidence, accuracy, subject_names=names,
+    )  # fmt: skip

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cones.evaluation._arrays import Array, as_features, as_labels_alike, strangers_apart
 from cones.evaluation._bootstrap import Bootstrap, Interval, weighted_mean
 from cones.evaluation._mates import best_scores
-from cones.evaluation._scores import BLOCK, Similarity, check_features, check_labels, score_named
+from cones.evaluation._progress import Progress, silent
+from cones.evaluation._scores import BLOCK, Score, check_features, check_labels, score_named
 from cones.evaluation._table import share, table
+from cones.evaluation.verification._points import between
 from cones.geometry import direction
 
 SUBJECTS = ("set", "template")
@@ -22,8 +25,8 @@ class OpenSet:
     Attributes:
         far: the rate that was asked for, in 0..1.
         dir: share of the mated probes whose own subject is found first, with a score of at least `threshold`.
-        threshold: the smallest score at which no more than `far` of the probes without a mate raise an alarm; -inf
-            where all may.
+        threshold: midway between the lowest score that is accepted where no more than `far` of the probes without a
+            mate raise an alarm, and the highest that is not; -inf where all may.
         reached: the share of them that does.
         interval: of `dir`; None without resampling or with too few subjects.
         reason: why the other figures are None.
@@ -78,10 +81,10 @@ class Identification:
 
 
 def identification(
-    gallery: Tensor,
-    gallery_labels: Tensor,
-    probes: Tensor,
-    probe_labels: Tensor,
+    gallery: Array,
+    gallery_labels: Array,
+    probes: Array,
+    probe_labels: Array,
     *,
     ranks: int = 10,
     far: tuple[float, ...] = (0.001, 0.01, 0.1),
@@ -91,6 +94,7 @@ def identification(
     confidence: float = 0.95,
     seed: int = 0,
     block: int = BLOCK,
+    progress: Progress = silent,
 ) -> Identification:
     """Closed-set CMC, and open-set DIR at fixed false alarm rates.
 
@@ -99,15 +103,16 @@ def identification(
         DIR(τ)  = #{mated p : rank(p) = 1, s(p, own) ≥ τ} / #mated
 
     s(p, j) is the score of probe p with subject j of the gallery. The rank is 1 plus the number of other subjects with
-    the same score as the own one or a larger: a tie counts as a miss. τ is the smallest float64 number with FAR(τ) ≤
-    far, found among the best scores of all non-mated probes, without a grid. A rate below 1/#non-mated cannot be
+    the same score as the own one or a larger: a tie counts as a miss. τ is the lowest threshold with FAR(τ) ≤ far,
+    found among the best scores of all non-mated probes, without a grid, and reported midway between the two scores
+    beside it. The scores are those of `pair_scores`, to the last bit. A rate below 1/#non-mated cannot be
     measured; its figures are None, with the reason.
 
     Args:
         gallery: (M, D), several rows a subject allowed, any floating dtype.
-        gallery_labels: (M,) integers.
+        gallery_labels: (M,) integers or text; -1 for a subject that is not known, and no probe's mate.
         probes: (P, D).
-        probe_labels: (P,) integers; those that the gallery lacks are the non-mated.
+        probe_labels: (P,) integers or text; those that the gallery lacks are the non-mated, and so is -1.
         ranks: r of the CMC, cut at the number of subjects.
         far: false alarm rates, in (0, 1].
         subjects: "set": s is the largest score over the subject's rows; "template": with the mean of his unit vectors
@@ -118,6 +123,7 @@ def identification(
         seed: of the resampling.
         block: about how many float64 numbers are held at once, beside a sorted copy of the gallery; a subject's rows
             stay together.
+        progress: is told of the probes that are done.
 
     Returns:
         `Identification`; `print` shows it as tables.
@@ -134,7 +140,11 @@ def identification(
         >>> found.cmc, found.open_set[0].dir, found.open_set[1].reason
         ((0.5, 1.0, 1.0), 0.5, 'FAR 0.5 is below 1/1, one alarm of the probes without a mate')
     """
-    _check(gallery, gallery_labels, probes, probe_labels, ranks, far, subjects, similarity)
+    gallery, probes = as_features("gallery", gallery), as_features("probes", probes)
+    labels_of, _ = as_labels_alike({"gallery_labels": gallery_labels, "probe_labels": probe_labels})
+    _check(gallery, labels_of[0], probes, labels_of[1], ranks, far, subjects, similarity)
+    gallery_labels = strangers_apart(labels_of[0], "gallery_labels")
+    probe_labels = strangers_apart(labels_of[1], "probe_labels", first=len(gallery))
     bootstrap = Bootstrap(resamples, confidence, seed)
     names, classes = gallery_labels.to(gallery.device).long().unique(return_inverse=True)
     order = classes.argsort(stable=True)
@@ -146,7 +156,7 @@ def identification(
     mated = names[place] == labels
     most = min(ranks, len(names))
     measure = score_named(similarity, enrolled, probes)
-    found = _search(measure, enrolled, classes, probes, place.where(mated, -1), labels, most, block)
+    found = _search(measure, enrolled, classes, probes, place.where(mated, -1), labels, most, block, progress)
     rank, count = found.rank[mated], int(mated.sum())
     return Identification(
         cmc=tuple(int((rank <= r).sum()) / count for r in range(1, most + 1)) if count else None,
@@ -179,7 +189,7 @@ class _Found:
 
 
 def _search(
-    measure: Similarity,
+    measure: Score,
     enrolled: Tensor,
     classes: Tensor,
     probes: Tensor,
@@ -187,17 +197,19 @@ def _search(
     labels: Tensor,
     most: int,
     block: int,
+    progress: Progress,
 ) -> _Found:
     own = torch.empty(len(probes), dtype=torch.float64, device=probes.device)
     rival, rank = torch.empty_like(own), torch.empty_like(probe_classes)
     for best in best_scores(
-        measure, probes, probe_classes, enrolled, classes, own=1, others=most, by_class=True, block=block
-    ):
+        measure, probes, probe_classes, enrolled, classes, own=1, others=most, by_class=True, block=block,
+        stage="probes", progress=progress,
+    ):  # fmt: skip
         own[best.rows], rival[best.rows], rank[best.rows] = best.own[:, 0], best.others[:, 0], best.ranks()[:, 0]
     return _Found(probe_classes >= 0, own, rank, rival, labels)
 
 
-def _open_set(far: float, found: _Found, measure: Similarity, bootstrap: Bootstrap) -> OpenSet:
+def _open_set(far: float, found: _Found, measure: Score, bootstrap: Bootstrap) -> OpenSet:
     mated = found.mated
     strangers = int((~mated).sum())
     if strangers == len(mated):
@@ -219,7 +231,7 @@ def _open_set(far: float, found: _Found, measure: Similarity, bootstrap: Bootstr
     return OpenSet(
         far,
         dir=rate(once),
-        threshold=measure.unfold(torch.tensor(threshold, dtype=torch.float64)).item(),
+        threshold=_reported(threshold, alarms, found.own[first], measure),
         reached=int((alarms >= threshold).sum()) / strangers,
         interval=bootstrap.interval(rate, found.subjects, strata=mated),
     )
@@ -235,6 +247,18 @@ def _threshold(far: float, alarms: Tensor, times: Tensor) -> float:
     reached = times.cumsum(0)
     allowed = int((reached <= _alarms(far, reached[-1].item())).sum())
     return math.nextafter(alarms[allowed].item(), math.inf) if allowed < len(alarms) else -math.inf
+
+
+def _reported(threshold: float, alarms: Tensor, own: Tensor, measure: Score) -> float:
+    """Midway between the scores below and at or above the threshold, in the unit of the scores."""
+    scores = torch.cat([alarms, own])
+    above, below = scores[scores >= threshold], scores[scores < threshold]
+    if len(below) == 0:
+        return -math.inf
+    rejected = measure.unfold(below.max()).item()
+    if len(above) == 0:
+        return math.nextafter(rejected, math.inf)
+    return between(measure.unfold(above.min()).item(), rejected)
 
 
 def _templates(enrolled: Tensor, classes: Tensor, count: int, block: int) -> Tensor:

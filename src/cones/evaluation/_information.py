@@ -3,17 +3,19 @@
 import torch
 from torch import Tensor
 
+from ._arrays import Array, as_labels
+
 # n_i and m_j rows in the parts of either side, n_ij in both, N in all. Logarithms are natural.
 
 
-def normalized_mutual_information(a: Tensor, b: Tensor) -> float:
+def normalized_mutual_information(a: Array, b: Array) -> float:
     """NMI, 1 for equal partitions; grows with the number of clusters even by chance.
 
         NMI = I(A, B) / ((H(A) + H(B)) / 2)
 
     Args:
-        a: (N,) integers, the part of each row.
-        b: (N,) integers.
+        a: (N,) integers or text, the part of each row.
+        b: (N,) integers or text.
 
     Returns:
         The score in 0..1; 1 where both have one part only (or there is no row).
@@ -33,7 +35,7 @@ def normalized_mutual_information(a: Tensor, b: Tensor) -> float:
     return 1.0 if _same(n, m, joint) else min(1.0, _mutual_information(n, m, joint) / mean)
 
 
-def adjusted_mutual_information(a: Tensor, b: Tensor) -> float:
+def adjusted_mutual_information(a: Array, b: Array) -> float:
     """AMI: 1 for equal partitions, 0 on average by chance.
 
         AMI = (I - E[I]) / ((H(A) + H(B)) / 2 - E[I])
@@ -41,8 +43,8 @@ def adjusted_mutual_information(a: Tensor, b: Tensor) -> float:
     E[I] is exact: over all ways to deal the rows with the sizes of the parts kept (hypergeometric).
 
     Args:
-        a: (N,) integers, the part of each row.
-        b: (N,) integers.
+        a: (N,) integers or text, the part of each row.
+        b: (N,) integers or text.
 
     Returns:
         The score, at most 1, below 0 where it is worse than chance; 1 where both have one part only.
@@ -67,8 +69,9 @@ def adjusted_mutual_information(a: Tensor, b: Tensor) -> float:
     return (_mutual_information(n, m, joint) - expected) / (mean - expected)
 
 
-def _counts(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _counts(a: Array, b: Array) -> tuple[Tensor, Tensor, Tensor]:
     """Sizes of the parts that occur, (A,) and (B,), and the cells that are not empty as rows i, j, n_ij, (3, C)."""
+    a, b = as_labels("a", a)[0], as_labels("b", b)[0]
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}, expected (N,) both")
     for name, labels in (("a", a), ("b", b)):

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from cones.evaluation._arrays import Array, as_features
+from cones.evaluation._progress import Progress, silent
 from cones.evaluation._scores import BLOCK, check_features, slices
 
 ROUNDING = 1e-14  # of float64; below it a squared distance is none
@@ -30,7 +32,14 @@ class Clusters:
 
 
 def k_means(
-    features: Tensor, k: int, *, restarts: int = 3, iterations: int = 100, seed: int = 0, block: int = BLOCK
+    features: Array,
+    k: int,
+    *,
+    restarts: int = 3,
+    iterations: int = 100,
+    seed: int = 0,
+    block: int = BLOCK,
+    progress: Progress = silent,
 ) -> Clusters:
     """The best of several starts of Lloyd's iteration.
 
@@ -47,6 +56,7 @@ def k_means(
         iterations: at most, in a start.
         seed: of all starts.
         block: about how many distances are held at once.
+        progress: is told of the iterations that are done, of those that may be needed.
 
     Returns:
         `Clusters`.
@@ -62,6 +72,7 @@ def k_means(
         >>> sorted(clusters.centers[:, 0].tolist()), clusters.inertia
         ([0.5, 10.0], 2.5)
     """
+    features = as_features("features", features)
     check_features("features", features)
     if not 1 <= k <= len(features):
         raise ValueError(f"k is {k}, expected 1..{len(features)}, the number of rows")
@@ -72,7 +83,10 @@ def k_means(
     # around the mean, so that a common offset does not drown the distances in rounding
     middle = x.mean(0)
     x = x - middle
-    starts = [_lloyd(x, _seeds(x, k, generator), iterations, max(1, block // k)) for _ in range(restarts)]
+    starts = []
+    for start in range(restarts):
+        seeds = _seeds(x, k, generator)
+        starts.append(_lloyd(x, seeds, iterations, max(1, block // k), _shifted(progress, start, restarts)))
     best = min(starts, key=lambda clusters: clusters.inertia)
     return replace(best, centers=best.centers + middle)
 
@@ -99,7 +113,12 @@ def _seeds(x: Tensor, k: int, generator: torch.Generator) -> Tensor:
     return x[chosen]
 
 
-def _lloyd(x: Tensor, centers: Tensor, iterations: int, step: int) -> Clusters:
+def _shifted(progress: Progress, start: int, starts: int) -> Progress:
+    """The progress of one of several starts as a part of all."""
+    return lambda stage, done, total: progress(stage, start * total + done, starts * total)
+
+
+def _lloyd(x: Tensor, centers: Tensor, iterations: int, step: int, progress: Progress) -> Clusters:
     assignment, distance = _nearest(x, centers, step)
     done, converged = 0, False
     while done < iterations and not converged:
@@ -107,6 +126,8 @@ def _lloyd(x: Tensor, centers: Tensor, iterations: int, step: int) -> Clusters:
         before = assignment
         assignment, distance = _nearest(x, centers, step)
         done, converged = done + 1, bool((assignment == before).all())
+        progress("clusters", done, iterations)
+    progress("clusters", iterations, iterations)
     return Clusters(assignment, centers, distance.sum().item(), done, converged)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cones.evaluation._scores import Similarity, block_sides, slices
+from cones.evaluation._progress import Progress, silent
+from cones.evaluation._scores import Score, block_sides, slices
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Best:
 
 
 def best_scores(
-    measure: Similarity,
+    measure: Score,
     queries: Tensor,
     query_classes: Tensor,
     gallery: Tensor,
@@ -46,6 +47,8 @@ def best_scores(
     exclude_self: bool = False,
     by_class: bool = False,
     block: int,
+    stage: str = "",
+    progress: Progress = silent,
 ) -> Iterator[Best]:
     """Best scores of blocks of queries.
 
@@ -60,6 +63,8 @@ def best_scores(
         exclude_self: query i and row i of the gallery are the same sample.
         by_class: a class counts once, with its best row.
         block: about how many numbers are held at once; a class of `by_class` is not cut.
+        stage: what progress is told of.
+        progress: is told of the queries that are done.
     """
     rows, columns = block_sides(gallery, block, width=2 * max(own, others))
     pieces = list(_whole_classes(gallery_classes, columns) if by_class else slices(len(gallery), columns))
@@ -78,6 +83,7 @@ def best_scores(
                 same &= numbers[row, None] != numbers[piece]
             mates = _keep(mates, values.masked_fill_(~same, -torch.inf), own)
         yield Best(row, _fill(mates, own), _fill(rivals, others))
+        progress(stage, row.stop, len(queries))
 
 
 def _keep(best: Tensor, values: Tensor, count: int) -> Tensor:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cones.evaluation._arrays import Array, as_features, as_labels, known_rows, strangers_apart
 from cones.evaluation._bootstrap import Bootstrap, Interval, weighted_mean
 from cones.evaluation._information import adjusted_mutual_information, normalized_mutual_information
 from cones.evaluation._k_means import k_means
 from cones.evaluation._mates import Best, best_scores
+from cones.evaluation._progress import Progress, silent
 from cones.evaluation._scores import BLOCK, check_features, check_labels, score_named
 from cones.evaluation._table import share, table
 from cones.geometry import direction
@@ -29,7 +31,7 @@ class Retrieval:
         map_at_r_interval: of `map_at_r`.
         queries: how many were counted.
         excluded: rows without another of their class: no query, but in everybody's gallery.
-        classes: among all rows.
+        classes: among all rows, without the unknown.
         confidence: of the intervals.
     """
 
@@ -60,8 +62,8 @@ class Retrieval:
 
 
 def retrieval(
-    features: Tensor,
-    labels: Tensor,
+    features: Array,
+    labels: Array,
     *,
     recall_at: tuple[int, ...] = (1, 2, 4, 8),
     similarity: str = "cosine",
@@ -70,8 +72,9 @@ def retrieval(
     confidence: float = 0.95,
     seed: int = 0,
     block: int = BLOCK,
+    progress: Progress = silent,
 ) -> Retrieval:
-    """How well the nearest others of a sample are of its class.
+    """Measure how far the nearest others of a sample are of its class.
 
         R-precision = 1/R Σ_{i=1..R} rel(i),   MAP@R = 1/R Σ_{i=1..R} rel(i) P(i)
 
@@ -81,7 +84,8 @@ def retrieval(
 
     Args:
         features: (N, D), any floating dtype.
-        labels: (N,) integers, at least one of them twice.
+        labels: (N,) integers or text, at least one of them twice; -1 for a subject that is not known: its row is no
+            query, but in everybody's gallery, and in no cluster.
         recall_at: the k of R@k, each 1 or more.
         similarity: "cosine" or "euclidean", see `top_k`.
         restarts: of k-means with as many clusters as classes, on unit vectors for "cosine"; 0 for no clustering.
@@ -89,6 +93,7 @@ def retrieval(
         confidence: of the percentile intervals.
         seed: of clustering and resampling.
         block: about how many float64 numbers are held at once, but at least the largest class for one query.
+        progress: is told of the queries and the steps of clustering that are done.
 
     Returns:
         `Retrieval`; `print` shows it as a table.
@@ -105,8 +110,11 @@ def retrieval(
         >>> found.recall, found.map_at_r  # the row at 3 is nearer to the rows at 1 and 0 than to its own at 7
         ((0.75, 0.75), 0.75)
     """
+    features = as_features("features", features)
+    given, _ = as_labels("labels", labels)
     check_features("features", features)
-    check_labels("labels", labels, len(features))
+    check_labels("labels", given, len(features))
+    labels = strangers_apart(given)
     bootstrap = Bootstrap(resamples, confidence, seed)
     if not recall_at or min(recall_at) < 1:
         raise ValueError(f"recall_at is {recall_at}, expected one or more k, each 1 or more, such as (1, 2, 4, 8)")
@@ -125,15 +133,19 @@ def retrieval(
         for best in best_scores(
             measure, features, classes, features, classes,
             own=largest, others=min(len(features), max(*recall_at, largest)), exclude_self=True, block=block,
+            stage="queries", progress=progress,
         )
     ])[asked]  # fmt: skip
     first, precision, average = figures.unbind(1)
     subjects = classes[asked]
     nmi = ami = None
     if restarts:
-        x = direction(features.detach().double())[0] if similarity == "cosine" else features
-        clusters = k_means(x, len(counts), restarts=restarts, seed=seed, block=block).assignment
-        nmi, ami = normalized_mutual_information(classes, clusters), adjusted_mutual_information(classes, clusters)
+        rows, known = known_rows(features, given)
+        x = direction(rows.detach().double())[0] if similarity == "cosine" else rows
+        clusters = k_means(
+            x, len(known.unique()), restarts=restarts, seed=seed, block=block, progress=progress
+        ).assignment
+        nmi, ami = normalized_mutual_information(known, clusters), adjusted_mutual_information(known, clusters)
     hits = first <= recall_at[0]
     return Retrieval(
         recall=tuple(int((first <= k).sum()) / queries for k in recall_at),
@@ -146,7 +158,7 @@ def retrieval(
         map_at_r_interval=bootstrap.interval(lambda times: weighted_mean(average, times), subjects),
         queries=queries,
         excluded=len(features) - queries,
-        classes=len(counts),
+        classes=len(known_rows(features, given)[1].unique()),
         confidence=confidence,
     )
 

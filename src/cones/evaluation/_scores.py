@@ -7,6 +7,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,12 +15,13 @@ from torch import Tensor
 from cones.geometry import direction
 
 BLOCK = 2**21
-SIMILARITIES = ("cosine", "euclidean")
+Similarity = Literal["cosine", "euclidean"]
+SIMILARITIES: tuple[Similarity, ...] = ("cosine", "euclidean")
 
 
 @dataclass(frozen=True)
-class Similarity:
-    """Cosine, or minus the Euclidean distance.
+class Score:
+    """Cosine, or minus the Euclidean distance in the unit of the features.
 
     Args:
         similarity: "cosine" or "euclidean".
@@ -31,7 +33,8 @@ class Similarity:
 
     def vectors(self, features: Tensor) -> Tensor:
         """Rows (N, D) as float64 on the grid: unit vectors (0 for a zero row), or rows over `length`."""
-        x = features.detach().to(torch.float64)
+        # contiguous, so that the norm of a row is summed in one order
+        x = features.detach().to(torch.float64).contiguous()
         if self.similarity == "euclidean":
             return (x / self.length * 2**25).round() / 2**25
         return (direction(x)[0] * 2**26).round() / 2**26
@@ -43,19 +46,26 @@ class Similarity:
             return products.clamp_(-1, 1)
         return products.mul_(2).sub_(queries.square().sum(1)[:, None]).sub_(gallery.square().sum(1))
 
+    def paired(self, first: Tensor, second: Tensor) -> Tensor:
+        """Scores (P,) of rows (P, D) and (P, D), pair by pair: those of `scores` to the last bit."""
+        products = (first * second).sum(1)
+        if self.similarity == "cosine":
+            return products.clamp_(-1, 1)
+        return products.mul_(2).sub_(first.square().sum(1)).sub_(second.square().sum(1))
+
     def unfold(self, scores: Tensor) -> Tensor:
         """Cosines as they are, or minus distances in the unit of the features."""
         return scores if self.similarity == "cosine" else scores.sign() * scores.abs().sqrt() * self.length
 
 
-def score_named(similarity: str, *features: Tensor) -> Similarity:
+def score_named(similarity: str, *features: Tensor) -> Score:
     """The score named `similarity` for all rows of `features`."""
     if similarity not in SIMILARITIES:
         raise ValueError(f"similarity is {similarity!r}, expected one of {SIMILARITIES}")
     if similarity == "cosine":
-        return Similarity(similarity)
+        return Score(similarity)
     longest = max((_norms(x).max().item() for x in features if x.numel()), default=0.0)
-    return Similarity(similarity, 2.0 ** math.frexp(longest)[1])
+    return Score(similarity, 2.0 ** math.frexp(longest)[1])
 
 
 def block_sides(gallery: Tensor, block: int, width: int = 1) -> tuple[int, int]:
@@ -105,6 +115,13 @@ def check_labels(name: str, labels: Tensor, rows: int) -> None:
         raise ValueError(f"{name} has shape {tuple(labels.shape)}, expected ({rows},): one label a row")
     if labels.is_floating_point() or labels.is_complex():
         raise ValueError(f"{name} has dtype {labels.dtype}, expected integers: convert with {name}.long()")
+
+
+def zero_rows(features: Tensor, similarity: str) -> int:
+    """How many rows are 0, whose cosine is 0 with everything; 0 for another similarity."""
+    if similarity != "cosine":
+        return 0
+    return sum(int((~features[s].bool().any(dim=1)).sum()) for s in slices(len(features), 2**16))
 
 
 def _norms(features: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cones.evaluation._arrays import Array, as_features
 from cones.evaluation._scores import BLOCK, block_sides, check_features, score_named, slices
 from cones.geometry import direction
 
@@ -13,8 +14,8 @@ BACKENDS = ("torch", "faiss")
 
 
 def top_k(
-    queries: Tensor,
-    gallery: Tensor,
+    queries: Array,
+    gallery: Array,
     k: int,
     *,
     similarity: str = "cosine",
@@ -52,6 +53,7 @@ def top_k(
         >>> scores.tolist(), indices.tolist()
         ([[1.0, 1.0, 0.0]], [[1, 2, 0]])
     """
+    queries, gallery = as_features("queries", queries), as_features("gallery", gallery)
     check_features("queries", queries)
     check_features("gallery", gallery, beside=queries)
     if exclude_self and len(queries) != len(gallery):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._blocks import ROUNDING, blocks, check_labelled, classes
+from ._arrays import Array, as_features
+from ._blocks import ROUNDING, beside, blocks, classes, labelled
 from ._measures import Row, table
 from .directions import class_directions, simplex_distance
 
@@ -53,7 +54,7 @@ class NeuralCollapse:
 
 
 def neural_collapse(
-    features: Tensor, labels: Tensor, weight: Tensor | None = None, predicted: Tensor | None = None
+    features: Array, labels: Array, weight: Array | None = None, predicted: Array | None = None
 ) -> NeuralCollapse:
     """Measure neural collapse on a labelled set, best the training set.
 
@@ -70,7 +71,7 @@ def neural_collapse(
 
     Args:
         features: (N, D), any floating dtype.
-        labels: (N,) integers.
+        labels: (N,) integers or text; rows of unknown subjects, -1, are left out.
         weight: (K, D), the head's rows; labels must be 0..K-1.
         predicted: (N,) the head's class of each row, such as `head.logits(features).argmax(1)`.
 
@@ -89,7 +90,9 @@ def neural_collapse(
         >>> n.within_class, n.norm_variation, n.simplex_cosine
         (0.0, 0.0, 0.0)
     """
-    check_labelled(features, labels)
+    features, labels, known = labelled(features, labels)
+    weight = None if weight is None else as_features("weight", weight)
+    predicted = beside("predicted", predicted, known)
     values = labels.unique()
     index, counts = classes(labels)
     if weight is not None:

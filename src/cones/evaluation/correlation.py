@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
+from ._arrays import Array, as_tensor
 
-def rank_correlation(a: Tensor, b: Tensor) -> float | None:
+
+def rank_correlation(a: Array, b: Array) -> float | None:
     """Spearman's rank correlation, in -1..1: whether b rises with a, however steeply.
 
         rho = sum (r_i - r)(q_i - q) / sqrt(sum (r_i - r)^2 sum (q_i - q)^2)
@@ -30,6 +32,7 @@ def rank_correlation(a: Tensor, b: Tensor) -> float | None:
         >>> rank_correlation(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 5.0, 50.0]))
         1.0
     """
+    a, b = as_tensor("a", a), as_tensor("b", b)
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}, expected (N,) both")
     for name, values in (("a", a), ("b", b)):

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
+from ._arrays import Array, as_features
 from ._blocks import ROUNDING, block_rows, check_rows
 
 
-def effective_rank(features: Tensor) -> float | None:
+def effective_rank(features: Array) -> float | None:
     """Effective rank: the exponential of the entropy of the covariance's spectrum, in 1..D.
 
         erank = exp(-sum_k p_k log p_k),   p_k = lambda_k / sum_j lambda_j
@@ -38,7 +39,7 @@ def effective_rank(features: Tensor) -> float | None:
     return float(torch.special.entr(share).sum().exp())
 
 
-def participation_ratio(features: Tensor) -> float | None:
+def participation_ratio(features: Array) -> float | None:
     """Participation ratio of the covariance's spectrum, in 1..D.
 
         PR = (sum_k lambda_k)^2 / sum_k lambda_k^2 = (tr C)^2 / tr C^2
@@ -69,11 +70,12 @@ def participation_ratio(features: Tensor) -> float | None:
     return 1 / share.square().sum().item()
 
 
-def covariance_spectrum(features: Tensor) -> Tensor | None:
+def covariance_spectrum(features: Array) -> Tensor | None:
     """Eigenvalues (D,) of the features' covariance (over N), ascending, times a common factor.
 
     Returns None where the covariance is 0 up to rounding.
     """
+    features = as_features("features", features)
     check_rows(features)
     dim = features.shape[1]
     # of the size 1, so that squares neither overflow nor vanish; a common factor changes no share

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..geometry import direction
 from . import _blocks
+from ._arrays import Array, as_features
 from ._blocks import check_rows, row_angles
 from ._measures import Row, table
 
@@ -63,7 +64,7 @@ class ClassDirections:
         return table(f"directions of {len(self.nearest_angle)} classes", self.rows())
 
 
-def class_directions(weight: Tensor) -> ClassDirections:
+def class_directions(weight: Array) -> ClassDirections:
     """Measure how K class directions stand to each other, from a head's weight alone or from class means.
 
     The most that K ≤ D + 1 directions can do is a simplex: all cosines -1/(K-1). A zero row has cosine 0, angle π/2,
@@ -86,6 +87,7 @@ def class_directions(weight: Tensor) -> ClassDirections:
         >>> d.nearest_angle.rad2deg(), d.nearest_class
         (tensor([90., 90., 90.], dtype=torch.float64), tensor([1, 0, 1]))
     """
+    weight = as_features("weight", weight)
     check_rows(weight, "weight")
     count = len(weight)
     if count < 2:
@@ -123,7 +125,7 @@ def class_directions(weight: Tensor) -> ClassDirections:
     )
 
 
-def simplex_distance(weight: Tensor) -> float | None:
+def simplex_distance(weight: Array) -> float | None:
     """Distance of the rows' Gram matrix to a simplex's, both of Frobenius norm 1; 0 is a simplex, at most 2.
 
         | G / |G|_F - (I - 11^T / K) / sqrt(K-1) |_F,   G = W W^T
@@ -147,6 +149,7 @@ def simplex_distance(weight: Tensor) -> float | None:
         >>> round(simplex_distance(torch.tensor([[1.0, 0.0], [-1.0, 0.0]])), 6)
         0.0
     """
+    weight = as_features("weight", weight)
     check_rows(weight, "weight")
     count = len(weight)
     rows = weight.detach().to(torch.float64)

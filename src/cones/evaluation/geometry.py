@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..geometry import direction
 from . import _blocks
+from ._arrays import UNKNOWN, Array, as_features, as_labels
 from ._blocks import blocks, check, check_range, classes, mean_direction, one_minus_cosine, row_angles, sum_blocks
 
 CONFIDENT = 0.99
@@ -47,7 +48,7 @@ class Geometry:
     confident_gradient: float | None = None
 
 
-def geometry(features: Tensor, labels: Tensor, weight: Tensor | None = None, logits: Tensor | None = None) -> Geometry:
+def geometry(features: Array, labels: Array, weight: Array | None = None, logits: Array | None = None) -> Geometry:
     """Measure how narrow the classes are, how far apart, and how much gradient the confident rows still get.
 
     The mean direction of a class is the direction of the mean of its unit features. A zero feature has
@@ -55,7 +56,7 @@ def geometry(features: Tensor, labels: Tensor, weight: Tensor | None = None, log
 
     Args:
         features: (N, D), N ≥ 2, any floating dtype.
-        labels: (N,) integers, at least two different ones.
+        labels: (N,) integers or text, at least two different ones; rows of unknown subjects, -1, are left out.
         weight: (K, D) class directions, one row a class; labels must be 0..K-1.
         logits: (N, K) logits that know no label, as at prediction (`Head.logits`); labels must be 0..K-1.
 
@@ -74,7 +75,28 @@ def geometry(features: Tensor, labels: Tensor, weight: Tensor | None = None, log
         >>> round(g.mean_intra_angle, 6), round(math.degrees(g.min_inter_angle), 6)
         (0.0, 90.0)
     """
-    check(features, labels)
+    rows, numbers, known = _labelled(features, labels)
+    directions = None if weight is None else as_features("weight", weight)
+    outputs = None if logits is None else as_features("logits", logits)
+    if outputs is not None:
+        if outputs.ndim != 2 or len(outputs) != len(known):
+            raise ValueError(f"logits has shape {tuple(outputs.shape)}, expected ({len(known)}, K): one row a feature")
+        outputs = outputs[known.to(outputs.device)]
+    return _geometry(rows, numbers, directions, outputs)
+
+
+def _labelled(features: Array, labels: Array) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of known subjects and their labels, at least two, checked; and which rows (N,) they are."""
+    rows, (numbers, _) = as_features("features", features), as_labels("labels", labels)
+    check(rows, numbers)
+    known = numbers != UNKNOWN
+    if not bool(known.all()):
+        rows, numbers = rows[known.to(rows.device)], numbers[known]
+        check(rows, numbers)
+    return rows, numbers, known
+
+
+def _geometry(features: Tensor, labels: Tensor, weight: Tensor | None, logits: Tensor | None) -> Geometry:
     index, counts = classes(labels)
     means, directions, _ = _means(features, index, counts)
     mean_angle, min_angle = _inter_angles(directions)
@@ -91,7 +113,7 @@ def geometry(features: Tensor, labels: Tensor, weight: Tensor | None = None, log
         mean_inter_angle=mean_angle,
         min_inter_angle=min_angle,
         fisher_ratio=_fisher_ratio(features, index, counts, means),
-        angular_fisher_score=angular_fisher_score(features, labels),
+        angular_fisher_score=_angular_fisher_score(features, labels),
         mean_norm=mean_norm,
         norm_variation=norms.std(correction=0).item() / mean_norm if mean_norm > 0 else 0.0,
         mean_own_angle=own,
@@ -101,7 +123,7 @@ def geometry(features: Tensor, labels: Tensor, weight: Tensor | None = None, log
     )
 
 
-def angular_fisher_score(features: Tensor, labels: Tensor) -> float:
+def angular_fisher_score(features: Array, labels: Array) -> float:
     """Angular Fisher score S_w / S_b; 0 is perfect, smaller is better.
 
     S_w = Σ_i Σ_{x in class i} (1 - cos(x, m_i)),  S_b = Σ_i n_i (1 - cos(m_i, m)).
@@ -112,7 +134,7 @@ def angular_fisher_score(features: Tensor, labels: Tensor) -> float:
 
     Args:
         features: (N, D), N ≥ 2, any floating dtype.
-        labels: (N,) integers, at least two different ones.
+        labels: (N,) integers or text, at least two different ones; rows of unknown subjects, -1, are left out.
 
     Returns:
         The score as a float; inf where all classes have the same mean direction, nan where S_w is 0 as well.
@@ -128,7 +150,11 @@ def angular_fisher_score(features: Tensor, labels: Tensor) -> float:
         >>> round(angular_fisher_score(x, torch.tensor([0, 0, 1, 1])), 6)  # cos = √½ within, 0 with m = 0
         0.292893
     """
-    check(features, labels)
+    rows, numbers, _ = _labelled(features, labels)
+    return _angular_fisher_score(rows, numbers)
+
+
+def _angular_fisher_score(features: Tensor, labels: Tensor) -> float:
     index, counts = classes(labels)
     _, directions, center = _means(features, index, counts)
     within = sum_blocks(one_minus_cosine(direction(x)[0], directions[i]) for x, i in blocks(features, index))
@@ -185,8 +211,6 @@ def _weight_angles(features: Tensor, labels: Tensor, weight: Tensor) -> tuple[fl
 
 
 def _confidence(logits: Tensor, labels: Tensor) -> tuple[float, float | None]:
-    if logits.ndim != 2 or len(logits) != len(labels):
-        raise ValueError(f"logits has shape {tuple(logits.shape)}, expected ({len(labels)}, K): one row a feature")
     check_range(labels, logits.shape[1], "logits", "columns")
     confident, missing = 0, 0.0
     for z, y in blocks(logits, labels):

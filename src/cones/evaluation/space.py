@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ..geometry import direction
-from ._blocks import blocks, check_labelled, classes
+from ._arrays import Array, as_features
+from ._blocks import beside, blocks, classes, labelled
 from ._measures import Row, table
 from .collapse import NeuralCollapse, neural_collapse
 from .correlation import rank_correlation
@@ -68,17 +69,17 @@ class FeatureSpace:
 
 
 def feature_space(
-    features: Tensor,
-    labels: Tensor,
-    weight: Tensor | None = None,
-    predicted: Tensor | None = None,
-    quality: Tensor | None = None,
+    features: Array,
+    labels: Array,
+    weight: Array | None = None,
+    predicted: Array | None = None,
+    quality: Array | None = None,
 ) -> FeatureSpace:
     """Measure a labelled set of features in all the ways of this package, in float64 and in blocks.
 
     Args:
         features: (N, D), any floating dtype.
-        labels: (N,) integers.
+        labels: (N,) integers or text; rows of unknown subjects, -1, are left out.
         weight: (K, D), the head's rows; labels must be 0..K-1.
         predicted: (N,) the head's class of each row, such as `head.logits(features).argmax(1)`.
         quality: (N,) any number that is larger for better samples.
@@ -98,7 +99,9 @@ def feature_space(
         >>> space.alignment, space.means.nearest_angle.rad2deg()
         (0.0, tensor([90., 90.], dtype=torch.float64))
     """
-    check_labelled(features, labels)
+    features, labels, known = labelled(features, labels)
+    weight = None if weight is None else as_features("weight", weight)
+    predicted, quality = beside("predicted", predicted, known), beside("quality", quality, known)
     if quality is not None and quality.shape != labels.shape:
         raise ValueError(f"quality has shape {tuple(quality.shape)}, expected {tuple(labels.shape)}: a number a row")
     collapse = neural_collapse(features, labels, weight, predicted)
@@ -118,12 +121,12 @@ def feature_space(
     )
 
 
-def mean_directions(features: Tensor, labels: Tensor) -> Tensor:
+def mean_directions(features: Array, labels: Array) -> Tensor:
     """Means (C, D) of the unit features of each class that occurs, in the order of the labels; float64.
 
     Args:
         features: (N, D), any floating dtype.
-        labels: (N,) integers.
+        labels: (N,) integers or text; rows of unknown subjects, -1, are left out.
 
     Returns:
         (C, D) float64, one row for each class that occurs; no unit vectors, and 0 where a class's features cancel.
@@ -135,7 +138,7 @@ def mean_directions(features: Tensor, labels: Tensor) -> Tensor:
         >>> mean_directions(torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([7, 7]))
         tensor([[0.5000, 0.5000]], dtype=torch.float64)
     """
-    check_labelled(features, labels)
+    features, labels, _ = labelled(features, labels)
     index, counts = classes(labels)
     sums = torch.zeros(len(counts), features.shape[1], dtype=torch.float64, device=features.device)
     for x, i in blocks(features, index):

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from ..geometry import direction
 from . import _blocks
-from ._blocks import check_labelled, check_rows
+from ._arrays import Array, as_features
+from ._blocks import check_rows, labelled
 
 
-def alignment(features: Tensor, labels: Tensor, alpha: float = 2.0) -> float | None:
+def alignment(features: Array, labels: Array, alpha: float = 2.0) -> float | None:
     """Alignment: how far apart two features of one class are; 0 is perfect, smaller is better.
 
         L_align = mean |u_i - u_j|^alpha over all pairs i < j with y_i = y_j,   u = x / |x|
@@ -20,7 +21,7 @@ def alignment(features: Tensor, labels: Tensor, alpha: float = 2.0) -> float | N
 
     Args:
         features: (N, D), any floating dtype.
-        labels: (N,) integers.
+        labels: (N,) integers or text; rows of unknown subjects, -1, are left out.
         alpha: the power of the distance, above 0.
 
     Returns:
@@ -37,7 +38,7 @@ def alignment(features: Tensor, labels: Tensor, alpha: float = 2.0) -> float | N
         >>> round(alignment(x, torch.tensor([0, 0, 1])), 6)
         2.0
     """
-    check_labelled(features, labels)
+    features, labels, _ = labelled(features, labels)
     _check_power("alpha", alpha)
     total, pairs = 0.0, 0
     for distance in _class_distances(features, labels):
@@ -46,7 +47,7 @@ def alignment(features: Tensor, labels: Tensor, alpha: float = 2.0) -> float | N
     return total / pairs if pairs else None
 
 
-def uniformity(features: Tensor, t: float = 2.0) -> float | None:
+def uniformity(features: Array, t: float = 2.0) -> float | None:
     """Uniformity: the logarithm of the mean Gaussian potential of all pairs; smaller is more even.
 
         L_uniform = log mean exp(-t |u_i - u_j|^2) over all pairs i < j,   u = x / |x|
@@ -71,6 +72,7 @@ def uniformity(features: Tensor, t: float = 2.0) -> float | None:
         >>> uniformity(x)
         -8.0
     """
+    features = as_features("features", features)
     check_rows(features)
     _check_power("t", t)
     n = len(features)

@@ -1,6 +1,7 @@
 """What goes with a graph: the decision and the weights' checksum inside it, and a card for people beside it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def metadata_of(model: Model, decision: Decision) -> dict[str, str]:
     return {DECISION: decision_to_json(decision), MODEL_SHA256: sha256}
 
 
-def read_metadata(path: Path) -> tuple[Decision, str]:
+def read_metadata(path: str | os.PathLike[str]) -> tuple[Decision, str]:
     """The decision and the checksum of the weights in an exported file.
 
     Args:
@@ -45,6 +46,7 @@ def read_metadata(path: Path) -> tuple[Decision, str]:
         ValueError: it was not written by them.
         OSError: it cannot be read.
     """
+    path = Path(path)
     found = _of_onnx(path) if path.suffix == ".onnx" else _of_program(path)
     if not found.get(DECISION) or not found.get(MODEL_SHA256):
         raise ValueError(f"{path} holds no decision: export it with `cones export`")

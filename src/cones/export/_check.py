@@ -1,5 +1,6 @@
 """An exported file against the model it came from: embeddings, cosines, decisions."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class Agreement:
 
 
 @torch.no_grad()
-def check_export(path: Path, model: Model, images: Tensor, decision: Decision) -> Agreement:
+def check_export(path: str | os.PathLike[str], model: Model, images: Tensor, decision: Decision) -> Agreement:
     """Run an exported file and its model on the same samples and compare what they give and decide.
 
     An .onnx file runs in onnxruntime on the CPU, a .pt2 file in PyTorch; in batches of 1 and of 64.
@@ -76,6 +77,7 @@ def check_export(path: Path, model: Model, images: Tensor, decision: Decision) -
         ModuleNotFoundError: onnxruntime is needed and not installed.
         ValueError: fewer than 2 samples, or embeddings that are not finite or of another shape.
     """
+    path = Path(path)
     if len(images) < 2:
         raise ValueError(f"images has {len(images)} rows, expected at least 2, which make a pair")
     run = _onnx_runner(path) if path.suffix == ".onnx" else _program_runner(path)

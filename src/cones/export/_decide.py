@@ -5,20 +5,18 @@ from torch import Tensor
 
 from ..data import Dataset
 from ..embedding import Model, embed
-from ..evaluation import Decision, choose_decision
-
-AT_MOST = 2000
-"""Samples that a threshold is chosen on: two million pairs."""
+from ..evaluation import Decision, decision_of_all_pairs
 
 
-def decide(model: Model, test: Dataset, far: float, *, at_most: int = AT_MOST) -> Decision:
-    """Choose the threshold on the cosine at a false accept rate, on pairs of a run's test side.
+def decide(model: Model, test: Dataset, far: float) -> Decision:
+    """Choose the threshold on the cosine at a false accept rate, on all pairs of a run's test side.
+
+    It is the threshold that `cones.open_set.evaluate_run` reports at this rate.
 
     Args:
         model: from `cones.embedding.load_backbone`.
         test: the side to choose it on.
         far: the false accept rate, in [0, 1).
-        at_most: samples; all their pairs are scored.
 
     Returns:
         `Decision`, with the checksum of the model's weights.
@@ -26,11 +24,7 @@ def decide(model: Model, test: Dataset, far: float, *, at_most: int = AT_MOST) -
     Raises:
         ValueError: far is out of its range, or test has no two samples of one class or of two.
     """
-    rows = spread_rows(test.labels, at_most)
-    pairs = all_pairs(len(rows))
-    labels = test.labels[rows]
-    same = labels[pairs[:, 0]] == labels[pairs[:, 1]]
-    return choose_decision(embed(model, test.inputs[rows]), pairs, same, far, model=model.weights)
+    return decision_of_all_pairs(embed(model, test.inputs), test.labels, far, model=model.weights)
 
 
 def spread_rows(labels: Tensor, at_most: int) -> Tensor:

@@ -1,4 +1,5 @@
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ class ExportError(RuntimeError):
     """A model cannot be exported, or what was exported does not decide as the model does; no file is left."""
 
 
-def export_onnx(model: Model, path: Path, decision: Decision) -> None:
+def export_onnx(model: Model, path: str | os.PathLike[str], decision: Decision) -> None:
     """Write a model as ONNX: input `images` (N, *shape), output `embeddings` (N, D), of unit length.
 
     The decision is kept in the file's metadata_props; `read_metadata` reads it.
@@ -51,11 +52,11 @@ def export_onnx(model: Model, path: Path, decision: Decision) -> None:
     if onnx is None:
         raise ExportError("torch.onnx.export returned no program")
     onnx.model.metadata_props.update(metadata)
-    with replacing(path) as aside:
+    with replacing(Path(path)) as aside:
         onnx.save(aside, external_data=False)
 
 
-def export_program(model: Model, path: Path, decision: Decision) -> None:
+def export_program(model: Model, path: str | os.PathLike[str], decision: Decision) -> None:
     """Write a model as a program of torch.export: from (N, *shape) to (N, D), of unit length.
 
     The decision is kept in the file's extra files; `read_metadata` reads it.
@@ -70,7 +71,7 @@ def export_program(model: Model, path: Path, decision: Decision) -> None:
     """
     metadata = metadata_of(model, decision)
     program = _traced(model)
-    with replacing(path) as aside:
+    with replacing(Path(path)) as aside:
         torch.export.save(program, aside, extra_files=metadata)
 
 

@@ -1,6 +1,7 @@
 """A run's folder to a folder of exported files, written only where they decide as the run does."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,12 +42,12 @@ class Exported:
 
 
 def export_run(
-    folder: Path,
-    out: Path,
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
     *,
     formats: Sequence[Format] = ("onnx", "torch"),
     far: float = 0.001,
-    decision: Path | None = None,
+    decision: str | os.PathLike[str] | None = None,
     samples: int = 500,
     which: Literal["last", "best"] = "last",
     data_folder: Path | None = None,
@@ -74,6 +75,7 @@ def export_run(
         ModuleNotFoundError: an optional package is not installed.
         ValueError: an argument is out of its range, or the decision is of another model.
     """
+    folder, out = Path(folder), Path(out)
     if samples < 2:
         raise ValueError(f"samples is {samples}, expected at least 2, which make a pair")
     if not 0 <= far < 1:

@@ -1,17 +1,26 @@
 """Labelled embeddings: verification of all pairs, identification, retrieval, geometry."""
 
+import os
 from pathlib import Path
 
 from ..data import DataError
 from ..embedding import embed, load_backbone
-from ..evaluation import evaluate
+from ..evaluation import Progress
+from ..evaluation._progress import silent
 from ..protocols import Embeddings, read_embeddings
 from ..training._data import read_same_data
 from ._asked import Asked
 from ._evaluated import Evaluated, PictureFiles
 
 
-def evaluate_run(folder: Path, asked: Asked, *, flip: bool = False, data_folder: Path | None = None) -> Evaluated:
+def evaluate_run(
+    folder: str | os.PathLike[str],
+    asked: Asked,
+    *,
+    flip: bool = False,
+    data_folder: Path | None = None,
+    progress: Progress = silent,
+) -> Evaluated:
     """The test side of a run, under the embeddings of its last checkpoint.
 
     Args:
@@ -19,6 +28,7 @@ def evaluate_run(folder: Path, asked: Asked, *, flip: bool = False, data_folder:
         asked: the figures.
         flip: whether features of an image and of its mirror image are added up.
         data_folder: where named data sets are kept; None for the usual place.
+        progress: is told of what is done.
 
     Returns:
         `Evaluated`, with images where the run was trained on images.
@@ -27,18 +37,21 @@ def evaluate_run(folder: Path, asked: Asked, *, flip: bool = False, data_folder:
         FileNotFoundError, CheckpointError, DataError, ValueError: the run or its data are missing or broken.
         TrainingError: the data have changed since the run was trained.
     """
+    folder = Path(folder)
     test = read_same_data(folder, data_folder).test
     features = embed(load_backbone(folder, data_folder=data_folder), test.inputs, flip=flip)
-    found = evaluate(
-        features, test.labels, asked.far, asked.similarity,
-        resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
-    )  # fmt: skip
+    found = asked.of_rows(features, test.labels, progress)
     images = test.inputs if test.inputs.ndim == 4 else None
     return Evaluated(f"{folder.name} on {test.name}", found, images, None, test.classes)
 
 
 def evaluate_embeddings(
-    embeddings: Path | Embeddings, asked: Asked, *, title: str = "", folder: Path | None = None
+    embeddings: str | os.PathLike[str] | Embeddings,
+    asked: Asked,
+    *,
+    title: str = "",
+    folder: str | os.PathLike[str] | None = None,
+    progress: Progress = silent,
 ) -> Evaluated:
     """Embeddings with labels.
 
@@ -47,6 +60,7 @@ def evaluate_embeddings(
         asked: the figures.
         title: what was embedded; by default the name of the file.
         folder: where the pictures are that the embeddings name; None to show none.
+        progress: is told of what is done.
 
     Returns:
         `Evaluated`.
@@ -54,15 +68,14 @@ def evaluate_embeddings(
     Raises:
         DataError: the file is broken, or has no labels.
     """
-    title = title or (embeddings.name if isinstance(embeddings, Path) else "embeddings")
-    given = read_embeddings(embeddings) if isinstance(embeddings, Path) else embeddings
+    if isinstance(embeddings, Embeddings):
+        given, title = embeddings, title or "embeddings"
+    else:
+        given, title = read_embeddings(Path(embeddings)), title or Path(embeddings).name
     if given.labels is None:
         raise DataError(f"{title} has no labels; expected some, or a list of pairs, templates or trials beside it")
-    found = evaluate(
-        given.features, given.labels, asked.far, asked.similarity,
-        resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
-    )  # fmt: skip
+    found = asked.of_rows(given.features, given.labels, progress)
     images = None
     if folder is not None and given.names is not None:
-        images = PictureFiles([folder / name for name in given.names])
+        images = PictureFiles([Path(folder) / name for name in given.names])
     return Evaluated(title, found, images, given.names, given.classes)

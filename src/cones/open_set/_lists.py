@@ -1,5 +1,8 @@
 """Pairs that a list names: verification alone."""
 
+import os
+import warnings
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -8,7 +11,9 @@ from torch import Tensor
 
 from ..data import with_channels
 from ..embedding import Model, embed
-from ..evaluation import combine_embeddings, evaluate_pairs, pair_scores
+from ..evaluation import Progress, combine_embeddings, pair_scores
+from ..evaluation._progress import silent
+from ..evaluation._scores import zero_rows
 from ..protocols import (
     Embeddings,
     Pairs,
@@ -31,12 +36,13 @@ FOLDS = 10
 
 def evaluate_list(
     embeddings: Embeddings,
-    path: Path,
+    path: str | os.PathLike[str],
     asked: Asked,
     *,
     form: ListForm = "auto",
     repeats: bool = False,
-    folder: Path | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    progress: Progress = silent,
 ) -> Evaluated:
     """The pairs of a list, under embeddings with names.
 
@@ -50,6 +56,7 @@ def evaluate_list(
             else trials.
         repeats: whether a pair may stand in the list more than once.
         folder: where the pictures are; None to show none.
+        progress: is told of what is done.
 
     Returns:
         `Evaluated`, with accuracy by folds where the list has two folds or more. Names are those of the embeddings,
@@ -58,22 +65,33 @@ def evaluate_list(
     Raises:
         DataError: the list is broken, or names what has no embedding.
     """
+    path = Path(path)
     pairs = read_list(path, form, repeats)
     rows = embeddings.rows(pairs.names)
+    features = embeddings.features[rows]
     ends = torch.stack([pairs.first, pairs.second], dim=1)
-    scores = pair_scores(embeddings.features[rows], ends, asked.similarity)
+    scores = pair_scores(features, ends, asked.similarity)
     subjects, names = subjects_of(pairs)
     folds = pairs.fold if pairs.fold is not None and len(pairs.fold.unique()) > 1 else None
-    found = evaluate_pairs(
-        scores, pairs.same, None if subjects is None else subjects[ends], asked.far, rows=ends, folds=folds,
-        resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
-    )  # fmt: skip
+    if subjects is None:
+        warnings.warn(f"{path}: {_contradiction(pairs)}; intervals are by pair, not by subject", stacklevel=2)
+    found = asked.of_pairs(
+        scores, pairs.same, None if subjects is None else subjects[ends], progress, rows=ends, folds=folds
+    )
+    found = replace(found, zero_rows=zero_rows(features, asked.similarity))
     embedded = pairs.names if embeddings.names is None else [embeddings.names[row] for row in rows.tolist()]
-    images = None if folder is None else PictureFiles([folder / name for name in embedded])
+    images = None if folder is None else PictureFiles([Path(folder) / name for name in embedded])
     return Evaluated(path.name, found, images, embedded, names)
 
 
-def evaluate_templates(embeddings: Embeddings, images: Path, pairs: Path, asked: Asked) -> Evaluated:
+def evaluate_templates(
+    embeddings: Embeddings,
+    images: str | os.PathLike[str],
+    pairs: str | os.PathLike[str],
+    asked: Asked,
+    *,
+    progress: Progress = silent,
+) -> Evaluated:
     """The pairs of templates, each the mean of its media's means of unit embeddings.
 
     Args:
@@ -81,6 +99,7 @@ def evaluate_templates(embeddings: Embeddings, images: Path, pairs: Path, asked:
         images: the list "image template media".
         pairs: the list "template template label"; the templates that its genuine pairs link are one subject.
         asked: the figures.
+        progress: is told of what is done.
 
     Returns:
         `Evaluated`.
@@ -88,7 +107,7 @@ def evaluate_templates(embeddings: Embeddings, images: Path, pairs: Path, asked:
     Raises:
         DataError: a list is broken, or names what has no embedding.
     """
-    templates = read_templates(images, pairs)
+    templates = read_templates(Path(images), Path(pairs))
     members = embeddings.features[embeddings.rows(templates.names)][templates.image].double()
     unit = combine_embeddings([members])
     keys, medium = torch.stack([templates.template, templates.media], 1).unique(dim=0, return_inverse=True)
@@ -97,30 +116,36 @@ def evaluate_templates(embeddings: Embeddings, images: Path, pairs: Path, asked:
     ends = torch.stack([templates.first, templates.second], dim=1)
     subjects = _linked(len(templates), templates.first[templates.same], templates.second[templates.same])
     known = _agree(subjects, templates.first, templates.second, templates.same)
-    found = evaluate_pairs(
-        pair_scores(features, ends, asked.similarity), templates.same, subjects[ends] if known else None, asked.far,
-        rows=ends,
-        resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
-    )  # fmt: skip
-    return Evaluated(pairs.name, found, None, [str(number) for number in templates.ids.tolist()])
+    if not known:
+        wrong = _contradicted(subjects, templates.first, templates.second, templates.same)
+        both = " and ".join(str(int(templates.ids[end])) for end in ends[wrong])
+        warnings.warn(
+            f"{pairs} pairs the templates {both} as impostors, but genuine pairs link them; intervals are by pair, "
+            "not by subject",
+            stacklevel=2,
+        )
+    scores = pair_scores(features, ends, asked.similarity)
+    found = asked.of_pairs(scores, templates.same, subjects[ends] if known else None, progress, rows=ends)
+    found = replace(found, zero_rows=zero_rows(features, asked.similarity))
+    return Evaluated(Path(pairs).name, found, None, [str(number) for number in templates.ids.tolist()])
 
 
-def evaluate_scores(path: Path, asked: Asked) -> Evaluated:
+def evaluate_scores(path: str | os.PathLike[str], asked: Asked, *, progress: Progress = silent) -> Evaluated:
     """Pairs with scores, from a csv file that `read_scores_csv` takes.
 
     Raises:
         DataError: the file is broken.
     """
+    path = Path(path)
     given = read_scores_csv(path)
-    found = evaluate_pairs(
-        given.scores, given.same, given.subjects, asked.far,
-        resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
-    )  # fmt: skip
+    found = asked.of_pairs(given.scores, given.same, given.subjects, progress)
     names = [f"pair {place}" for place in range(1, len(given) + 1)]
     return Evaluated(path.name, found, None, names, given.names or None)
 
 
-def evaluate_bin(path: Path, model: Model, asked: Asked, *, flip: bool = False) -> Evaluated:
+def evaluate_bin(
+    path: str | os.PathLike[str], model: Model, asked: Asked, *, flip: bool = False, progress: Progress = silent
+) -> Evaluated:
     """The pairs of an insightface .bin file, under a run's embeddings, with accuracy by ten folds.
 
     Args:
@@ -128,6 +153,7 @@ def evaluate_bin(path: Path, model: Model, asked: Asked, *, flip: bool = False) 
         model: from `load_backbone`.
         asked: the figures.
         flip: whether features of an image and of its mirror image are added up.
+        progress: is told of what is done.
 
     Returns:
         `Evaluated`.
@@ -136,6 +162,7 @@ def evaluate_bin(path: Path, model: Model, asked: Asked, *, flip: bool = False) 
         DataError: the file is broken, or asks for code.
         ValueError: the model takes no pictures.
     """
+    path = Path(path)
     if not model.input.images:
         raise ValueError(f"{path} holds pictures, but {model.weights.parent} was trained on vectors")
     given = read_bin(path)
@@ -143,11 +170,10 @@ def evaluate_bin(path: Path, model: Model, asked: Asked, *, flip: bool = False) 
     images = with_channels(decoded, model.input.shape[0])
     features = embed(model, images, flip=flip)
     ends = torch.stack([given.first, given.second], dim=1)
-    found = evaluate_pairs(
-        pair_scores(features, ends, asked.similarity), given.same, None, asked.far, rows=ends,
-        folds=min(FOLDS, len(given)) if len(given) > 1 else None,
-        resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,
-    )  # fmt: skip
+    scores = pair_scores(features, ends, asked.similarity)
+    folds = min(FOLDS, len(given)) if len(given) > 1 else None
+    found = asked.of_pairs(scores, given.same, None, progress, rows=ends, folds=folds)
+    found = replace(found, zero_rows=zero_rows(features, asked.similarity))
     return Evaluated(path.name, found, images, [f"image {row}" for row in range(len(images))])
 
 
@@ -192,6 +218,19 @@ def subjects_of(pairs: Pairs) -> tuple[Tensor | None, list[str] | None]:
         0, linked, torch.arange(len(linked)), "amin"
     )
     return linked, [pairs.names[place] for place in first_of.tolist()]
+
+
+def _contradicted(subjects: Tensor, first: Tensor, second: Tensor, same: Tensor) -> int:
+    """The first pair that is not as the subjects say."""
+    return int(((subjects[first] == subjects[second]) != same).nonzero()[0])
+
+
+def _contradiction(pairs: Pairs) -> str:
+    """The first impostor pair whose ends genuine pairs link, in words."""
+    linked = _linked(len(pairs.names), pairs.first[pairs.same], pairs.second[pairs.same])
+    wrong = _contradicted(linked, pairs.first, pairs.second, pairs.same)
+    first, second = pairs.names[int(pairs.first[wrong])], pairs.names[int(pairs.second[wrong])]
+    return f"{first} and {second} are an impostor pair, but genuine pairs link them"
 
 
 def _agree(subjects: Tensor, first: Tensor, second: Tensor, same: Tensor) -> bool:

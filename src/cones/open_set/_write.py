@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +23,7 @@ def check_evaluation_folder(out: Path) -> None:
             raise FileExistsError(f"{out / name} is not of an evaluation: write to another folder (--out)")
 
 
-def write_evaluation(out: Path, evaluated: Evaluated) -> list[Path]:
+def write_evaluation(out: str | os.PathLike[str], evaluated: Evaluated) -> list[Path]:
     """Write evaluation.json, evaluation.csv and, where there are curves, report.html with its figures.
 
     Without the packages that draw, the report is left out and a warning says so.
@@ -37,6 +38,7 @@ def write_evaluation(out: Path, evaluated: Evaluated) -> list[Path]:
     Raises:
         FileExistsError: the folder holds a report or a table that is not an evaluation's.
     """
+    out = Path(out)
     check_evaluation_folder(out)
     found = evaluated.evaluation
     written = [out / "evaluation.json", out / "evaluation.csv"]
@@ -76,9 +78,27 @@ def _numbers(evaluated: Evaluated) -> dict[str, Any]:
     }
     if parts["intervals"] is not None:
         del parts["intervals"]["figures"]  # they are those of the verification
-    told = {"title": evaluated.title, "samples": found.samples, "subjects": found.subjects, **parts}
+    if parts["geometry"] is not None:  # angles are in degrees wherever they are written
+        parts["geometry"] = {
+            name + "_degrees" * name.endswith("_angle"): _degrees(name, value)
+            for name, value in parts["geometry"].items()
+        }
+    told = {
+        "title": evaluated.title,
+        "samples": found.samples or None,
+        "pairs": found.pairs,
+        "subjects": found.subjects,
+        "unknown": found.unknown,
+        "zero_rows": found.zero_rows,
+        "figures": [figure._asdict() for figure in found.figures()],
+        **parts,
+    }
     finite: dict[str, Any] = _finite(told)
     return finite
+
+
+def _degrees(name: str, value: Any) -> Any:
+    return math.degrees(value) if name.endswith("_angle") and value is not None else value
 
 
 def _finite(value: Any) -> Any:
@@ -93,9 +113,10 @@ def _finite(value: Any) -> Any:
 def _csv(found: Evaluation) -> str:
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["task", "figure", "value", "low", "high", "note"])
+    lines.writerow(["task", "figure", "value", "unit", "low", "high", "threshold", "note"])
     for figure in found.figures():
         value = "" if figure.value is None else repr(figure.value)
         ends = ["", ""] if figure.interval is None else [repr(end) for end in figure.interval]
-        lines.writerow([figure.task, figure.name, value, *ends, figure.note])
+        threshold = "" if figure.threshold is None else repr(figure.threshold)
+        lines.writerow([figure.task, figure.name, value, figure.unit, *ends, threshold, figure.note])
     return text.getvalue()

@@ -60,9 +60,3 @@ def visible(far: Tensor, tar: Tensor) -> Tensor:
     end = moved.new_ones(1)
     # both the last point before a step and the first after it, or slopes would appear
     return torch.cat([end, moved]) | torch.cat([moved, end])
-
-
-def operating_point(details: VerificationDetails) -> tuple[float, float]:
-    """FAR and TAR at the threshold: of the points with no more than the rate asked for, the last."""
-    place = int((details.far <= details.threshold_far).sum()) - 1
-    return details.far[place].item(), details.tar[place].item()

@@ -1,5 +1,6 @@
 """Figures to files."""
 
+import os
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -8,7 +9,7 @@ from ..files import replacing
 from ._style import PIXEL_DPI, RASTER_DPI, style
 
 
-def save(figure: Figure, path: Path) -> tuple[Path, Path]:
+def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
     """Write `figure` as SVG and as PNG, each whole or not at all.
 
     The same figure gives the same bytes: ids are salted with a constant and no date is written.
@@ -23,6 +24,7 @@ def save(figure: Figure, path: Path) -> tuple[Path, Path]:
     Raises:
         OSError: when the folder cannot be written to.
     """
+    path = Path(path)
     vector, pixels = path.with_name(path.name + ".svg"), path.with_name(path.name + ".png")
     save_svg(figure, vector)
     with style(), replacing(pixels) as aside:
@@ -30,7 +32,7 @@ def save(figure: Figure, path: Path) -> tuple[Path, Path]:
     return vector, pixels
 
 
-def save_svg(figure: Figure, path: Path) -> None:
+def save_svg(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write `figure` to `path` as SVG alone; otherwise as `save`."""
-    with style(), replacing(path) as aside:
+    with style(), replacing(Path(path)) as aside:
         figure.savefig(aside, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": "cones"})

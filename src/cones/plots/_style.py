@@ -1,5 +1,6 @@
 """The look of every figure, and figures that belong to no global state."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ._palette import FAINT, INK, MUTED
@@ -50,6 +51,17 @@ def style() -> Iterator[None]:
         matplotlib.rcdefaults()  # a user's matplotlibrc must not change a byte of what is written
         matplotlib.rcParams.update(_RC)
         yield
+
+
+class Figure(MatplotlibFigure):
+    """A figure that shows itself as the last value of a notebook's cell, whatever matplotlib's backend is."""
+
+    def _repr_png_(self) -> bytes:
+        """The picture, as a notebook shows it."""
+        content = io.BytesIO()
+        with style():
+            self.savefig(content, format="png", dpi=RASTER_DPI)
+        return content.getvalue()
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..evaluation import VerificationDetails
+from ..evaluation._figure import percent
 from ._curves import Curves, by_name, colors_of
 from ._legend import legend_below
 from ._palette import MUTED
 from ._style import new_figure, style
-from ._text import literal, percent
+from ._text import literal
 from .verification import HEIGHT, WIDTH
 
 TICKS = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
@@ -27,8 +28,7 @@ def det_figure(details: Curves) -> Figure:
 
     Scores with normal distributions give straight lines there. Points where a rate is 0 or 1 have no place on such
     axes and are left out, as are those with FAR above one half. The dotted diagonal is FAR = FRR, and the dot on it the
-    equal error rate, where the straight lines between neighbouring points cross it; without errors it stands in the
-    corner.
+    equal error rate of all operating points, `details.eer`; without errors it is in the corner.
 
     Args:
         details: one `VerificationDetails`, or several by name.
@@ -42,7 +42,7 @@ def det_figure(details: Curves) -> Figure:
     Reference: Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
     """
     named = by_name(details)
-    rates = [equal_error_rate(one.far, 1 - one.tar) for one in named.values()]
+    rates = [one.eer for one in named.values()]
     curves = [_inside(one, far_end=max(0.5, eer)) for one, eer in zip(named.values(), rates, strict=True)]
     with style():
         figure = new_figure(WIDTH, HEIGHT)
@@ -70,22 +70,6 @@ def det_figure(details: Curves) -> Figure:
         axes.set_ylabel("false reject rate FRR, %")
         legend_below(figure)
     return figure
-
-
-def equal_error_rate(far: Tensor, frr: Tensor) -> float:
-    """Where the straight lines between neighbouring points (FAR, FRR) cross FAR = FRR.
-
-    Args:
-        far: (M,), rising from 0 to 1.
-        frr: (M,), falling from 1 to 0.
-
-    Returns:
-        The rate.
-    """
-    after = int((far < frr).sum())
-    x, y = far[after - 1 : after + 1].tolist(), frr[after - 1 : after + 1].tolist()
-    before, beyond = x[0] - y[0], x[1] - y[1]
-    return float(x[0] + (x[1] - x[0]) * -before / (beyond - before))
 
 
 def _inside(details: VerificationDetails, far_end: float) -> tuple[Tensor, Tensor]:

@@ -1,15 +1,17 @@
 """report.html of an open-set evaluation: its figures with intervals, curves, hardest pairs and subjects."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..evaluation import Evaluation, VerificationDetails
+from ..evaluation import Evaluation, Figure, VerificationDetails
+from ..evaluation._figure import threshold_text
 from ..files import write_text
 from ._curves import pairs
 from ._evaluation_table import Group, figure_groups
 from ._page import Section, render, section, single_section
-from ._text import number, percent
+from ._text import number
 from .det import det_figure
 from .hard_pairs import Images, hard_pairs_figure
 from .identification import cmc_figure
@@ -45,7 +47,7 @@ class Page:
 
 
 def write_evaluation_report(
-    out: Path,
+    out: str | os.PathLike[str],
     *,
     title: str,
     evaluation: Evaluation,
@@ -63,7 +65,8 @@ def write_evaluation_report(
         details: what the curves and lists of the same verification need.
         images: `images[row]` is the (C, H, W) uint8 image of an evaluated row; None leaves out the hardest pairs.
         names: (N,) a name for each evaluated row, written under its image.
-        subject_names: `subject_names[label]` is the name of a subject; None for the labels themselves.
+        subject_names: `subject_names[label]` is the name of a subject; None for those of text labels, or the
+            labels themselves.
 
     Returns:
         The path of report.html, one file that refers to nothing outside itself.
@@ -71,6 +74,8 @@ def write_evaluation_report(
     Raises:
         ValueError: rows without an image or name, images of another type or shape, or a label without a name.
     """
+    out = Path(out)
+    subject_names = evaluation.subject_names if subject_names is None else subject_names
     genuine, impostors = pairs(details)
     curves, no_curves = [], ""
     if genuine and impostors:
@@ -109,26 +114,35 @@ def _lead(evaluation: Evaluation, details: VerificationDetails) -> list[str]:
             f"{number(100 / genuine, 2)} %. A figure that asks for more is n/a, with the reason."
         )
     said.append(
-        f"Single errors are counted at a score of {number(details.threshold, 4)}, the threshold for a false accept "
-        f"rate of {details.threshold_far:g}."
+        f"Single errors are counted at a score of {threshold_text(details.threshold)}, the threshold for a false "
+        f"accept rate of {details.threshold_far:g}."
     )
+    said += [f"Note that {warning}." for warning in evaluation.warnings()]
     return said
 
 
 def _numbers(evaluation: Evaluation) -> list[tuple[str, str]]:
     verification = evaluation.verification
-    numbers = [
-        ("samples", f"{evaluation.samples:,}"),
-        ("subjects", f"{evaluation.subjects:,}"),
+    numbers = []
+    if evaluation.samples:
+        numbers.append(("samples", f"{evaluation.samples:,}"))
+    else:
+        numbers.append(("pairs", f"{evaluation.pairs:,}"))
+    if evaluation.subjects:
+        numbers.append(("subjects", f"{evaluation.subjects:,}"))
+    if evaluation.unknown:
+        numbers.append(("samples of unknown subjects", f"{evaluation.unknown:,}"))
+    numbers += [
         ("genuine pairs", f"{verification.genuine:,}"),
         ("impostor pairs", f"{verification.impostors:,}"),
     ]
-    numbers += [(f"TAR at FAR {at.far:g}", percent(at.tar)) for at in verification.tar if at.tar is not None]
-    if verification.eer is not None:
-        numbers.append(("EER", percent(verification.eer)))
-    if evaluation.identification is not None and evaluation.identification.cmc is not None:
-        numbers.append(("rank 1", percent(evaluation.identification.cmc[0])))
-    return numbers
+    shown = [figure for figure in evaluation.figures() if figure.value is not None]
+    return numbers + [(figure.name, figure.value_text) for figure in shown if _is_main(figure)]
+
+
+def _is_main(figure: Figure) -> bool:
+    """Whether a figure is at the head of the page."""
+    return figure.name in ("EER", "rank 1") or figure.name.startswith("TAR at FAR")
 
 
 def _curves(out: Path, details: VerificationDetails) -> list[Section]:

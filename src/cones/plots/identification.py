@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..evaluation import Identification, OpenSet
+from ..evaluation._figures_of import NO_MATE
 from ._palette import TEN, TRAIN
 from ._style import half_width, new_figure, percents, say, style
 from ._text import wrap
 
 HEIGHT = 3.3
-NO_MATE = "no probe has a mate in the gallery"
 
 
 def cmc_figure(identification: Identification, *, columns: int = 2) -> Figure:

@@ -1,5 +1,6 @@
 """report.html: one file that holds the numbers and the figures of a run, or of several side by side."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ def write_run_report(run: Path) -> Path:
     return _write(run / "report.html", page)
 
 
-def write_comparison_report(folder: Path) -> Path:
+def write_comparison_report(folder: str | os.PathLike[str]) -> Path:
     """Write FOLDER/figures/*.svg, *.png and FOLDER/report.html for the runs that comparison.json lists.
 
     Args:
@@ -122,6 +123,7 @@ def write_comparison_report(folder: Path) -> Path:
         FileNotFoundError: comparison.json or a file of a run is missing.
         ValueError: a file is broken, or the runs do not have the same classes.
     """
+    folder = Path(folder)
     listing = read_object(folder / "comparison.json")
     names = listing.get("runs")
     if not isinstance(names, list) or not names:

@@ -7,11 +7,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..evaluation import VerificationDetails
-from ._curves import Curves, by_name, colors_of, operating_point, pairs, smallest_far, visible
+from ..evaluation._figure import percent, threshold_text
+from ._curves import Curves, by_name, colors_of, pairs, smallest_far, visible
 from ._legend import legend_below
 from ._palette import GENUINE, IMPOSTOR, INK
 from ._style import half_width, new_figure, percents, style
-from ._text import literal, percent
+from ._text import literal
 
 WIDTH, HEIGHT = 5.2, 4.4
 
@@ -107,7 +108,7 @@ def _draw_roc(axes: Axes, name: str, details: VerificationDetails, color: str, s
         low, high = details.band[first:][drawn].T
         label = None if name else f"{100 * details.confidence:g} % interval"
         axes.fill_between(far, low, high, color=color, alpha=0.16, linewidth=0, label=label)
-    reached, accepted = operating_point(details)
+    reached, accepted = details.reached_far, details.reached_tar
     axes.plot(
         max(reached, start),
         accepted,
@@ -139,7 +140,7 @@ def _draw_threshold(axes: Axes, details: VerificationDetails) -> None:
 
 
 def _where(details: VerificationDetails) -> str:
-    return f"threshold {details.threshold:.4g}"
+    return f"threshold {threshold_text(details.threshold)}"
 
 
 def _range(details: VerificationDetails) -> tuple[float, float]:

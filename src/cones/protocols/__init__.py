@@ -1,8 +1,8 @@
 """Protocols and formats that others left you with: a path in, a frozen dataclass out, nothing in a file executed."""
 
-from ..extras import require
+from ..extras import require as _require
 
-require("cones.protocols", "numpy", "safetensors")
+_require("cones.protocols", "numpy", "safetensors")
 
 
 from ..data._pictures import decode_pictures as decode_pictures

@@ -29,7 +29,7 @@ class Embeddings:
     Args:
         features: (N, D) float32, all finite.
         names: the N names of what was embedded, all different; None where the file has none.
-        labels: (N,) int64, the class of each, in 0..K-1; None where the file has none.
+        labels: (N,) int64, the class of each, in 0..K-1, or -1 where it is not known; None where the file has none.
         classes: the K names of the classes; empty without labels.
 
     Example:
@@ -92,7 +92,8 @@ def read_embeddings(path: Path | str) -> Embeddings:
     """Return the embeddings of an .npz, .npy or .safetensors file.
 
     An .npz file has an array features (or embeddings) (N, D), and may have names (N,), strings, and labels (N,),
-    integers or strings. An .npy file is the features alone. A .safetensors file has the tensors features (or
+    integers or strings; the label -1 is an unknown class: in an evaluation its row is an impostor to every other.
+    An .npy file is the features alone. A .safetensors file has the tensors features (or
     embeddings) and maybe labels, integers; names are a JSON list under "names" in its metadata.
 
     Args:
@@ -202,5 +203,14 @@ def _checked(path: Path, features: Tensor, names: list[str] | None, labels: npt.
     repeated = [name for name, times in Counter(names or ()).items() if times > 1]
     if repeated:
         raise DataError(f"{path} has the name {repeated[0]!r} twice; expected names that differ")
-    classes, codes = ((), None) if labels is None else encode(labels)
+    classes, codes = ((), None) if labels is None else as_classes(labels)
     return Embeddings(features, None if names is None else tuple(names), codes, classes)
+
+
+def as_classes(labels: npt.NDArray[Any]) -> tuple[tuple[str, ...], Tensor]:
+    """Class names and numbers; -1, as a number or as text, stays -1 and is no class."""
+    known = labels != ("-1" if labels.dtype.kind == "U" else -1)
+    classes, codes = encode(labels[known])
+    numbers = torch.full((len(labels),), -1, dtype=torch.int64)
+    numbers[torch.from_numpy(known)] = codes
+    return classes, numbers

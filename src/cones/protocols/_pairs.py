@@ -78,7 +78,8 @@ def collect(path: Path, rows: Sequence[Row], folder: Path | None, repeats: bool)
         repeats: whether a pair may stand in the list more than once.
 
     Raises:
-        DataError: if a name leads out of the folder or is no file, or a pair is repeated or contradicts itself.
+        DataError: if a name leads out of the folder or is no file, a file is paired with itself, or a pair is repeated
+            or contradicts itself.
     """
     if folder is not None and not folder.is_dir():
         raise DataError(f"{folder} is not a folder; expected the one that holds the files that {path} names")
@@ -88,6 +89,8 @@ def collect(path: Path, rows: Sequence[Row], folder: Path | None, repeats: bool)
     for row in rows:
         where = f"line {row.line} of {path}"
         pair = _position(row.first, where, folder, positions), _position(row.second, where, folder, positions)
+        if pair[0] == pair[1]:
+            raise DataError(f"{where} pairs {row.first} with itself; expected two files: drop the line")
         earlier = seen.setdefault((min(pair), max(pair)), row)
         if earlier is not row:
             _check_repeat(path, earlier, row, repeats)

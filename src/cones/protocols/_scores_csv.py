@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..data import DataError
 from ..data._csv import read_table
-from ..data._labels import encode
+from ._embeddings import as_classes
 
 _EXPECTED = "expected a first line score,same or score,same,subject_a,subject_b"
 _ANSWERS = {"1": True, "true": True, "0": False, "false": False}
@@ -22,7 +23,8 @@ class ScoredPairs:
     Args:
         scores: (N,) float64, all finite.
         same: (N,) bool, true for a genuine pair.
-        subjects: (N, 2) int64, positions in `names` of the subjects at both ends; None where the file has none.
+        subjects: (N, 2) int64, positions in `names` of the subjects at both ends, or -1 for one that is not known; None
+            where the file has none.
         names: of the subjects; empty without.
     """
 
@@ -76,9 +78,9 @@ def read_scores_csv(path: Path | str) -> ScoredPairs:
         scores.append(_number(path, number, score))
         same.append(_answer(path, number, answer))
         subjects += both
-        if both and (both[0] == both[1]) != same[-1]:
+        if both and (both[0] == both[1] != "-1") != same[-1]:
             raise DataError(f"line {number} of {path} pairs the subjects {both[0]} and {both[1]} with same {answer}")
-    names, numbers = encode(subjects) if ends else ((), None)
+    names, numbers = as_classes(np.array(subjects)) if ends else ((), None)
     return ScoredPairs(
         torch.tensor(scores, dtype=torch.float64),
         torch.tensor(same),

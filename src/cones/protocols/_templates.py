@@ -149,6 +149,10 @@ def _read_pairs(path: Path, images: Path, ids: _Integers, repeats: bool) -> _Int
     if len(wrong):
         row = wrong[0]
         raise DataError(f"line {line_of(path, row)} of {path} has label {rows[row, 2]}; expected 1 or 0")
+    alone = np.flatnonzero(rows[:, 0] == rows[:, 1])
+    if len(alone):
+        row = alone[0]
+        raise DataError(f"line {line_of(path, row)} of {path} pairs template {rows[row, 0]} with itself; drop the line")
     rows[:, :2] = np.searchsorted(ids, rows[:, :2])
     _check_repeats(path, rows, ids, repeats)
     return rows

@@ -55,8 +55,8 @@ def read_trials(path: Path | str, folder: Path | str | None = None, *, repeats: 
 
 def _answers_are_first(path: Path, lines: list[list[str]]) -> bool:
     """Say which column holds the answers: the one in which more lines have one, and words before numbers."""
-    if all(cells[2] in _ANSWERS and cells[2] not in _NUMBERS for cells in lines):
-        return False
+    if any(cells[2] in _ANSWERS and cells[2] not in _NUMBERS for cells in lines):
+        return False  # target or nontarget, even if files are called 1 and 0
     first = sum(cells[0] in _NUMBERS for cells in lines)
     last = sum(cells[2] in _ANSWERS for cells in lines)
     if first == last == len(lines):

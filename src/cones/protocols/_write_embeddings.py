@@ -71,7 +71,8 @@ def _arrays(embeddings: Embeddings) -> dict[str, npt.NDArray[Any]]:
     if embeddings.names is not None:
         arrays["names"] = np.array(embeddings.names, dtype=np.str_)
     if embeddings.labels is not None:
-        arrays["labels"] = np.array(embeddings.classes, dtype=np.str_)[embeddings.labels.numpy()]
+        # -1, an unknown class, takes the last name
+        arrays["labels"] = np.array([*embeddings.classes, "-1"], dtype=np.str_)[embeddings.labels.numpy()]
     return arrays
 
 

@@ -3,6 +3,7 @@
 from ._calibration import Calibration as Calibration
 from ._calibration import calibrate as calibrate
 from ._choose import choose_decision as choose_decision
+from ._choose import decision_of_all_pairs as decision_of_all_pairs
 from ._choose import threshold_at_far as threshold_at_far
 from ._cllr import cllr as cllr
 from ._cllr import min_cllr as min_cllr

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from .._arrays import Array, as_tensor
 from ._pairs import check_same
 
 STEPS = 200
@@ -37,16 +38,16 @@ class Calibration:
         if not 0 < self.prior < 1:
             raise ValueError(f"Calibration: prior is {self.prior}, expected a number in (0, 1)")
 
-    def llr(self, scores: Tensor) -> Tensor:
+    def llr(self, scores: Array) -> Tensor:
         """Log-likelihood ratios (P,), natural logarithms, float64, of scores (P,)."""
-        return self.slope * scores.detach().to(torch.float64) + self.offset
+        return self.slope * as_tensor("scores", scores).detach().to(torch.float64) + self.offset
 
     def __str__(self) -> str:
         note = "; the pairs were separable, the slope is bounded, not measured" if self.separable else ""
         return f"llr = {self.slope:.6g} * score + {self.offset:.6g}, fitted for a prior of {self.prior:g}{note}"
 
 
-def calibrate(scores: Tensor, same: Tensor, prior: float = 0.5) -> Calibration:
+def calibrate(scores: Array, same: Array, prior: float = 0.5) -> Calibration:
     """Fit an affine map of scores to log-likelihood ratios by logistic regression weighted for a prior.
 
         min over a, b:  π mean_same log(1 + exp(-(a s + b + τ))) + (1-π) mean_different log(1 + exp(a s + b + τ)),
@@ -82,6 +83,7 @@ def calibrate(scores: Tensor, same: Tensor, prior: float = 0.5) -> Calibration:
         >>> print(calibrate(scores, same))  # of scores 2, 3 in 4 are the same: llr = log 3; of scores 0 1 in 4
         llr = 1.09861 * score + -1.09861, fitted for a prior of 0.5
     """
+    scores, same = as_tensor("scores", scores), as_tensor("same", same)
     check_same(same, scores)
     if bool(scores.isinf().any()):
         place = int(scores.isinf().nonzero()[0])

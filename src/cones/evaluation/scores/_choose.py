@@ -1,28 +1,36 @@
 import math
+import os
 import warnings
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from .._arrays import Array, as_features, as_tensor
+from .._scores import Similarity
+from ..verification._all_pairs import rows_and_subjects, tally_of
+from ..verification._asked import Asked
+from ..verification._distances import warn_of_scores
+from ..verification._figures import place_at_far
+from ..verification._points import between
+from ..verification._tiles import tiles_of
 from ._calibration import Calibration, calibrate
 from ._decision import Decision, Normalisation, plain_scores, tensor_sha256
 from ._files import file_sha256
-from ._pairs import Similarity, check_same
+from ._pairs import check_same
 
 
 def choose_decision(
-    features: Tensor,
-    pairs: Tensor,
-    same: Tensor,
+    features: Array,
+    pairs: Array,
+    same: Array,
     far: float,
     *,
     similarity: Similarity = "cosine",
     normalisation: Normalisation = "none",
     top: int | None = None,
-    cohort: Tensor | None = None,
+    cohort: Array | None = None,
     prior: float | None = None,
-    model: Path | None = None,
+    model: str | os.PathLike[str] | None = None,
 ) -> Decision:
     """Choose the threshold at a false accept rate, and keep what it is a threshold of.
 
@@ -30,7 +38,7 @@ def choose_decision(
 
     Args:
         features: (N, D), any floating dtype.
-        pairs: (P, 2) integers, rows of features.
+        pairs: (P, 2) integers, two different rows of features.
         same: (P,) bool, whether both are of one class.
         far: the false accept rate, in [0, 1).
         similarity: "cosine" or "euclidean".
@@ -54,8 +62,11 @@ def choose_decision(
         >>> round(d.threshold, 6), d.accept(x, pairs)
         (0.7, tensor([ True, False, False]))
     """
+    features, pairs, same = as_features("features", features), as_tensor("pairs", pairs), as_tensor("same", same)
+    cohort = None if cohort is None else as_features("cohort", cohort)
     scores = plain_scores(features, pairs, similarity, normalisation, top, cohort)
     check_same(same, scores)
+    _check_other_rows(pairs)
     calibration: Calibration | None = None
     if prior is not None:
         calibration = calibrate(scores, same, prior)
@@ -65,7 +76,7 @@ def choose_decision(
                 "higher than different ones; look at same and pairs"
             )
         scores = calibration.llr(scores)
-    threshold = threshold_at_far(scores, same, far)
+    threshold = _threshold_at_far(scores, same, far, stacklevel=3)
     accepted = scores >= threshold
     return Decision(
         threshold=threshold,
@@ -83,7 +94,63 @@ def choose_decision(
     )
 
 
-def threshold_at_far(scores: Tensor, same: Tensor, far: float) -> float:
+def decision_of_all_pairs(
+    embeddings: Array,
+    labels: Array,
+    far: float,
+    *,
+    similarity: Similarity = "cosine",
+    model: str | os.PathLike[str] | None = None,
+) -> Decision:
+    """Choose the threshold at a false accept rate on all pairs of labelled embeddings, in bounded memory.
+
+    Threshold and rates are those of `verification_of_all_pairs`. Choose it on other people than it is used on.
+
+    Args:
+        embeddings: (N, D), any floating dtype.
+        labels: (N,) integers or text, the subject of each row; -1 for one that is not known.
+        far: the false accept rate, in [0, 1).
+        similarity: "cosine" or "euclidean".
+        model: the file of the model that the embeddings are of; its checksum is stored.
+
+    Returns:
+        `Decision`.
+
+    Raises:
+        ValueError: wrong shapes, pairs of one kind only, or far out of its range.
+        OSError: the model's file cannot be read.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-0.6, 0.8]])
+        >>> d = decision_of_all_pairs(x, ["ann", "ann", "bob", "bob"], far=0.25)
+        >>> round(d.threshold, 6), d.measured_far, d.measured_tar
+        (0.3, 0.25, 1.0)
+    """
+    rows, subjects, _ = rows_and_subjects(embeddings, labels)
+    _check_far(far)
+    points, _ = tally_of(tiles_of(rows, subjects, similarity, 1024), Asked((far,), 0.01, (1.0, 1.0), 1))
+    genuine, impostors = int(points.genuine[-1]), int(points.impostors[-1])
+    if genuine == 0 or impostors == 0:
+        raise ValueError(
+            f"labels makes {genuine} genuine and {impostors} impostor pairs, expected both kinds: two rows of one "
+            "subject, and two subjects"
+        )
+    _warn_of_few(far, impostors, stacklevel=2)
+    place = place_at_far(points, far)
+    threshold = points.threshold_at(place)
+    return Decision(
+        threshold=threshold if place else math.nextafter(points.threshold[1].item(), math.inf),
+        far=float(far),
+        measured_far=points.far[place].item(),
+        measured_tar=points.tar[place].item(),
+        same_pairs=genuine,
+        different_pairs=impostors,
+        similarity=similarity,
+        model_sha256=None if model is None else file_sha256(model),
+    )
+
+
+def threshold_at_far(scores: Array, same: Array, far: float) -> float:
     """The lowest threshold with a false accept rate of at most `far`: accept where score ≥ threshold.
 
     Of all thresholds that accept the same of these pairs it is the middle one, so that rounding moves no pair across.
@@ -106,28 +173,49 @@ def threshold_at_far(scores: Tensor, same: Tensor, far: float) -> float:
         >>> round(threshold_at_far(scores, same, far=0.0), 6), round(threshold_at_far(scores, same, far=0.5), 6)
         (0.75, 0.6)
     """
+    scores, same = as_tensor("scores", scores), as_tensor("same", same)
     check_same(same, scores)
-    if not 0 <= far < 1:
-        raise ValueError(f"far is {far}, expected a rate in [0, 1)")
+    return _threshold_at_far(scores, same, far, stacklevel=3)
+
+
+def _threshold_at_far(scores: Tensor, same: Tensor, far: float, stacklevel: int) -> float:
+    _check_far(far)
+    warn_of_scores(scores, same, stacklevel)
     if bool(scores.isinf().any()):
         place = int(scores.isinf().nonzero()[0])
         raise ValueError(f"scores[{place}] is {scores[place].item()}, expected a finite number")
     values = scores.detach().to(torch.float64)
     different = values[~same].sort(descending=True).values
     number = len(different)
-    if 0 < far < 1 / number:
-        warnings.warn(
-            f"far is {far:g}, but there are only {number} different pairs: the threshold refuses them all, and how "
-            f"much lower than 1/{number} its rate is they cannot say",
-            stacklevel=2,
-        )
+    _warn_of_few(far, number, stacklevel)
     allowed = math.floor(far * number)
     if (allowed + 1) / number <= far:  # far * number was rounded down across a whole number
         allowed += 1
     refused = different[min(allowed, number - 1)]
     higher = values[values > refused]
-    above = math.nextafter(refused.item(), math.inf)
     if len(higher) == 0:
-        return above
-    middle = refused.item() + (higher.min() - refused).item() / 2
-    return max(middle, above)
+        return math.nextafter(refused.item(), math.inf)
+    return between(higher.min().item(), refused.item())
+
+
+def _check_far(far: float) -> None:
+    if not 0 <= far < 1:
+        raise ValueError(f"far is {far}, expected a rate in [0, 1)")
+
+
+def _check_other_rows(pairs: Tensor) -> None:
+    alone = (pairs[:, 0] == pairs[:, 1]).nonzero()
+    if len(alone):
+        place = int(alone[0])
+        raise ValueError(
+            f"pairs[{place}] is {pairs[place].tolist()}, a row with itself, expected two rows: drop the pair"
+        )
+
+
+def _warn_of_few(far: float, impostors: int, stacklevel: int) -> None:
+    if 0 < far < 1 / impostors:
+        warnings.warn(
+            f"far is {far:g}, but there are only {impostors} different pairs: the threshold refuses them all, and how "
+            f"much lower than 1/{impostors} its rate is they cannot say",
+            stacklevel=stacklevel + 1,
+        )

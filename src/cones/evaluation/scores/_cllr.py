@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from .._arrays import Array, as_tensor
 from ._pairs import check_same
 
 
-def cllr(llr: Tensor, same: Tensor) -> float:
+def cllr(llr: Array, same: Array) -> float:
     """Cost of log-likelihood ratios in bits; 0 is perfect, 1 is what a system has that always says 0.
 
         C_llr = 1/2 ( mean_same log2(1 + exp(-llr)) + mean_different log2(1 + exp(llr)) )
@@ -29,6 +30,7 @@ def cllr(llr: Tensor, same: Tensor) -> float:
         >>> cllr(torch.zeros(3), torch.tensor([True, False, False]))
         1.0
     """
+    llr, same = as_tensor("llr", llr), as_tensor("same", same)
     check_same(same, llr, "llr")
     values = llr.detach().to(torch.float64)
     missed = -logsigmoid(values[same]).mean()
@@ -36,7 +38,7 @@ def cllr(llr: Tensor, same: Tensor) -> float:
     return (missed + alarmed).item() / (2 * math.log(2)) + 0.0  # no negative zero
 
 
-def min_cllr(scores: Tensor, same: Tensor) -> float:
+def min_cllr(scores: Array, same: Array) -> float:
     """The smallest `cllr` that any rising map of the scores reaches: what is left is not the calibration's fault.
 
     `cllr` less this is what the calibration costs.
@@ -58,10 +60,10 @@ def min_cllr(scores: Tensor, same: Tensor) -> float:
         >>> min_cllr(torch.tensor([3.0, 1.0, 2.0, 0.0]), torch.tensor([True, False, True, False]))
         0.0
     """
-    return cllr(pav_llr(scores, same), same)
+    return cllr(pav_llr(scores, same), as_tensor("same", same))
 
 
-def pav_llr(scores: Tensor, same: Tensor) -> Tensor:
+def pav_llr(scores: Array, same: Array) -> Tensor:
     """The best log-likelihood ratios that rise with the scores; ±inf where the scores separate.
 
         llr = logit p - logit(P_same / P),   p the isotonic regression of `same` on the scores
@@ -86,6 +88,7 @@ def pav_llr(scores: Tensor, same: Tensor) -> Tensor:
         >>> pav_llr(torch.tensor([0.0, 1.0, 2.0, 3.0]), same)
         tensor([-inf, 0., 0., inf], dtype=torch.float64)
     """
+    scores, same = as_tensor("scores", scores), as_tensor("same", same)
     check_same(same, scores)
     _, place, counts = scores.detach().unique(return_inverse=True, return_counts=True)
     hits = torch.zeros(len(counts), dtype=torch.float64, device=scores.device)
@@ -95,7 +98,7 @@ def pav_llr(scores: Tensor, same: Tensor) -> Tensor:
     return (torch.logit(share) - math.log(number / (len(same) - number)))[place]
 
 
-def pool_adjacent_violators(values: Tensor, weights: Tensor) -> Tensor:
+def pool_adjacent_violators(values: Array, weights: Array) -> Tensor:
     """Isotonic regression: the rising numbers closest to `values` in weighted squares.
 
         min sum_i w_i (f_i - y_i)^2  with  f_1 ≤ f_2 ≤ ...
@@ -119,6 +122,7 @@ def pool_adjacent_violators(values: Tensor, weights: Tensor) -> Tensor:
         >>> pool_adjacent_violators(torch.tensor([1.0, 3.0, 2.0, 4.0]), torch.ones(4))
         tensor([1.0000, 2.5000, 2.5000, 4.0000], dtype=torch.float64)
     """
+    values, weights = as_tensor("values", values), as_tensor("weights", weights)
     if values.ndim != 1 or values.shape != weights.shape:
         raise ValueError(
             f"values has shape {tuple(values.shape)} and weights {tuple(weights.shape)}, expected (N,) both"

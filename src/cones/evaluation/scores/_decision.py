@@ -6,10 +6,12 @@ from typing import Literal
 
 from torch import Tensor
 
+from .._arrays import Array, as_features
 from .._blocks import block_rows
+from .._scores import SIMILARITIES, Similarity
 from ._calibration import Calibration
 from ._normalisation import NORMALISATIONS, normalised_scores
-from ._pairs import SIMILARITIES, Similarity, pair_scores
+from ._pairs import pair_scores
 
 Normalisation = Literal["none", "z", "t", "s"]
 
@@ -21,7 +23,8 @@ class Decision:
     A pair is accepted as the same where its score is at least the threshold. See `choose_decision`.
 
     Attributes:
-        threshold: in units of the score after normalisation and calibration.
+        threshold: in units of the score after normalisation and calibration; of "euclidean" without them minus the
+            distance, in the unit of the features.
         far: the false accept rate that was asked for, in [0, 1).
         measured_far: the rate on the pairs it was chosen on, at most far.
         measured_tar: the true accept rate there.
@@ -73,21 +76,22 @@ class Decision:
             if digest is not None and not (len(digest) == 64 and set(digest) <= set("0123456789abcdef")):
                 raise ValueError(f"Decision: {name} is {digest!r}, expected 64 hexadecimal digits")
 
-    def scores(self, features: Tensor, pairs: Tensor, cohort: Tensor | None = None) -> Tensor:
+    def scores(self, features: Array, pairs: Array, cohort: Array | None = None) -> Tensor:
         """Scores (P,) float64 of pairs (P, 2) of rows of features (N, D), normalised and calibrated as stored.
 
         Raises:
             ValueError: wrong shapes, or a cohort that is missing, not needed, or not the one of the threshold.
         """
+        cohort = None if cohort is None else as_features("cohort", cohort)
         if cohort is not None and self.cohort_sha256 is not None and tensor_sha256(cohort) != self.cohort_sha256:
             raise ValueError(
                 f"cohort has sha256 {tensor_sha256(cohort)}, but the threshold was chosen with {self.cohort_sha256}: "
-                "pass the same embeddings in the same order, or choose a threshold anew"
+                "pass the same embeddings in the same order, or choose a threshold again"
             )
         raw = plain_scores(features, pairs, self.similarity, self.normalisation, self.top, cohort)
         return raw if self.calibration is None else self.calibration.llr(raw)
 
-    def accept(self, features: Tensor, pairs: Tensor, cohort: Tensor | None = None) -> Tensor:
+    def accept(self, features: Array, pairs: Array, cohort: Array | None = None) -> Tensor:
         """Whether each pair is the same class: (P,) bool, score ≥ threshold. Arguments and errors as of `scores`."""
         return self.scores(features, pairs, cohort) >= self.threshold
 
@@ -104,8 +108,8 @@ class Decision:
 
 
 def plain_scores(
-    features: Tensor,
-    pairs: Tensor,
+    features: Array,
+    pairs: Array,
     similarity: Similarity,
     normalisation: Normalisation,
     top: int | None,

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from ._calibration import Calibration
 from ._decision import Decision
 
 FORMAT = "cones decision"
-VERSION = 1
+VERSION = 2
+"""2: a threshold of "euclidean" is minus the distance; in 1 it was minus its square."""
 _NUMBER, _TEXT = (int, float), (str, type(None))
 KINDS: dict[str, tuple[type, ...]] = {
     "threshold": _NUMBER, "far": _NUMBER, "measured_far": _NUMBER, "measured_tar": _NUMBER,
@@ -21,7 +23,7 @@ CALIBRATION_KINDS: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def write_decision(path: Path, decision: Decision) -> None:
+def write_decision(path: str | os.PathLike[str], decision: Decision) -> None:
     """Write a decision as JSON, whole or not at all; every number is read back as it was.
 
     Args:
@@ -42,10 +44,10 @@ def write_decision(path: Path, decision: Decision) -> None:
         >>> read_decision(path) == decision
         True
     """
-    write_text(path, decision_to_json(decision) + "\n")
+    write_text(Path(path), decision_to_json(decision) + "\n")
 
 
-def read_decision(path: Path, model: Path | None = None) -> Decision:
+def read_decision(path: str | os.PathLike[str], model: str | os.PathLike[str] | None = None) -> Decision:
     """Read a decision and check all of it.
 
     Args:
@@ -61,13 +63,14 @@ def read_decision(path: Path, model: Path | None = None) -> Decision:
 
     Example: see `write_decision`.
     """
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no JSON: {error}; write it with write_decision") from error
     decision = decision_from_json(text, str(path))
     if model is not None:
-        _check_model(path, decision, model)
+        _check_model(path, decision, Path(model))
     return decision
 
 
@@ -107,10 +110,10 @@ def decision_from_json(text: str, source: str) -> Decision:
         raise ValueError(f"{source}: {error}") from error
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: str | os.PathLike[str]) -> str:
     """Checksum of a file's contents, 64 hexadecimal digits, read a piece at a time."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         while piece := file.read(2**20):
             digest.update(piece)
     return digest.hexdigest()
@@ -131,7 +134,7 @@ def _check_fields(source: str, prefix: str, written: dict[str, Any], kinds: dict
 
 def _check_model(path: Path, decision: Decision, model: Path) -> None:
     if decision.model_sha256 is None:
-        raise ValueError(f"{path} names no model, but model is {model}: choose the decision anew with model={model}")
+        raise ValueError(f"{path} names no model, but model is {model}: choose the decision again with model={model}")
     actual = file_sha256(model)
     if actual != decision.model_sha256:
         raise ValueError(

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ...geometry import direction
+from .._arrays import Array, as_features, as_tensor
 from .._blocks import ROUNDING, block_rows, check_rows
 from ._pairs import pair_scores
 
@@ -12,7 +13,7 @@ NORMALISATIONS: tuple[Cohorts, ...] = ("z", "t", "s")
 
 
 def normalised_scores(
-    features: Tensor, pairs: Tensor, cohort: Tensor, kind: Cohorts = "s", top: int | None = None
+    features: Array, pairs: Array, cohort: Array, kind: Cohorts = "s", top: int | None = None
 ) -> Tensor:
     """Cosines of pairs, counted in standard deviations from what each side scores with strangers.
 
@@ -55,6 +56,8 @@ def normalised_scores(
     """
     if kind not in NORMALISATIONS:
         raise ValueError(f"kind is {kind!r}, expected one of {', '.join(NORMALISATIONS)}")
+    features, cohort = as_features("features", features), as_features("cohort", cohort)
+    pairs = as_tensor("pairs", pairs)
     scores = pair_scores(features, pairs)
     check_rows(cohort, "cohort")
     if cohort.shape[1] != features.shape[1]:

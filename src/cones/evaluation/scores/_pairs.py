@@ -1,22 +1,24 @@
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ...geometry import direction
 from .. import _blocks
+from .._arrays import Array, as_features, as_tensor
 from .._blocks import check_rows
-
-Similarity = Literal["cosine", "euclidean"]
-SIMILARITIES: tuple[Similarity, ...] = ("cosine", "euclidean")
+from .._scores import SIMILARITIES, Similarity, score_named
 
 
-def pair_scores(features: Tensor, pairs: Tensor, similarity: Similarity = "cosine") -> Tensor:
+def pair_scores(features: Array, pairs: Array, similarity: Similarity = "cosine") -> Tensor:
     """Scores of pairs of rows; larger is more alike.
 
         cosine:    x_i . x_j / (|x_i| |x_j|), in -1..1; 0 where one of them is 0
-        euclidean: -|x_i - x_j|^2, of the features as they are
+        euclidean: -|x_i - x_j|, of the features as they are
+
+    These are the scores of `verification_of_all_pairs`, `identification` and `top_k` to the last bit, so that a
+    threshold decides here as it does there: coordinates are rounded to 2^-26 of a unit vector (2^-25 of the longest
+    row of features for "euclidean"), and everything after is exact.
 
     Args:
         features: (N, D), any floating dtype.
@@ -32,25 +34,23 @@ def pair_scores(features: Tensor, pairs: Tensor, similarity: Similarity = "cosin
     Example:
         >>> x = torch.tensor([[3.0, 4.0], [4.0, 3.0]])
         >>> pair_scores(x, torch.tensor([[0, 1]])), pair_scores(x, torch.tensor([[0, 1]]), "euclidean")
-        (tensor([0.9600], dtype=torch.float64), tensor([-2.], dtype=torch.float64))
+        (tensor([0.9600], dtype=torch.float64), tensor([-1.4142], dtype=torch.float64))
     """
+    features, pairs = as_features("features", features), as_tensor("pairs", pairs)
     check_rows(features)
     check_pairs(pairs, len(features))
     if similarity not in SIMILARITIES:
         raise ValueError(f"similarity is {similarity!r}, expected one of {', '.join(SIMILARITIES)}")
+    measure = score_named(similarity, features)
     scores = torch.empty(len(pairs), dtype=torch.float64, device=features.device)
     step = max(1, _blocks.BLOCK // max(features.shape[1], 1))
     for start in range(0, len(pairs), step):
-        first, second = (features.detach()[rows].to(torch.float64) for rows in pairs[start : start + step].unbind(1))
-        if similarity == "cosine":
-            score = (direction(first)[0] * direction(second)[0]).sum(dim=1).clamp(-1, 1)
-        else:
-            score = -(first - second).square().sum(dim=1)
-        scores[start : start + step] = score
+        first, second = (measure.vectors(features[rows]) for rows in pairs[start : start + step].unbind(1))
+        scores[start : start + step] = measure.unfold(measure.paired(first, second))
     return scores
 
 
-def combine_embeddings(views: Sequence[Tensor], unit: bool = True) -> Tensor:
+def combine_embeddings(views: Sequence[Array], unit: bool = True) -> Tensor:
     """One embedding an image out of those of several views of it, such as the image and its mirror image, or crops.
 
         x = sum_v u_v / |sum_v u_v|,   u_v = x_v / |x_v|
@@ -71,14 +71,15 @@ def combine_embeddings(views: Sequence[Tensor], unit: bool = True) -> Tensor:
     """
     if len(views) == 0:
         raise ValueError("views is empty, expected at least one (N, D)")
-    for number, view in enumerate(views):
-        check_rows(view, f"views[{number}]")
-        if view.shape != views[0].shape:
+    given = [as_features(f"views[{number}]", view) for number, view in enumerate(views)]
+    for number, rows in enumerate(given):
+        check_rows(rows, f"views[{number}]")
+        if rows.shape != given[0].shape:
             raise ValueError(
-                f"views[{number}] has shape {tuple(view.shape)}, expected {tuple(views[0].shape)}, that of views[0]"
+                f"views[{number}] has shape {tuple(rows.shape)}, expected {tuple(given[0].shape)}, that of views[0]"
             )
-    total = torch.zeros(views[0].shape, dtype=torch.float64, device=views[0].device)
-    for view in views:
+    total = torch.zeros(given[0].shape, dtype=torch.float64, device=given[0].device)
+    for view in given:
         rows = view.detach().to(torch.float64)
         total += direction(rows)[0] if unit else rows
     return direction(total)[0]

@@ -1,25 +1,28 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from .._arrays import UNKNOWN, Array, as_features, as_labels, strangers_apart
+from .._progress import Progress, silent
+from .._scores import Similarity, zero_rows
 from ._asked import Asked
 from ._bins import turned
-from ._check import check_integers
+from ._check import check_embeddings, check_integers
 from ._points import Points
-from ._similarity import Similarity, float32_rows
 from ._tally import Tally
 from ._tiles import Tile, Tiles, count, count_and_keep, keep, tiles_of
 from ._verification import Verification, figures
-from ._wanted import deciding, likely
+from ._wanted import deciding, likely, too_many
 
 
 @torch.no_grad()
 def verification_of_all_pairs(
-    embeddings: Tensor,
-    labels: Tensor,
+    embeddings: Array,
+    labels: Array,
     far: Sequence[float] = (1e-3, 1e-4, 1e-5),
     similarity: Similarity = "cosine",
     *,
@@ -28,34 +31,36 @@ def verification_of_all_pairs(
     min_pairs: int = 10,
     tile: int = 1024,
     group: Any = None,
+    progress: Progress = silent,
 ) -> Verification:
     """`verification` of all N (N - 1) / 2 pairs of labelled embeddings, in bounded memory.
 
-    The pairs are streamed over tiles of the upper triangle of X X^T. Their float32 scores are counted in 2^18 bins
-    by their first bits. The few bins in which a figure is decided are guessed from the tiles along the diagonal,
+    The pairs are streamed over tiles of the upper triangle of X X^T. Their scores are those of `pair_scores` to the
+    last bit, and are counted in 2^18 bins by the first bits of float32. The few bins in which a figure is
+    decided are guessed from the tiles along the diagonal,
     which hold all genuine pairs, and in these every distinct score is kept; where the guess was wrong the tiles are
     gone through once more. So TAR, FRR and reached rate at each FAR, EER, minDCF and all thresholds are exact. The
     AUC counts a half for pairs of scores in one bin, and `auc_error` bounds what that can be off by.
 
     Time is about that of the product of the upper triangle; twice that after a wrong guess, or where there are so
-    few classes that genuine pairs are everywhere. Memory is two float32 copies of the embeddings and
-    some 200 MB.
+    few classes that genuine pairs are everywhere. Memory is a float64 copy of the embeddings and some 300 MB.
 
     Args:
-        embeddings: (N, D), any floating dtype; computed in float32. A zero row has cosine 0 with everything.
-        labels: (N,) integers, the subject of each row.
+        embeddings: (N, D), any floating dtype; computed in float64. A zero row has cosine 0 with everything.
+        labels: (N,) integers or text, the subject of each row; -1 for one that is not known: it pairs as an impostor
+            with every row.
         far: the false accept rates asked for, each in [0, 1].
-        similarity: "cosine", or "euclidean" for -|a - b|^2 = 2 a·b - |a|^2 - |b|^2, right to float32 rounding of
-            |a|^2 + |b|^2.
+        similarity: "cosine", or "euclidean" for -|a - b|, in the unit of the embeddings.
         p_target: p, the prior of a genuine pair.
         costs: C_miss and C_fa, of a genuine pair rejected and of an impostor pair accepted.
         min_pairs: fewer genuine or impostor pairs than this carry no rate.
         tile: rows and columns of a tile.
         group: a torch.distributed.ProcessGroup whose processes share the tiles, each with all the embeddings; every
             one gets the figures of all pairs. None for one process.
+        progress: is told of the tiles that are done.
 
     Returns:
-        `Verification`, with `auc_error`.
+        `Verification`, with `auc_error` and `zero_rows`.
 
     Raises:
         ValueError: for shapes or types that do not fit, a row that is not finite, or a setting out of range.
@@ -68,43 +73,57 @@ def verification_of_all_pairs(
         >>> x = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-0.6, 0.8]])
         >>> found = verification_of_all_pairs(x, torch.tensor([0, 0, 1, 1]), far=(0.25,), min_pairs=2)
         >>> found.genuine, found.impostors, found.tar[0].tar, round(found.tar[0].threshold, 6)
-        (2, 4, 1.0, 0.6)
+        (2, 4, 1.0, 0.3)
     """
-    rows = float32_rows(embeddings, similarity)
-    check_integers("labels", labels, (len(rows),), "one subject a row")
+    rows, subjects, _ = rows_and_subjects(embeddings, labels)
     asked = Asked(far, p_target, costs, min_pairs)
     if tile < 1:
         raise ValueError(f"tile is {tile}, expected at least 1 row: 1024 is a good size")
+    tiles = tiles_of(rows, subjects, similarity, tile)
     if not len(rows):
         return figures(Tally(rows.device).points()[0], asked)
-    points, bins = tally_of(tiles_of(rows, labels.to(rows.device), similarity, tile), asked, group)
-    return figures(points, asked, auc_error(points, bins))
+    points, bins = tally_of(tiles, asked, group, progress)
+    found = figures(points, asked, auc_error(points, bins))
+    return replace(found, zero_rows=zero_rows(rows, similarity))
 
 
-def tally_of(tiles: Tiles, asked: Asked, group: Any = None) -> tuple[Points, Tensor]:
+def rows_and_subjects(embeddings: Array, labels: Array) -> tuple[Tensor, Tensor, bool]:
+    """Embeddings (N, D); subjects (N,), the unknown ones apart; and whether there are such, numbered below 0."""
+    rows = as_features("embeddings", embeddings)
+    check_embeddings(rows)
+    numbers, _ = as_labels("labels", labels)
+    check_integers("labels", numbers, (len(rows),), "one subject a row")
+    return rows, strangers_apart(numbers), bool((numbers == UNKNOWN).any())
+
+
+def tally_of(tiles: Tiles, asked: Asked, group: Any = None, progress: Progress = silent) -> tuple[Points, Tensor]:
     """Operating points of all pairs, exact wherever a figure is decided, and the bins they stand for (see `Tally`)."""
     tally = Tally(tiles.rows.device, group)
     rank, world = (0, 1) if group is None else (dist.get_rank(group), dist.get_world_size(group))
     mixed, pure = (kind[rank::world] for kind in tiles.mixed_and_pure())
-    _fill(tally, tiles, mixed, pure, asked)
+    _fill(tally, tiles, mixed, pure, asked, progress)
     return tally.points()
 
 
-def _fill(tally: Tally, tiles: Tiles, mixed: list[Tile], pure: list[Tile], asked: Asked) -> None:
+def _fill(tally: Tally, tiles: Tiles, mixed: list[Tile], pure: list[Tile], asked: Asked, progress: Progress) -> None:
     """Count all pairs, and keep the scores in every bin that decides a figure."""
-    count(tiles, mixed, tally)
+    count(tiles, mixed, tally, progress)
     points, bins = tally.points()
     if not _both(points):
-        count(tiles, pure, tally)
+        count(tiles, pure, tally, progress)
     else:
-        guess = turned(deciding(points, bins, asked) | likely(points, bins, asked))
-        count_and_keep(tiles, pure, tally, guess)
-        keep(tiles, mixed, tally, guess)
+        pairs = len(tiles.rows) * (len(tiles.rows) - 1) // 2
+        chosen = likely(points, bins, asked)
+        if too_many(points, bins, chosen, pairs):
+            chosen.zero_()
+        guess = turned(deciding(points, bins, asked) | chosen)
+        count_and_keep(tiles, pure, tally, guess, progress)
+        keep(tiles, mixed, tally, guess, progress)
         tally.settle(guess)
     points, bins = tally.points()
     missed = turned(deciding(points, bins, asked)) if _both(points) else None
     if missed is not None and bool(missed.any()):
-        keep(tiles, mixed + pure, tally, missed)
+        keep(tiles, mixed + pure, tally, missed, progress)
         tally.settle(missed)
 
 

@@ -16,8 +16,9 @@ NO_PAIR = 2 * BINS
 
 
 def by_bits(scores: Tensor) -> Tensor:
-    """The bin of each float32 score (M,), by bits; int32 (M,). Not of -0.0: add 0.0 first."""
-    return (scores.view(torch.int32) >> SHIFT).add_(HALF)
+    """The bin of each score, by bits, after rounding to float32, which keeps the order; int32."""
+    rounded = scores.float().add(0.0)  # -0.0 becomes 0.0
+    return (rounded.view(torch.int32) >> SHIFT).add_(HALF)
 
 
 def turned(table: Tensor) -> Tensor:
@@ -26,8 +27,12 @@ def turned(table: Tensor) -> Tensor:
 
 
 def lowest(bins: Tensor) -> Tensor:
-    """The lowest number of each bin, numbered in the order of the numbers; float64."""
+    """The lowest float64 number of each bin, numbered in the order of the numbers; float64."""
     positive = bins.long() - HALF
     negative = -1 - positive  # of two negative numbers the one with more bits set is lower
     bits = torch.where(positive >= 0, positive << SHIFT, (((negative + 1) << SHIFT) - 1) | -(2**31))
-    return bits.to(torch.int32).view(torch.float32).double()
+    first = bits.to(torch.int32).view(torch.float32)
+    # what lies less than half a step below it is rounded up to it; the number halfway goes to the even one
+    half = (first.double() + first.nextafter(first.new_tensor(-torch.inf)).double()) / 2
+    above = torch.where(half.float() < first, half.nextafter(half.new_tensor(torch.inf)), half)
+    return torch.where(half.isfinite(), above, first.double())

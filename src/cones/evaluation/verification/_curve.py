@@ -3,16 +3,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .._arrays import Array, as_tensor
 from ._check import check_scores
+from ._distances import warn_of_distances
 from ._points import points_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Roc:
     """The curve that `roc` returns; P points, from accepting nothing to accepting everything.
 
     Attributes:
-        threshold: (P,) float64, falling; the first is inf.
+        threshold: (P,) float64, falling: inf, and then each distinct score, the lowest that the point accepts.
         far: (P,) float64, false accept rate, 0 to 1.
         tar: (P,) float64, true accept rate, 0 to 1.
     """
@@ -20,6 +22,9 @@ class Roc:
     threshold: Tensor
     far: Tensor
     tar: Tensor
+
+    def __repr__(self) -> str:
+        return f"Roc({len(self.far)} operating points)"
 
     def det(self) -> tuple[Tensor, Tensor]:
         """The detection error trade-off: FAR and FRR (P,) on the scale of normal deviates, ±inf at rates 1 and 0."""
@@ -34,7 +39,7 @@ class Roc:
         return Roc(self.threshold[keep], self.far[keep], self.tar[keep])
 
 
-def roc(scores: Tensor, same: Tensor) -> Roc:
+def roc(scores: Array, same: Array) -> Roc:
     """The ROC curve with a point at every distinct score.
 
         FAR(t) = #{impostors >= t} / #impostors,   TAR(t) = #{genuine >= t} / #genuine
@@ -58,8 +63,10 @@ def roc(scores: Tensor, same: Tensor) -> Roc:
         >>> curve.far.tolist(), curve.tar.tolist()
         ([0.0, 0.0, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0])
     """
+    scores, same = as_tensor("scores", scores), as_tensor("same", same)
     check_scores(scores, same)
     if bool(same.all()) or not bool(same.any()):
         raise ValueError(f"same is {int(same.sum())} times true in {len(same)} pairs, expected both kinds of pairs")
     points = points_of(scores, same)
+    warn_of_distances(points, stacklevel=2)
     return Roc(points.threshold, points.far, points.tar)

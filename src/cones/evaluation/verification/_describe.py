@@ -1,9 +1,12 @@
 """From operating points and listed pairs to what pictures need."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from ._details import VerificationDetails
+from ._figures import equal_error_rate
 from ._listed import Ends, Listed
 from ._points import Points
 
@@ -13,6 +16,15 @@ POINTS = 400
 BINS = 160
 HARDEST = 12
 """Pairs of each kind that are shown."""
+
+
+class Errors(NamedTuple):
+    """Where single errors are counted: a threshold, the rate asked for there, and the rates that it reaches."""
+
+    threshold: float
+    asked: float
+    far: float
+    tar: float
 
 
 def curve_of(points: Points) -> tuple[Tensor, Tensor]:
@@ -34,8 +46,8 @@ def details_of(
     curve: tuple[Tensor, Tensor],
     band: Tensor | None,
     confidence: float,
-    threshold: float,
-    threshold_far: float,
+    at: Errors,
+    strangers: bool,
 ) -> VerificationDetails:
     """All details; those of single pairs and subjects are empty where the pairs are not listed.
 
@@ -45,8 +57,8 @@ def details_of(
         curve: far and tar (M,).
         band: (M, 2) or None.
         confidence: of the band.
-        threshold: score at which errors are counted.
-        threshold_far: the rate asked for there.
+        at: where errors are counted.
+        strangers: whether the subjects below 0 are those that are not known.
     """
     finite = points.threshold[1:].cpu()
     edges = torch.linspace(finite[-1].item(), finite[0].item(), BINS + 1, dtype=torch.float64)
@@ -60,11 +72,14 @@ def details_of(
     genuine = impostors = no_pairs
     if listed is not None:
         labels = listed.labels.cpu()
-        rejects, accepts = _errors(listed, threshold) if len(labels) else (rejects, accepts)
+        rejects, accepts = _errors(listed, at.threshold) if len(labels) else (rejects, accepts)
         genuine, impostors = (
             _hardest(listed.genuine, len(labels) > 0, lowest=True),
             _hardest(listed.impostors, len(labels) > 0, lowest=False),
         )
+        if strangers and len(labels):
+            known = labels >= 0
+            labels, rejects, accepts = labels[known], rejects[known], accepts[known]
     return VerificationDetails(
         far=curve[0],
         tar=curve[1],
@@ -73,8 +88,11 @@ def details_of(
         edges=edges,
         genuine=counts[0],
         impostors=counts[1],
-        threshold=threshold,
-        threshold_far=threshold_far,
+        eer=equal_error_rate(points),
+        threshold=at.threshold,
+        threshold_far=at.asked,
+        reached_far=at.far,
+        reached_tar=at.tar,
         subjects=labels,
         false_rejects=rejects.double(),
         false_accepts=accepts.double(),

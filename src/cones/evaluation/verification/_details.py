@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class VerificationDetails:
     """What pictures of a verification need; rows are positions in the evaluated embeddings or pairs.
 
@@ -13,8 +13,10 @@ class VerificationDetails:
         confidence: of the band.
         edges: (B + 1,) float64, of the score bins.
         genuine, impostors: (B,) int64, pairs with a score in each bin.
+        eer: equal error rate of all operating points, not only of those told here.
         threshold, threshold_far: the score at which errors are counted, and the false accept rate asked for there.
-        subjects: (S,) int64, labels.
+        reached_far, reached_tar: the false and the true accept rate at the threshold.
+        subjects: (S,) int64, labels; subjects that are not known are left out.
         false_rejects, false_accepts: (S,) float64, share of a subject's genuine pairs below the threshold and of its
             impostor pairs at or above it; NaN where it has none.
         hard_genuine, hard_impostors: (k, 2) int64, the rows of the genuine pairs of lowest score, lowest first, and of
@@ -29,8 +31,11 @@ class VerificationDetails:
     edges: Tensor
     genuine: Tensor
     impostors: Tensor
+    eer: float
     threshold: float
     threshold_far: float
+    reached_far: float
+    reached_tar: float
     subjects: Tensor
     false_rejects: Tensor
     false_accepts: Tensor
@@ -38,3 +43,7 @@ class VerificationDetails:
     hard_impostors: Tensor
     hard_genuine_scores: Tensor
     hard_impostor_scores: Tensor
+
+    def __repr__(self) -> str:
+        pairs = f"{int(self.genuine.sum()):,} genuine and {int(self.impostors.sum()):,} impostor pairs"
+        return f"VerificationDetails({pairs}, {len(self.far)} operating points, {len(self.subjects)} subjects)"

@@ -5,6 +5,7 @@
 import torch
 from torch import Tensor
 
+from .._progress import Progress, silent
 from ._listed import Listed
 
 
@@ -13,7 +14,7 @@ def multiplicities(count: int, generator: torch.Generator) -> Tensor:
     return torch.bincount(torch.randint(count, (count,), generator=generator), minlength=count)
 
 
-def tar_when_drawn(listed: Listed, far: Tensor, resamples: int, seed: int) -> Tensor:
+def tar_when_drawn(listed: Listed, far: Tensor, resamples: int, seed: int, progress: Progress = silent) -> Tensor:
     """TAR at each rate for each draw of subjects.
 
         w(a, b) = m_a m_b for an impostor pair,   w(a, a) = m_a for a genuine pair
@@ -25,6 +26,7 @@ def tar_when_drawn(listed: Listed, far: Tensor, resamples: int, seed: int) -> Te
         far: (F,) float64 rates.
         resamples: R.
         seed: of the draws.
+        progress: is told of each draw.
 
     Returns:
         (R, F) float64; nan where the rate needs an impostor pair of lower score than those listed, and in a draw that
@@ -41,7 +43,8 @@ def tar_when_drawn(listed: Listed, far: Tensor, resamples: int, seed: int) -> Te
     above = torch.cat([above, above.new_full((1,), last)])
     generator = torch.Generator().manual_seed(seed)
     found = far.new_full((resamples, len(far)), torch.nan)
-    for draw in found:
+    for number, draw in enumerate(found):
+        progress("draws of subjects", number, resamples)
         m = multiplicities(len(listed.labels), generator).to(far.device)
         accepted = _running(m[impostors.subjects].prod(dim=1))[ends].double()
         right = _running(m[genuine.subjects[:, 0]]).double()

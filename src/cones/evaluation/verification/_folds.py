@@ -3,7 +3,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .._arrays import Array, as_tensor
 from ._check import check_integers, check_scores
+from ._distances import warn_of_scores
 from ._points import points_of
 
 
@@ -24,7 +26,7 @@ class FoldAccuracy:
     thresholds: tuple[float, ...]
 
 
-def fold_accuracy(scores: Tensor, same: Tensor, folds: int | Tensor = 10) -> FoldAccuracy:
+def fold_accuracy(scores: Array, same: Array, folds: int | Array = 10) -> FoldAccuracy:
     """Accuracy by the protocol of Labeled Faces in the Wild: each fold at the threshold that is best on the others.
 
         mu = 1/K sum_k p_k,   SE = sqrt(1/(K - 1) sum_k (p_k - mu)^2) / sqrt(K)
@@ -53,7 +55,14 @@ def fold_accuracy(scores: Tensor, same: Tensor, folds: int | Tensor = 10) -> Fol
         >>> fold_accuracy(scores, torch.tensor([True, False, True, False, True, False]), folds=3).accuracies
         (1.0, 1.0, 0.5)
     """
+    scores, same = as_tensor("scores", scores), as_tensor("same", same)
     check_scores(scores, same)
+    warn_of_scores(scores, same, stacklevel=2)
+    return accuracy_of_folds(scores, same, folds if isinstance(folds, int) else as_tensor("folds", folds))
+
+
+def accuracy_of_folds(scores: Tensor, same: Tensor, folds: int | Tensor) -> FoldAccuracy:
+    """`fold_accuracy` of tensors, without its warning."""
     place, count = _folds(folds, len(scores))
     place = place.to(scores.device)
     accuracies, thresholds = [], []

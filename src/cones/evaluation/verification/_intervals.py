@@ -4,8 +4,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .._arrays import Array, as_labels, as_tensor, strangers_apart
+from .._progress import Progress, silent
 from ._asked import Asked
 from ._check import check_integers, check_scores
+from ._distances import warn_of_scores
 from ._draws import multiplicities
 from ._figures import area, detection_costs, equal_error_rate, place_at_far
 from ._points import Points, falling, points_of
@@ -51,9 +54,9 @@ class VerificationIntervals:
 
 
 def verification_intervals(
-    scores: Tensor,
-    same: Tensor,
-    subjects: Tensor | None = None,
+    scores: Array,
+    same: Array,
+    subjects: Array | None = None,
     far: Sequence[float] = (1e-2, 1e-3, 1e-4),
     *,
     p_target: float = 0.01,
@@ -75,7 +78,7 @@ def verification_intervals(
     Args:
         scores: (N,), higher for pairs that are more alike, any unit.
         same: (N,) bool, true where both ends of a pair are of one subject.
-        subjects: (N, 2) integers, the subjects of both ends of each pair.
+        subjects: (N, 2) integers or text, the subjects of both ends of each pair; -1 for one that is not known.
         far, p_target, costs, min_pairs: as of `verification`.
         resamples: how many.
         confidence: between 0 and 1; 0.95 for the percentiles 2.5 and 97.5, interpolated linearly.
@@ -97,8 +100,29 @@ def verification_intervals(
         >>> found.resampled, found.auc[0] < found.figures.auc < found.auc[1]
         ('pairs', True)
     """
+    scores, same = as_tensor("scores", scores), as_tensor("same", same)
     check_scores(scores, same)
     asked = Asked(far, p_target, costs, min_pairs)
+    ends = None
+    if subjects is not None:
+        numbers, _ = as_labels("subjects", subjects)
+        check_integers("subjects", numbers, (len(same), 2), "the subjects of both ends of each pair")
+        ends = strangers_apart(numbers, "subjects")
+    warn_of_scores(scores, same, stacklevel=2)
+    return intervals_of(scores, same, ends, asked, resamples, confidence, seed)
+
+
+def intervals_of(
+    scores: Tensor,
+    same: Tensor,
+    subjects: Tensor | None,
+    asked: Asked,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    progress: Progress = silent,
+) -> VerificationIntervals:
+    """`verification_intervals` of tensors whose unknown subjects are apart."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}, expected a number in (0, 1): 0.95 for 95 percent")
     if resamples < 1:
@@ -108,8 +132,8 @@ def verification_intervals(
     if subjects is not None:
         _check_subjects(subjects, same)
     if found.eer is None:
-        return VerificationIntervals(confidence, resampled, 0, found, tuple(None for _ in far), None, None, None)
-    rows = figures_when_drawn(scores, same, subjects, asked, resamples, seed)
+        return VerificationIntervals(confidence, resampled, 0, found, (None,) * len(asked.far), None, None, None)
+    rows = figures_when_drawn(scores, same, subjects, asked, resamples, seed, progress)
     rows = rows[~rows[:, 0].isnan()]
     if not len(rows):
         raise ValueError(f"subjects gave {resamples} resamples that all lack genuine or impostor pairs; add subjects")
@@ -121,14 +145,21 @@ def verification_intervals(
 
 
 def figures_when_drawn(
-    scores: Tensor, same: Tensor, subjects: Tensor | None, asked: Asked, resamples: int, seed: int
+    scores: Tensor,
+    same: Tensor,
+    subjects: Tensor | None,
+    asked: Asked,
+    resamples: int,
+    seed: int,
+    progress: Progress = silent,
 ) -> Tensor:
     """EER, AUC, minDCF and TAR at each of F rates (R, 3 + F) float64 for each draw; nan where a kind of pairs lacks."""
     draw = _draw_pairs(len(scores)) if subjects is None else _draw_subjects(subjects.to(scores.device), same)
     resample = _resampling(scores, same)
     generator = torch.Generator().manual_seed(seed)
     found = torch.full((resamples, 3 + len(asked.far)), torch.nan, dtype=torch.float64)
-    for row in found:
+    for number, row in enumerate(found):
+        progress("draws for all figures", number, resamples)
         points = resample(draw(generator).to(scores.device))
         if int(points.genuine[-1]) > 0 and int(points.impostors[-1]) > 0:
             row.copy_(torch.tensor(_row(points, asked), dtype=torch.float64))
@@ -141,7 +172,6 @@ def _draw_pairs(pairs: int) -> Callable[[torch.Generator], Tensor]:
 
 
 def _check_subjects(subjects: Tensor, same: Tensor) -> None:
-    check_integers("subjects", subjects, (len(same), 2), "the subjects of both ends of each pair")
     wrong = ((subjects[:, 0] == subjects[:, 1]) != same.to(subjects.device)).nonzero()
     if len(wrong):
         which = int(wrong[0])

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .._progress import Progress, silent
 from ._points import Points
-from ._tiles import Tile, Tiles
+from ._tiles import Tile, Tiles, told
 
 MOST_IMPOSTORS = 2**21
 MOST_GENUINE = 2**23
@@ -17,7 +18,7 @@ class Ends(NamedTuple):
     """Some pairs.
 
     Attributes:
-        score: (P,) float32 or float64, falling.
+        score: (P,) floats, falling.
         rows: (P, 2) int64, positions in what was evaluated.
         subjects: (P, 2) int64, numbers 0..S-1 of the subjects at both ends.
     """
@@ -53,11 +54,11 @@ def floor_of(points: Points, most: int = MOST_IMPOSTORS) -> float:
     return float(points.threshold[int((points.impostors <= most).sum()) - 1])
 
 
-def list_pairs(tiles: Tiles, floor: float) -> Listed:
+def list_pairs(tiles: Tiles, floor: float, progress: Progress = silent) -> Listed:
     """All genuine pairs of the rows, and the impostor pairs with score >= floor."""
     genuine, impostors = _Growing(tiles.rows.device), _Growing(tiles.rows.device)
     mixed, pure = tiles.mixed_and_pure()
-    for tile in mixed + pure:
+    for tile in told("pairs of high score", mixed + pure, progress):
         scores = tiles.scores(tile)
         same, impostor = _kinds(tiles, tile, scores.shape)
         impostors.add(tile, scores, impostor & (scores >= floor))
@@ -108,7 +109,7 @@ class _Growing:
     """Scores and rows of pairs, in arrays that double: a small one that outlives each tile would cut up the memory."""
 
     def __init__(self, device: torch.device) -> None:
-        self._scores = torch.empty(2**16, dtype=torch.float32, device=device)
+        self._scores = torch.empty(2**16, dtype=torch.float64, device=device)
         self._rows = torch.empty(2**16, 2, dtype=torch.int32, device=device)
         self._count = 0
 

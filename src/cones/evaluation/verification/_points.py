@@ -2,6 +2,7 @@
 
 # M distinct scores; a pair is accepted when its score >= threshold
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +37,33 @@ class Points:
     def frr(self) -> Tensor:
         """False reject rate (M + 1,), 1 - TAR, counted from the rejected."""
         return (self.genuine[-1] - self.genuine).double() / self.genuine[-1].double()
+
+    def threshold_at(self, place: int) -> float:
+        """The threshold to report for a point: midway to the next lower score, inf and -inf at the ends."""
+        if place == 0:
+            return math.inf
+        if place == len(self.threshold) - 1:
+            return -math.inf
+        return between(self.threshold[place].item(), self.threshold[place + 1].item())
+
+
+def between(accepted: float, rejected: float) -> float:
+    """A threshold halfway between two neighbouring scores, so that rounding moves neither across.
+
+    It is a float32 number where one lies above `rejected` and not above `accepted`: then float32 and float64 scores
+    are decided alike.
+
+    Args:
+        accepted: the lowest score that is accepted.
+        rejected: the highest that is not, below accepted.
+    """
+    if math.isinf(accepted) or math.isinf(rejected):
+        return accepted
+    middle = rejected + (accepted - rejected) / 2
+    short = torch.tensor(middle, dtype=torch.float64).float().item()
+    if rejected < short <= accepted:
+        return short
+    return max(middle, math.nextafter(rejected, math.inf))
 
 
 def points_of(scores: Tensor, same: Tensor) -> Points:

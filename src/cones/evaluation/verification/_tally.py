@@ -13,14 +13,14 @@ PILE = 2**22
 """Scores kept before equal ones are put together."""
 
 Kept = tuple[Tensor, Tensor]
-"""Distinct float32 scores (M,), and how many impostor and genuine pairs have each (2, M)."""
+"""Distinct float64 scores (M,), and how many impostor and genuine pairs have each (2, M)."""
 
 
 class Tally:
     """Numbers of impostor and genuine pairs.
 
-    `count` fills the table of all bins. `keep` keeps the scores of the bins asked for, so that these become exact;
-    the distinct scores of a bin are at most 2^14. Both take int32 codes: the bin by bits, + `GENUINE` for a genuine
+    `count` fills the table of all bins. `keep` keeps the distinct scores of the bins asked for, so that these become
+    exact. Both take int32 codes: the bin by bits, + `GENUINE` for a genuine
     pair, or `NO_PAIR`.
 
     Args:
@@ -37,7 +37,7 @@ class Tally:
         self._exact = _none(device)
         self._found = _none(device)
         # in place, for a small array that outlives each tile would cut the memory that the next tile could take
-        self._pile = torch.empty(PILE, dtype=torch.float32, device=device)
+        self._pile = torch.empty(PILE, dtype=torch.float64, device=device)
         self._pile_genuine = torch.empty(PILE, dtype=torch.bool, device=device)
         self._piled = 0
 
@@ -78,7 +78,7 @@ class Tally:
         table, kept = turned(self._shared_table()), turned(self._kept)
         bins = (~kept & (table.sum(0) > 0)).nonzero()[:, 0]
         values, exact = self._exact
-        threshold = torch.cat([lowest(bins), values.double()])
+        threshold = torch.cat([lowest(bins), values])
         counts = torch.cat([table[:, bins], exact], dim=1)
         threshold, order = threshold.sort(descending=True)
         impostors, genuine = counts[:, order]
@@ -110,7 +110,7 @@ class Tally:
 
 
 def _none(device: torch.device) -> Kept:
-    return torch.zeros(0, dtype=torch.float32, device=device), torch.zeros(2, 0, dtype=torch.int64, device=device)
+    return torch.zeros(0, dtype=torch.float64, device=device), torch.zeros(2, 0, dtype=torch.int64, device=device)
 
 
 def _merged(parts: list[Kept]) -> Kept:

@@ -1,10 +1,10 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from torch import Tensor
-
+from .._arrays import Array, as_tensor
 from ._asked import Asked
 from ._check import check_scores
+from ._distances import warn_of_distances
 from ._figures import area, detection_costs, equal_error_rate, place_at_far, place_of_equal_error
 from ._points import Points, points_of
 
@@ -18,7 +18,8 @@ class TarAtFar:
         tar: the largest true accept rate whose false accept rate is at most `far`.
         frr: 1 - tar.
         reached: the false accept rate there, at most `far`.
-        threshold: the lowest score that is accepted there; inf where none is.
+        threshold: midway between the lowest score that is accepted there and the next lower one; inf where none is
+            accepted, -inf where all are.
     """
 
     far: float
@@ -43,6 +44,7 @@ class Verification:
         min_dcf_threshold: the highest threshold with this cost.
         refused: why a figure is None, by its name: "eer", "auc", "min_dcf", "tar@0.001".
         auc_error: auc is right to this bound; 0 where every score was kept. All else is always exact.
+        zero_rows: embeddings that are 0, whose cosine is 0 with everything; not compared by ==.
     """
 
     genuine: int
@@ -55,6 +57,7 @@ class Verification:
     min_dcf_threshold: float | None
     refused: Mapping[str, str]
     auc_error: float = 0.0
+    zero_rows: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         lines = [("genuine pairs", str(self.genuine)), ("impostor pairs", str(self.impostors))]
@@ -62,6 +65,8 @@ class Verification:
         lines.append(("EER", self._said("eer", self.eer, self.eer_threshold)))
         lines.append(("AUC", self._said("auc", self.auc, None)))
         lines.append(("minDCF", self._said("min_dcf", self.min_dcf, self.min_dcf_threshold)))
+        if self.zero_rows:
+            lines.append(("zero rows", f"{self.zero_rows}, of cosine 0 with everything"))
         return "\n".join(f"{name:<18} {value}" for name, value in lines)
 
     def _said(self, key: str, value: float | None, threshold: float | None) -> str:
@@ -71,8 +76,8 @@ class Verification:
 
 
 def verification(
-    scores: Tensor,
-    same: Tensor,
+    scores: Array,
+    same: Array,
     far: Sequence[float] = (1e-2, 1e-3, 1e-4),
     *,
     p_target: float = 0.01,
@@ -85,8 +90,10 @@ def verification(
         TAR at FAR f = max {1 - FRR(t) : FAR(t) <= f},   EER: FAR = FRR
         minDCF = min_t (C_miss p FRR(t) + C_fa (1 - p) FAR(t)) / min(C_miss p, C_fa (1 - p))
 
-    A pair is accepted when score >= threshold, so pairs of equal score go together. There is no grid: the
-    thresholds are the distinct scores themselves, and one above all of them.
+    A pair is accepted when score >= threshold, so pairs of equal score go together. There is no grid: a threshold is
+    sought between each two neighbouring scores, above all and below all. The one that is reported lies halfway between
+    the lowest score that it accepts and the next lower one, so that rounding moves no pair across: counting the
+    scores at or above it gives the reported rates.
 
     A figure that the pairs cannot carry is None, with the reason in `refused`: TAR where f < 1/#impostors, since
     no such rate can be counted; every figure with fewer than `min_pairs` genuine or impostor pairs.
@@ -117,13 +124,16 @@ def verification(
         genuine pairs      3
         impostor pairs     4
         TAR at FAR 0.1     n/a: 4 impostor pairs count rates of 0.25 at the least
-        TAR at FAR 0.25    1 at threshold 0.6
-        EER                0.25 at threshold 0.6
+        TAR at FAR 0.25    1 at threshold 0.45
+        EER                0.25 at threshold 0.45
         AUC                0.916667
-        minDCF             0.333333 at threshold 0.8
+        minDCF             0.333333 at threshold 0.75
     """
+    scores, same = as_tensor("scores", scores), as_tensor("same", same)
     check_scores(scores, same)
-    return figures(points_of(scores, same), Asked(far, p_target, costs, min_pairs))
+    points = points_of(scores, same)
+    warn_of_distances(points, stacklevel=2)
+    return figures(points, Asked(far, p_target, costs, min_pairs))
 
 
 def figures(points: Points, asked: Asked, auc_error: float = 0.0) -> Verification:
@@ -141,10 +151,10 @@ def figures(points: Points, asked: Asked, auc_error: float = 0.0) -> Verificatio
         impostors=impostors,
         tar=tuple(_tar(points, rate) for rate in asked.far),
         eer=equal_error_rate(points),
-        eer_threshold=points.threshold[place_of_equal_error(points)].item(),
+        eer_threshold=points.threshold_at(place_of_equal_error(points)),
         auc=area(points),
         min_dcf=cost[cheapest].item(),
-        min_dcf_threshold=points.threshold[cheapest].item(),
+        min_dcf_threshold=points.threshold_at(cheapest),
         refused={rate_key(rate): why for rate in asked.far if (why := too_low(rate, impostors)) is not None},
         auc_error=auc_error,
     )
@@ -173,5 +183,5 @@ def _tar(points: Points, far: float) -> TarAtFar:
     if too_low(far, int(points.impostors[-1])) is not None:
         return TarAtFar(far)
     place = place_at_far(points, far)
-    values = (values[place].item() for values in (points.tar, points.frr, points.far, points.threshold))
-    return TarAtFar(far, *values)
+    tar, frr, reached = (values[place].item() for values in (points.tar, points.frr, points.far))
+    return TarAtFar(far, tar, frr, reached, points.threshold_at(place))

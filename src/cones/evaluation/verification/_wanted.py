@@ -15,19 +15,23 @@ from ._points import Points
 WIDEST = 0.02
 """Share of the impostor pairs: a wider range of scores costs more to keep than a second product."""
 
+MOST = 2**26
+"""Scores: more would fill the memory, and the bins that decide are kept alone, in a second product."""
+
 
 def deciding(points: Points, bins: Tensor, asked: Asked) -> Tensor:
     """The bins (BINS,) bool in which a figure, or its threshold, is decided and which are not exact yet.
 
-    TAR at FAR f: the last point with FAR <= f and the next. EER: the points on both sides of the crossing. minDCF:
-    every bin where it could be less than the least that is known, were all its impostors below all its genuine.
+    TAR at FAR f: the last point with FAR <= f and the next. EER: the points on both sides of the crossing and the next,
+    for a threshold lies midway between two scores. minDCF: every bin where it could be
+    less than the least that is known, were all its impostors below all its genuine.
     """
     decides = torch.zeros_like(bins, dtype=torch.bool)
     for rate in asked.far:
         place = place_at_far(points, rate)
         decides[place : place + 2] = True
     crossing = place_of_crossing(points)
-    decides[crossing - 1 : crossing + 1] = True
+    decides[crossing - 1 : crossing + 2] = True
     decides[1:] |= _least_costs(points, asked) <= _least_cost(points, asked)
     return _table(bins[decides & (bins >= 0)])
 
@@ -47,6 +51,13 @@ def likely(points: Points, bins: Tensor, asked: Asked) -> Tensor:
         top = int(bins[strict]) if strict > 0 else BINS - 1
         chosen[int(bins[lax]) : top + 1] = True
     return chosen
+
+
+def too_many(points: Points, bins: Tensor, chosen: Tensor, pairs: int) -> bool:
+    """Whether the chosen bins (BINS,) would keep more scores than memory should hold, of so many pairs in all."""
+    counts = points.impostors.diff()
+    within = counts[(bins[1:] >= 0) & chosen[bins[1:].clamp(min=0)]].sum()
+    return float(within / counts.sum()) * pairs > MOST
 
 
 def _least_cost(points: Points, asked: Asked) -> Tensor:

@@ -1,0 +1,110 @@
+"""All that an evaluation finds, as one value that shows itself as a table."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ._figure import Figure
+from ._figures_of import of_folds, of_geometry, of_identification, of_retrieval, of_verification
+from ._identification import Identification
+from ._retrieval import Retrieval
+from ._table import table
+from .geometry import Geometry
+from .verification import FoldAccuracy, Verification, VerificationDetails, VerificationIntervals
+
+HEADINGS = ("task", "figure", "value", "interval", "threshold", "note")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation:
+    """What `evaluate` returns; print it for a table.
+
+    Attributes:
+        samples: N, rows that were evaluated; 0 where pairs alone are known.
+        subjects: S, without the unknown; 0 where they are not known.
+        verification: of all pairs.
+        intervals: of its figures; None without.
+        identification: None where no subject has two samples, or pairs alone are known.
+        retrieval: as identification.
+        geometry: as identification.
+        details: what pictures need; None where the figures are refused.
+        confidence: of all intervals.
+        folds: accuracy by folds; None where the pairs have none.
+        unknown: rows whose subject is not known, with the label -1.
+        zero_rows: rows that are 0, whose cosine is 0 with everything; 0 for the distance.
+        subject_names: by label, where the labels were text.
+    """
+
+    samples: int
+    subjects: int
+    verification: Verification
+    intervals: VerificationIntervals | None
+    identification: Identification | None
+    retrieval: Retrieval | None
+    geometry: Geometry | None
+    details: VerificationDetails | None
+    confidence: float
+    folds: FoldAccuracy | None = None
+    unknown: int = 0
+    zero_rows: int = 0
+    subject_names: tuple[str, ...] | None = None
+
+    @property
+    def pairs(self) -> int:
+        """Genuine and impostor pairs."""
+        return self.verification.genuine + self.verification.impostors
+
+    def figures(self) -> list[Figure]:
+        """Every figure, in the order of tasks."""
+        return [
+            *of_verification(self.verification, self.intervals),
+            *([] if self.folds is None else of_folds(self.folds)),
+            *([] if self.identification is None else of_identification(self.identification)),
+            *([] if self.retrieval is None else of_retrieval(self.retrieval)),
+            *([] if self.geometry is None else of_geometry(self.geometry)),
+        ]
+
+    def summary(self) -> str:
+        """What was evaluated, and what to know of it, in a line."""
+        v = self.verification
+        pairs = f"{v.genuine:,} genuine and {v.impostors:,} impostor pairs"
+        rows = f"{self.samples:,} samples of {self.subjects:,} subjects" if self.samples else ""
+        if self.samples and self.unknown:
+            rows += f" and {self.unknown:,} of unknown subjects"
+        return "; ".join([f"{rows}: {pairs}" if rows else pairs, *self.warnings()])
+
+    def warnings(self) -> list[str]:
+        """What is legal but rarely wanted."""
+        if self.zero_rows == 0:
+            return []
+        return [f"{self.zero_rows:,} embeddings are 0, and their cosine is 0 with everything"]
+
+    def __str__(self) -> str:
+        interval = f"{100 * self.confidence:g}% interval"
+        lines: list[Sequence[str]] = [("", "figure", "value", interval, "threshold", "")]
+        lines += [_cells(figure) for figure in self.figures()]
+        return f"{self.summary()}\n\n{table(lines)}"
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{figure.name} {figure.value_text}" for figure in self.figures()[:3])
+        what = f"{self.samples:,} samples of {self.subjects:,} subjects" if self.samples else f"{self.pairs:,} pairs"
+        return f"Evaluation({what}: {shown}, ...)"
+
+    def _repr_html_(self) -> str:
+        """The table, as a notebook shows it."""
+        head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
+        cell = "<td style='text-align: left'>{}</td>".format
+        lines = ("".join(cell(html.escape(text)) for text in _cells(figure)) for figure in self.figures())
+        rows = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f"<p>{html.escape(self.summary())}</p><table><tr>{head}</tr>{rows}</table>"
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    return (
+        figure.task,
+        figure.name,
+        figure.value_text,
+        figure.interval_text,
+        figure.threshold_text,
+        figure.note,
+    )

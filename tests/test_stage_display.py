@@ -1,0 +1,14 @@
+"""Progress without a terminal: nothing of short work, a line now and then of long work."""
+
+from cones.stage_display import StageDisplay
+
+
+def test_short_work_is_quiet_and_long_work_has_lines(capsys):
+    with StageDisplay() as show:
+        show("pairs", 1, 10)
+        show("pairs", 10, 10)
+    assert capsys.readouterr().err == ""
+    with StageDisplay(every=0) as show:
+        show("pairs", 5, 10)
+        show("pairs", 10, 10)
+    assert capsys.readouterr().err == "pairs: 50 % done, about 0 s left\n"
