@@ -301,25 +301,6 @@ def test_a_margin_that_looks_like_degrees_is_asked_about():
         Head(2, 10, cones.CombinedMargin(m2=17.2))
 
 
-def test_a_weight_that_no_optimiser_knows_is_asked_about_once():
-    head, x, y = Head(5, 23, ArcFace()), X.float(), Y
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for _ in range(120):
-            head(x, y).backward()
-    assert [re.search("has not changed in 50 backward passes", str(w.message)) is not None for w in caught] == [True]
-
-
-@pytest.mark.parametrize("optimiser", [torch.optim.SGD, torch.optim.AdamW])
-def test_a_weight_that_an_optimiser_changes_is_left_in_peace(optimiser):
-    head = Head(5, 23, ArcFace())
-    steps = optimiser(head.parameters(), lr=0.01)
-    for _ in range(120):
-        steps.zero_grad()
-        head(X.float(), Y).backward()
-        steps.step()
-
-
 def test_head_shows_its_configuration():
     text = repr(Head(2, 10, CosFace(margin=0.2, scale=16.0), bias=True))
     assert (

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .arguments import check_arguments, check_settings, check_weighting, reduce_weighted
+from .buffers import restore_precision
 from .classes import Classes, How
 from .collective import Group, count, gather, home, meet, replicated, scale_gradient, shard
 from .layer import losses_over, updated_statistics
@@ -20,9 +22,7 @@ from .sampling import centers_of, renumbered, sample
 from .softmax import added_to_logits, logits
 from .streaming import Update
 from .suggestion import far_outside
-
-PATIENCE = 50
-"""Backward passes without a change of W after which `Head` asks whether an optimiser knows it."""
+from .watching import WeightWatch
 
 BLOCK = 2**14
 """Rows of W that are drawn at once where only a share of them is kept; a multiple of 16, which torch draws at once."""
@@ -143,9 +143,8 @@ class Head(nn.Module):
         for name in self._statistics:
             self.register_buffer(f"running_{name}", torch.empty((), device=device, dtype=torch.float32))
         self.reset_parameters()
-        self._backwards_unchanged = 0
-        self._version_seen = self.weight._version
-        self.weight.register_post_accumulate_grad_hook(self._watch)
+        self._watch = WeightWatch()
+        self._watch.attach(self.weight)
 
     def reset_parameters(self) -> None:
         """Draw the weight anew; bias, scale and the margin's running numbers go back to their start."""
@@ -268,19 +267,20 @@ class Head(nn.Module):
         return f"in_features={self.in_features}, num_classes={self.num_classes}, margin={self.margin}, {learnt}"
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is copied and pickled: all but the update, which moves this head's W and no copy's."""
-        return {**self.__dict__, "update": None}
+        """All but what belongs to this head alone: its update moves no copy's W."""
+        state = {**self.__dict__, "update": None}
+        del state["_watch"]
+        return state
 
-    def _watch(self, weight: Tensor) -> None:
-        """Warn once if no optimiser changes W: the most common way to train nothing."""
-        if self._backwards_unchanged > PATIENCE:
-            return  # warned
-        if weight._version != self._version_seen:
-            self._backwards_unchanged, self._version_seen = 0, weight._version
-        self._backwards_unchanged += 1
-        if self._backwards_unchanged > PATIENCE:
-            warnings.warn(
-                f"the head's weight has not changed in {PATIENCE} backward passes: is it in an optimiser? "
-                f"Pass [*backbone.parameters(), *head.parameters()]",
-                stacklevel=2,
-            )
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._watch = WeightWatch()
+        self._watch.attach(self.weight)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Head":
+        """Move and cast parameters; running numbers and class weights move, but keep their precision."""
+        before = dict(self.named_buffers(recurse=False))
+        super()._apply(fn, recurse)
+        restore_precision(self, before)
+        self._watch.attach(self.weight)  # from the meta device comes another parameter
+        return self
