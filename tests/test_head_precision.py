@@ -32,10 +32,10 @@ def test_weight_follows_the_cast():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_the_mean_of_norms_is_right_after_a_cast(dtype):
     head = Head(4, 3, AdaFace(momentum=0.01)).to(dtype)
-    x = torch.nn.functional.normalize(torch.randn(8, 4, dtype=torch.float64)) * 3.75
-    for _ in range(600):
-        head(x.to(dtype), torch.arange(8) % 3)
-    expected = 3.75 + (20 - 3.75) * 0.99**600
+    x = torch.nn.functional.normalize(torch.randn(2, 4, dtype=torch.float64)) * 3.75
+    for _ in range(200):
+        head(x.to(dtype), torch.arange(2))
+    expected = 3.75 + (20 - 3.75) * 0.99**200
     assert head.running_mean.item() == pytest.approx(expected, rel=5e-3)
 
 

@@ -4,7 +4,14 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 `head(features, labels)` is the loss, `head.logits(features)` predicts.
 """
 
+from dataclasses import is_dataclass
+from inspect import isclass
+
+import torch
+
 from . import bounds as bounds
+from . import feature_losses as feature_losses
+from . import margins as margins
 from . import subcenters as subcenters
 from .class_sgd import ClassSGD as ClassSGD
 from .feature_losses import MHE as MHE
@@ -118,3 +125,12 @@ __all__ = [
     "subcenters",
     "suggest",
 ]
+
+# A file names a class by its public place, so that it is found wherever it is defined; and a loss that is a plain value,
+# such as a margin among the settings in a checkpoint, is read by torch.load(weights_only=True) too.
+for _name in __all__:
+    if isclass(globals()[_name]):
+        globals()[_name].__module__ = __name__
+torch.serialization.add_safe_globals(
+    [kind for name in (*margins.__all__, *feature_losses.__all__) if is_dataclass(kind := globals()[name])]
+)

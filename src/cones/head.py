@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -64,6 +65,7 @@ class Head(nn.Module):
         margin: may be replaced at any time, as a margin schedule does.
         classes: range of the classes held here.
         update: what moves W in the backward; None, unless a ClassSGD put itself there.
+        before_update: called before that, with the loss and the gradient that comes into it.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the error names it.
@@ -123,6 +125,7 @@ class Head(nn.Module):
         self.compute_dtype = compute_dtype
         self.sample_rate = sample_rate
         self.update: Update | None = None
+        self.before_update: Callable[[Tensor, Tensor], None] | None = None
         self.memory_budget = memory_budget
         self.label_smoothing = label_smoothing
         self.focal = focal
@@ -217,7 +220,10 @@ class Head(nn.Module):
             features, labels, margin, held, self.statistics(), how, label_smoothing=smoothing, focal=focal
         )
         counted = None if self.class_weights is None else self.class_weights[labels]
-        return reduce_weighted(losses, counted, reduction)
+        loss = reduce_weighted(losses, counted, reduction)
+        if self.before_update is not None and loss.requires_grad:
+            loss.register_hook(partial(self.before_update, loss.detach()))
+        return loss
 
     def statistics(self) -> dict[str, Tensor]:
         """The margin's running numbers by name, 0-dim: buffers running_<name>, so that they are saved and resumed."""
@@ -268,7 +274,7 @@ class Head(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what belongs to this head alone: its update moves no copy's W."""
-        state = {**self.__dict__, "update": None}
+        state = {**self.__dict__, "update": None, "before_update": None}
         del state["_watch"]
         return state
 
