@@ -1,6 +1,5 @@
 """The engine beyond the contract: dtypes, partial gradients, reuse, autocast, compile, memory, errors."""
 
-import re
 import warnings
 
 import pytest

@@ -126,7 +126,7 @@ __all__ = [
     "suggest",
 ]
 
-# A file names a class by its public place, so that it is found wherever it is defined; and a loss that is a plain value,
+# A file names a class by its public place, so that it is found wherever it is defined. A loss that is a plain value,
 # such as a margin among the settings in a checkpoint, is read by torch.load(weights_only=True) too.
 for _name in __all__:
     if isclass(globals()[_name]):

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -12,21 +12,20 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .arguments import check_arguments, check_settings, check_weighting, reduce_weighted
+from .arguments import check_arguments, check_head, check_settings, check_weighting, reduce_weighted
 from .buffers import restore_precision
 from .classes import Classes, How
-from .collective import Group, count, gather, home, meet, replicated, scale_gradient, shard
+from .collective import Group, count, gather, home, meet, replicated, scale_gradient, settings_text, shard
+from .ignored import IGNORE_INDEX, counted
 from .layer import losses_over, updated_statistics
 from .margins import Margin
 from .planner import MEMORY_BUDGET
-from .sampling import centers_of, renumbered, sample
+from .processes import WrappingCheck, check_whole, draw_share
+from .sampling import sampled
 from .softmax import added_to_logits, logits
 from .streaming import Update
 from .suggestion import far_outside
 from .watching import WeightWatch
-
-BLOCK = 2**14
-"""Rows of W that are drawn at once where only a share of them is kept; a multiple of 16, which torch draws at once."""
 
 
 class Head(nn.Module):
@@ -55,6 +54,8 @@ class Head(nn.Module):
             probability of the own class, so that rows already right count less (Lin et al. 2017, arXiv 1708.02002).
         class_weights: (K,), at least 0, by which a row's loss counts, by its label; "mean" then divides by their sum
             over the rows, as F.cross_entropy does. A buffer; may be filled anew at any time.
+        ignore_index: the label of rows without a class: their loss is 0, no gradient and no running number comes of
+            them, and the mean is over the others.
         device, dtype: of the parameters.
 
     Attributes:
@@ -96,24 +97,15 @@ class Head(nn.Module):
         label_smoothing: float = 0.0,
         focal: float = 0.0,
         class_weights: Tensor | None = None,
+        ignore_index: int = IGNORE_INDEX,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(margin, Margin):
-            raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
-        for name, size in (("in_features", in_features), ("num_classes", num_classes), ("subcenters", subcenters)):
-            if size < 1:
-                raise ValueError(f"{name} is {size}, expected at least 1")
-        if not 0 < sample_rate <= 1:
-            raise ValueError(f"sample_rate is {sample_rate}, expected a share of the classes in (0, 1]")
-        if label_smoothing > 0 and sample_rate < 1:
-            raise ValueError(
-                f"label_smoothing is {label_smoothing} and spreads over all classes, but sample_rate is {sample_rate} "
-                f"and takes some: pass label_smoothing=0 or sample_rate=1"
-            )
-        if learn_scale and "scale" not in (field.name for field in fields(margin)):
-            raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
+        check_head(
+            in_features, num_classes, margin, learn_scale=learn_scale, subcenters=subcenters, sample_rate=sample_rate,
+            label_smoothing=label_smoothing,
+        )  # fmt: skip
         check_settings(memory_budget, compute_dtype)
         check_weighting(label_smoothing, focal, class_weights, num_classes)
         far = far_outside(margin, num_classes, in_features)
@@ -129,6 +121,7 @@ class Head(nn.Module):
         self.memory_budget = memory_budget
         self.label_smoothing = label_smoothing
         self.focal = focal
+        self.ignore_index = ignore_index
         self.subcenters = subcenters
         self.group = group
         self.classes = range(num_classes)
@@ -146,6 +139,9 @@ class Head(nn.Module):
         for name in self._statistics:
             self.register_buffer(f"running_{name}", torch.empty((), device=device, dtype=torch.float32))
         self.reset_parameters()
+        self._wrapping = WrappingCheck()
+        self._settings_of: Margin | None = None
+        self._settings_text: dict[str, str] = {}
         self._watch = WeightWatch()
         self._watch.attach(self.weight)
 
@@ -155,7 +151,8 @@ class Head(nn.Module):
         if self.group is None:
             nn.init.normal_(self.weight, std=std)
         else:
-            self._draw_share(std)
+            start, num_rows = self.classes.start * self.subcenters, self.num_classes * self.subcenters
+            draw_share(self.weight, start, num_rows, std)
         if self.bias is not None:
             nn.init.constant_(self.bias, self.margin.initial_bias(self.num_classes))
         if self.scale is not None:
@@ -163,24 +160,12 @@ class Head(nn.Module):
         for name, value in self.margin.init_statistics(self.num_classes).items():
             getattr(self, f"running_{name}").fill_(value)
 
-    @torch.no_grad()
-    def _draw_share(self, std: float) -> None:
-        """Draw the whole of W block by block and keep this rank's rows: the same numbers for any number of ranks."""
-        start, stop = (place * self.subcenters for place in (self.classes.start, self.classes.stop))
-        for first in range(0, self.num_classes * self.subcenters, BLOCK):
-            rows = min(BLOCK, self.num_classes * self.subcenters - first)
-            block = torch.empty(rows, self.in_features, device=self.weight.device, dtype=self.weight.dtype)
-            nn.init.normal_(block, std=std)
-            low, high = max(start, first), min(stop, first + rows)
-            if low < high:
-                self.weight[low - start : high - start] = block[low - first : high - first]
-
     def forward(self, features: Tensor, labels: Tensor, reduction: Literal["none", "mean", "sum"] = "mean") -> Tensor:
         """The loss of the rows.
 
         Args:
             features: (N, D), any floating dtype.
-            labels: (N,) integers in 0..K-1.
+            labels: (N,) integers in 0..K-1, or ignore_index.
             reduction: "none" for (N,), "mean" (0 for no rows), or "sum".
 
         Returns:
@@ -189,27 +174,22 @@ class Head(nn.Module):
         Raises:
             TypeError, ValueError: as `margin_softmax`; or reduction is none of the three.
         """
+        if self.training and self.weight.requires_grad and torch.is_grad_enabled():
+            moved, managed = self.update is not None, not self._watch.has(self.weight)
+            self._wrapping.check_once(self.weight, self.group, moved_in_backward=moved, managed=managed)
         margin = self.margin_in_force()
-        check_arguments(
-            features, self.weight, None if self.group is not None else labels, margin, None, subcenters=self.subcenters
+        all_features, taken = features, counted(features, labels, self.ignore_index, maskable=not self._statistics)
+        features, labels, rows, _ = taken
+        checked = None if self.group is not None else labels
+        check_arguments(features, self.weight, checked, margin, None, subcenters=self.subcenters, rows=rows)
+        ranks, places = meet(
+            features, labels, len(self.classes), self.group, settings=self._settings(features), rows=rows
         )
-        ranks, places = meet(labels, len(features), len(self.classes), self.group)
         labels = labels.long()
-        weight: Tensor = self.weight
-        bias = added_to_logits(margin, self._class_bias(), self.num_classes, weight, ranks)
-        update = self.update
+        bias = added_to_logits(margin, self._class_bias(), self.num_classes, self.weight, ranks)
+        held, update = Classes(self.weight, bias, self.subcenters, places, ranks), self.update
         if self.training and self.sample_rate < 1:
-            classes = sample(places, len(self.classes), self.sample_rate)
-            rows = centers_of(classes, self.subcenters)
-            inside = (places >= 0) & (places < len(self.classes))
-            places = torch.where(inside, torch.searchsorted(classes, places), -1)
-            bias = None if bias is None else bias[classes]
-            if update is None:
-                weight = F.embedding(rows, weight, sparse=True)
-            else:
-                weight = weight.detach()[rows].requires_grad_(weight.requires_grad)
-                update = renumbered(update, rows)
-        held = Classes(weight, bias, self.subcenters, places, ranks)
+            held, update = sampled(held, self.sample_rate, update)
         how = How(self.memory_budget, self.compute_dtype, update)
         if self.training and self._statistics:
             new = updated_statistics(features, labels, margin, held, self.statistics(), how)
@@ -219,11 +199,23 @@ class Head(nn.Module):
         losses = losses_over(
             features, labels, margin, held, self.statistics(), how, label_smoothing=smoothing, focal=focal
         )
-        counted = None if self.class_weights is None else self.class_weights[labels]
-        loss = reduce_weighted(losses, counted, reduction)
+        loss = reduce_weighted(losses, taken.weights(self.class_weights), reduction)
         if self.before_update is not None and loss.requires_grad:
             loss.register_hook(partial(self.before_update, loss.detach()))
-        return loss
+        return taken.of_all(loss, len(all_features)) if reduction == "none" else loss
+
+    def _settings(self, features: Tensor) -> dict[str, str]:
+        """What all ranks must have alike; worked out again only for another margin."""
+        if self.group is None:
+            return {}
+        if self._settings_of is not self.margin:
+            self._settings_of = self.margin
+            self._settings_text = settings_text(
+                self.margin, num_classes=self.num_classes, in_features=self.in_features, bias=self.bias is not None,
+                learn_scale=self.scale is not None, subcenters=self.subcenters, compute_dtype=self.compute_dtype,
+                sample_rate=self.sample_rate, label_smoothing=self.label_smoothing, focal=self.focal,
+            )  # fmt: skip
+        return {**self._settings_text, "the dtype of features": str(features.dtype)}
 
     def statistics(self) -> dict[str, Tensor]:
         """The margin's running numbers by name, 0-dim: buffers running_<name>, so that they are saved and resumed."""
@@ -247,6 +239,7 @@ class Head(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, K) = scale * similarity + bias of features (N, D): no label, no margin; argmax predicts."""
+        check_whole(self.weight)
         ranks = None if self.group is None else count(len(features), len(self.classes), self.group, features.device)
         found = logits(
             features if ranks is None else gather(features, ranks),

@@ -58,9 +58,13 @@ class WeightWatch:
 
     def attach(self, weight: Tensor) -> None:
         """Look at a weight after each backward pass that reaches it, and at no other from now on."""
-        if self._attached is None or self._attached() is not weight:
+        if not self.has(weight):
             self._attached, self._numbers = weakref.ref(weight), None
             weight.register_post_accumulate_grad_hook(self._look)
+
+    def has(self, weight: Tensor) -> bool:
+        """Whether it is this weight, and no other, that is looked at."""
+        return self._attached is not None and self._attached() is weight
 
     @torch.no_grad()
     def _look(self, weight: Tensor) -> None:

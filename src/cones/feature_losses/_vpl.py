@@ -91,7 +91,9 @@ class VPL(nn.Module):
         self._statistics = list(statistics)
         for name, value in statistics.items():
             self.register_buffer(f"running_{name}", torch.tensor(value, dtype=torch.float32))
-        self._watch = UpdateWatch("VPL", "no step is counted and no feature remembered, so that this is the bare margin")
+        self._watch = UpdateWatch(
+            "VPL", "no step is counted and no feature remembered, so that this is the bare margin"
+        )
 
     def forward(self, features: Tensor, weight: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
         """The loss of features (N, D) and labels (N,) over the weight (K, D): (N,), or reduced to 0-dim.
