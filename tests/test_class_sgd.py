@@ -287,3 +287,27 @@ def test_a_scaler_that_does_not_scale_is_asked_about():
     x, _, y, _ = problem(dtype=torch.float32)
     with pytest.raises(RuntimeError, match=r"loss is 1, but ClassSGD has a scaler of scale 65536: call scaler.scale"):
         head(x, y).backward()
+
+
+SPARSE = [
+    (lambda w: torch.optim.AdamW([w]), r"AdamW with weight_decay cannot take the sparse gradient"),
+    (lambda w: torch.optim.Adam([w]), r"Adam cannot take the sparse gradient of a head with sample_rate below 1"),
+    (lambda w: torch.optim.SGD([w], lr=0.1, weight_decay=1e-4), r"SGD with weight_decay.*use cones.ClassSGD"),
+    (lambda w: torch.optim.SGD([w], lr=0.1, momentum=0.9), None),
+    (lambda w: torch.optim.SparseAdam([w]), None),
+    (lambda w: torch.optim.Adagrad([w]), None),
+]
+
+
+@pytest.mark.parametrize(("build", "text"), SPARSE)
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_optimisers_that_cannot_take_sampled_classes_are_named(build, text):
+    head = Head(5, 23, ArcFace(0.2, 8.0), sample_rate=0.5)
+    x, _, y, _ = problem(dtype=torch.float32)
+    optimizer = build(head.weight)
+    head(x, y).backward()
+    if text is None:
+        optimizer.step()
+    else:
+        with pytest.raises(RuntimeError, match=text):
+            optimizer.step()

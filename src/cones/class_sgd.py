@@ -147,7 +147,7 @@ class ClassSGD(torch.optim.Optimizer):
         else:
             weight[rows] = old.sub_(gradient, alpha=group["lr"])
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Say that the backward is over; W has moved already.
 
         Args:

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from .ignored import IGNORE_INDEX, counted
 from .layer import losses_over, updated_statistics
 from .margins import Margin
 from .planner import MEMORY_BUDGET
-from .processes import WrappingCheck, check_whole, draw_share
+from .processes import WrappingCheck, check_group, check_whole, draw_share
 from .sampling import sampled
 from .softmax import added_to_logits, logits
 from .streaming import Update
@@ -174,9 +175,11 @@ class Head(nn.Module):
         Raises:
             TypeError, ValueError: as `margin_softmax`; or reduction is none of the three.
         """
-        if self.training and self.weight.requires_grad and torch.is_grad_enabled():
+        learning = self.training and self.weight.requires_grad and torch.is_grad_enabled()
+        if learning and not torch.compiler.is_compiling():
             moved, managed = self.update is not None, not self._watch.has(self.weight)
             self._wrapping.check_once(self.weight, self.group, moved_in_backward=moved, managed=managed)
+        check_group(self.classes, self.num_classes, self.group)
         margin = self.margin_in_force()
         all_features, taken = features, counted(features, labels, self.ignore_index, maskable=not self._statistics)
         features, labels, rows, _ = taken
@@ -240,6 +243,7 @@ class Head(nn.Module):
     def logits(self, features: Tensor) -> Tensor:
         """(N, K) = scale * similarity + bias of features (N, D): no label, no margin; argmax predicts."""
         check_whole(self.weight)
+        check_group(self.classes, self.num_classes, self.group)
         ranks = None if self.group is None else count(len(features), len(self.classes), self.group, features.device)
         found = logits(
             features if ranks is None else gather(features, ranks),
@@ -265,21 +269,28 @@ class Head(nn.Module):
         learnt = f"bias={self.bias is not None}, learn_scale={self.scale is not None}"
         return f"in_features={self.in_features}, num_classes={self.num_classes}, margin={self.margin}, {learnt}"
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Head":
+        """A copy in the same processes, which are not copied."""
+        twin = type(self).__new__(type(self))
+        memo |= {id(self): twin, id(self.group): self.group}
+        twin.__setstate__(deepcopy({**self.__getstate__(), "group": self.group}, memo))
+        return twin
+
     def __getstate__(self) -> dict[str, Any]:
-        """All but what belongs to this head alone: its update moves no copy's W."""
-        state = {**self.__dict__, "update": None, "before_update": None}
+        """All but what no file can hold: the processes, and an update, which moves this head's W and no copy's."""
+        state = {**self.__dict__, "update": None, "before_update": None, "group": None}
         del state["_watch"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._watch = WeightWatch()
         self._watch.attach(self.weight)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Head":
         """Move and cast parameters; running numbers and class weights move, but keep their precision."""
         before = dict(self.named_buffers(recurse=False))
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         restore_precision(self, before)
         self._watch.attach(self.weight)  # from the meta device comes another parameter
         return self

@@ -61,20 +61,20 @@ class WrappingCheck:
         wrapped = wrapper is not None and bool(set(names) - set(wrapper.parameters_to_ignore))
         if group is not None and wrapped:
             raise RuntimeError(
-                f"the head shares its classes (group=...) but is inside DistributedDataParallel, which has put rank 0's "
-                f"rows of W in the place of every rank's: wrap the backbone alone, or call "
-                f"DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, names) with the head's names, "
-                f"such as {names[0]!r}, before wrapping"
+                f"the head shares its classes (group=) but is inside DistributedDataParallel, which has put rank 0's "
+                f"rows of W in the place of every rank's: wrap the backbone alone, or give "
+                f"DistributedDataParallel._set_params_and_buffers_to_ignore_for_model the head's names, such as "
+                f"{names[0]!r}, before wrapping"
             )
         if group is None and wrapped and moved_in_backward:
             raise RuntimeError(
-                "ClassSGD moves W in the backward, before DistributedDataParallel averages gradients: share the classes, "
-                "Head(..., group=dist.group.WORLD), outside of it, or use torch.optim.SGD"
+                "ClassSGD moves W in the backward, before DistributedDataParallel averages gradients: use "
+                "torch.optim.SGD, or share the classes, Head(..., group=dist.group.WORLD), outside of it"
             )
         if group is None and not wrapped and not managed:
             warnings.warn(
-                f"there are {dist.get_world_size()} processes, but this head is neither inside DistributedDataParallel nor "
-                f"shared: each process trains a weight of its own. Wrap it together with the backbone, or pass "
+                f"there are {dist.get_world_size()} processes, but this head is neither inside DistributedDataParallel "
+                f"nor shared: each process trains a weight of its own. Wrap it together with the backbone, or pass "
                 f"group=dist.group.WORLD; nothing is wrong where gradients are averaged by other means",
                 stacklevel=5,
             )
@@ -90,4 +90,13 @@ def check_whole(weight: Tensor) -> None:
         raise RuntimeError(
             "the weight is sharded by fully_shard, which gathers it for forward alone: call "
             'torch.distributed.fsdp.register_fsdp_forward_method(head, "logits") after fully_shard(head)'
+        )
+
+
+def check_group(classes: range, num_classes: int, group: Group) -> None:
+    """Raise RuntimeError for a head with some of the classes and no processes that have the others."""
+    if group is None and len(classes) != num_classes:
+        raise RuntimeError(
+            f"group is None, but the head holds classes {classes.start}..{classes.stop - 1} of {num_classes}: a file "
+            f"cannot hold the processes that share them, set head.group after loading, on as many ranks as before"
         )

@@ -1,6 +1,6 @@
-"""Watching what training should change: a weight that no optimiser has, centers that nobody updates.
+"""Watching what training should change: a weight that no optimiser has or can take, centers that nobody updates.
 
-Both are counted in optimiser steps, of any optimiser of PyTorch: one step may take any number of backward passes, and
+Time is counted in optimiser steps, of any optimiser of PyTorch: one step may take any number of backward passes, and
 a GradScaler may skip it.
 """
 
@@ -11,12 +11,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.optim import SGD, Adagrad, Optimizer, SparseAdam
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 PATIENCE = 50
 """Optimiser steps without a change after which a user is warned."""
 
 _steps_of_all = 0
+_sparse: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
+"""Weights of heads whose gradient is sparse, by their id."""
 
 
 def _count(*_: Any) -> None:
@@ -24,7 +27,26 @@ def _count(*_: Any) -> None:
     _steps_of_all += 1
 
 
+def _refuse_sparse(optimizer: Optimizer, *_: Any) -> None:
+    """Name the way out before an optimiser of PyTorch fails at a sparse gradient in words of its own."""
+    if torch.compiler.is_compiling() or not _sparse or not type(optimizer).__module__.startswith("torch.optim"):
+        return
+    for group in optimizer.param_groups:
+        decay, fused = group.get("weight_decay", 0), group.get("fused")
+        plain = isinstance(optimizer, SGD | Adagrad) and not decay and not fused
+        if isinstance(optimizer, SparseAdam) or plain:
+            continue
+        if any(id(p) in _sparse and p.grad is not None and p.grad.is_sparse for p in group["params"]):
+            setting = " with weight_decay" if decay else " with fused=True" if fused else ""
+            raise RuntimeError(
+                f"{type(optimizer).__name__}{setting} cannot take the sparse gradient of a head with sample_rate below "
+                f"1: use cones.ClassSGD(head, lr, momentum=..., weight_decay=...) for head.weight, or torch.optim.SGD "
+                f"with weight_decay=0"
+            )
+
+
 register_optimizer_step_post_hook(_count)
+register_optimizer_step_pre_hook(_refuse_sparse)
 
 
 class Steps:
@@ -68,6 +90,8 @@ class WeightWatch:
 
     @torch.no_grad()
     def _look(self, weight: Tensor) -> None:
+        if weight.grad is not None and weight.grad.is_sparse:
+            _sparse[id(weight)] = weight
         if self._warned or type(weight.grad) is not Tensor:  # a DTensor's rows are elsewhere
             return
         if self._numbers is None:

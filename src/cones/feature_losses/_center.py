@@ -3,7 +3,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_labels, reduce
+from ..arguments import check_labels, check_tensor, reduce
 from ..buffers import restore_precision
 from ..watching import UpdateWatch
 
@@ -82,7 +82,7 @@ class CenterLoss(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "CenterLoss":
         """Move and cast; the centers stay float32 at least: in half precision an average of small steps stops."""
         before = {"centers": self.centers}
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         restore_precision(self, before, may_widen=True)
         return self
 
@@ -92,6 +92,7 @@ class CenterLoss(nn.Module):
 
     def _check(self, features: Tensor, labels: Tensor) -> None:
         num_classes, dim = self.centers.shape
+        check_tensor("features", features)
         if features.dim() != 2 or features.shape[1] != dim:
             raise ValueError(
                 f"features has shape {tuple(features.shape)}, expected (N, {dim}): CenterLoss has dim={dim}"

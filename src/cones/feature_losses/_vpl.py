@@ -3,7 +3,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_arguments, check_labels, reduce, working_dtype
+from ..arguments import check_arguments, check_labels, check_tensor, reduce, working_dtype
 from ..buffers import restore_precision
 from ..classes import Classes, How
 from ..geometry import direction
@@ -137,6 +137,7 @@ class VPL(nn.Module):
         These are the features of the batch just back-propagated, or those of a slower copy of the net.
         """
         num_classes, dim = self.memory.shape
+        check_tensor("features", features)
         if features.dim() != 2 or features.shape[1] != dim:
             raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, {dim}): VPL has dim={dim}")
         check_labels(labels, len(features), num_classes)
@@ -157,7 +158,7 @@ class VPL(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "VPL":
         """Move and cast; the margin's running numbers stay float32 at least."""
         before = {name: buffer for name, buffer in self.named_buffers(recurse=False) if name.startswith("running_")}
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         restore_precision(self, before, may_widen=True)
         return self
 
