@@ -174,14 +174,12 @@ WRONG = [
     (lambda: ClassSGD(torch.nn.Linear(3, 3), lr=0.1), TypeError, r"head is Linear, expected a cones.Head"),
     (lambda: ClassSGD(HEAD, lr=-1.0), ValueError, r"lr is -1.0, expected at least 0"),
     (lambda: ClassSGD(HEAD, lr=0.1, nesterov=True), ValueError, r"nesterov is True but momentum is 0"),
-    (lambda: ClassSGD(HEAD, lr=0.1).step(lambda: 0), ValueError, r"closure is given"),
     (lambda: ClassSGD(HEAD, lr=0.1), ValueError, r"head has an update already"),
 ]
 
 
 @pytest.mark.parametrize(("call", "kind", "text"), WRONG, ids=[text for _, _, text in WRONG])
 def test_errors_say_what_is_wrong(call, kind, text):
-    HEAD.update = None if "closure" in text else HEAD.update
     if "already" in text:
         HEAD.update = object()
     with pytest.raises(kind, match=text):
@@ -194,3 +192,122 @@ def test_a_margin_that_bends_the_others_is_refused():
     x, _, y, _ = problem()
     with pytest.raises(ValueError, match=r"Bending bends the other classes' logits.*torch.optim.SGD"):
         head(x, y)
+
+
+def test_a_closure_runs_the_backward_and_gives_its_loss():
+    inside, outside = heads(ArcFace(scale=16.0))
+    moving, waiting = ClassSGD(inside, lr=0.3, momentum=0.9), torch.optim.SGD([outside.weight], lr=0.3, momentum=0.9)
+    for step in range(3):
+        x, _, y, _ = problem(seed=step)
+
+        def closure(head, optimizer, x=x, y=y):
+            optimizer.zero_grad()
+            loss = head(x, y)
+            loss.backward()
+            return loss
+
+        with torch.no_grad():  # as a caller may have it: the closure has gradients all the same
+            losses = [
+                optimizer.step(lambda head=head, optimizer=optimizer: closure(head, optimizer))
+                for head, optimizer in ((inside, moving), (outside, waiting))
+            ]
+        torch.testing.assert_close(losses[0], losses[1])
+    torch.testing.assert_close(inside.weight.detach(), outside.weight.detach(), rtol=1e-12, atol=1e-12)
+    assert moving.step() is None
+
+
+def scaled_steps(head, scaler, optimizers, finite=lambda step: True, step_all=True):
+    for step in range(5):
+        x, _, y, _ = problem(seed=step, dtype=torch.float32)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        scaler.scale(head(x if finite(step) else x * torch.inf, y)).backward()
+        for optimizer in optimizers if step_all else optimizers[1:]:
+            scaler.step(optimizer)
+        if not step_all:
+            optimizers[0].step()
+        scaler.update()
+
+
+@pytest.mark.parametrize("step_all", [True, False])
+@pytest.mark.parametrize("settings", SETTINGS, ids=repr)
+def test_under_a_scaler_it_is_the_optimiser_that_unscales(settings, step_all):
+    inside, outside = (Head(5, 23, ArcFace(0.2, 8.0), bias=True) for _ in range(2))
+    inside.load_state_dict(outside.state_dict())
+    scalers = [torch.amp.GradScaler("cpu"), torch.amp.GradScaler("cpu")]
+    moving = ClassSGD(inside, lr=0.3, scaler=scalers[0], **settings)
+    of_biases = [torch.optim.SGD([head.bias], lr=0.3) for head in (inside, outside)]
+    finite = lambda step: step != 2  # noqa: E731
+    scaled_steps(inside, scalers[0], [moving, of_biases[0]], finite, step_all)
+    scaled_steps(outside, scalers[1], [torch.optim.SGD([outside.weight], lr=0.3, **settings), of_biases[1]], finite)
+    torch.testing.assert_close(inside.weight.detach(), outside.weight.detach())
+    assert scalers[0].get_scale() == scalers[1].get_scale() < 2**16  # the third step was skipped by both
+
+
+def test_a_scaler_that_is_off_changes_nothing():
+    inside, outside = heads(ArcFace(scale=16.0))
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    moving = ClassSGD(inside, lr=0.3, scaler=scaler)
+    x, _, y, _ = problem()
+    scaler.scale(inside(x, y)).backward()
+    scaler.step(moving)
+    scaler.update()
+    outside(x, y).backward()
+    torch.testing.assert_close(inside.weight.detach(), outside.weight.detach() - 0.3 * outside.weight.grad)
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("sample_rate", [1.0, 0.5])
+def test_a_scaler_it_does_not_know_is_refused_before_w_moves(reduction, sample_rate):
+    head = Head(5, 23, ArcFace(0.2, 8.0), sample_rate=sample_rate)
+    optimizer = ClassSGD(head, lr=0.1)
+    before = head.weight.detach().clone()
+    x, _, y, _ = problem(dtype=torch.float32)
+    scaler = torch.amp.GradScaler("cpu")
+    with pytest.raises(RuntimeError, match=r"comes into the head's loss is 65536, expected about 1.*scaler=scaler"):
+        scaler.scale(head(x, y, reduction).sum()).backward()
+    assert torch.equal(head.weight, before)
+    (0.01 * head(x, y, reduction).sum()).backward()
+    optimizer.step()
+    assert not torch.equal(head.weight, before)
+
+
+def test_a_small_scale_it_does_not_know_is_refused_at_the_step():
+    head = Head(5, 23, ArcFace(0.2, 8.0))
+    optimizer, scaler = ClassSGD(head, lr=0.1), torch.amp.GradScaler("cpu", init_scale=4.0)
+    x, _, y, _ = problem(dtype=torch.float32)
+    scaler.scale(head(x, y)).backward()
+    with pytest.raises(RuntimeError, match=r"a GradScaler steps ClassSGD, which moved W by the scaled gradient"):
+        scaler.step(optimizer)
+
+
+def test_a_scaler_that_does_not_scale_is_asked_about():
+    head = Head(5, 23, ArcFace(0.2, 8.0))
+    ClassSGD(head, lr=0.1, scaler=torch.amp.GradScaler("cpu"))
+    x, _, y, _ = problem(dtype=torch.float32)
+    with pytest.raises(RuntimeError, match=r"loss is 1, but ClassSGD has a scaler of scale 65536: call scaler.scale"):
+        head(x, y).backward()
+
+
+SPARSE = [
+    (lambda w: torch.optim.AdamW([w]), r"AdamW with weight_decay cannot take the sparse gradient"),
+    (lambda w: torch.optim.Adam([w]), r"Adam cannot take the sparse gradient of a head with sample_rate below 1"),
+    (lambda w: torch.optim.SGD([w], lr=0.1, weight_decay=1e-4), r"SGD with weight_decay.*use cones.ClassSGD"),
+    (lambda w: torch.optim.SGD([w], lr=0.1, momentum=0.9), None),
+    (lambda w: torch.optim.SparseAdam([w]), None),
+    (lambda w: torch.optim.Adagrad([w]), None),
+]
+
+
+@pytest.mark.parametrize(("build", "text"), SPARSE)
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_optimisers_that_cannot_take_sampled_classes_are_named(build, text):
+    head = Head(5, 23, ArcFace(0.2, 8.0), sample_rate=0.5)
+    x, _, y, _ = problem(dtype=torch.float32)
+    optimizer = build(head.weight)
+    head(x, y).backward()
+    if text is None:
+        optimizer.step()
+    else:
+        with pytest.raises(RuntimeError, match=text):
+            optimizer.step()

@@ -20,7 +20,7 @@ ALLOWED = {
     "bounds": set(),
     "margins": {"aliases", "margins", "notation", "transforms"},
     "arguments": {"margins", "transforms"},
-    "collective": {"arguments"},
+    "collective": {"arguments", "margins"},
     "suggestion": {"bounds", "margins"},
     "planner": set(),
     "products": set(),
@@ -37,19 +37,22 @@ ALLOWED = {
         "arguments", "bending", "classes", "collective", "few_logits", "geometry", "margins", "operator", "similarity",
         "small", "tiles",
     },
-    "softmax": {"arguments", "classes", "collective", "geometry", "layer", "margins", "planner", "similarity"},
+    "softmax": {
+        "arguments", "classes", "collective", "geometry", "ignored", "layer", "margins", "planner", "similarity",
+    },
     "situation": {"margins"},
     "linter": {"margins", "notation", "planner", "plots", "similarity", "situation", "softmax", "tiles"},
     "head": {
-        "arguments", "classes", "collective", "layer", "margins", "planner", "processor", "sampling", "softmax",
-        "streaming", "suggestion",
+        "arguments", "buffers", "classes", "collective", "ignored", "layer", "margins", "planner", "processes",
+        "processor", "sampling", "softmax", "streaming", "suggestion", "watching",
     },
-    "sampling": {"streaming"},
+    "sampling": {"classes", "streaming"},
     "class_sgd": {"head"},
     "subcenters": {"arguments", "geometry", "head", "margins"},
     "layers": {"geometry"},
     "feature_losses": {
-        "arguments", "classes", "geometry", "layer", "margins", "planner", "similarity", "softmax", "transforms",
+        "arguments", "buffers", "classes", "geometry", "layer", "margins", "planner", "similarity", "softmax",
+        "transforms", "watching",
     },
     "backbones": {"notation"},
     "data": {"extras", "files"},
@@ -95,6 +98,10 @@ ALLOWED = {
     "comparison_display": set(),
     "aliases": set(),
     "options": {"training"},
+    "ignored": set(),
+    "processes": {"collective"},
+    "buffers": set(),
+    "watching": set(),
 }  # fmt: skip
 
 ONLY_IN = {

@@ -4,7 +4,9 @@ Every class ends in its own narrow cone around its class direction. `Head` holds
 `head(features, labels)` is the loss, `head.logits(features)` predicts.
 """
 
+from dataclasses import is_dataclass
 from importlib import import_module
+from inspect import isclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,11 @@ from . import interrupts
 
 interrupts.leave_quietly()
 
+import torch
+
 from . import bounds as bounds
+from . import feature_losses as feature_losses
+from . import margins as margins
 from . import subcenters as subcenters
 from .class_sgd import ClassSGD as ClassSGD
 from .feature_losses import MHE as MHE
@@ -160,3 +166,12 @@ __all__ = [
     "subcenters",
     "suggest",
 ]
+
+# A file names a class by its public place, so that it is found wherever it is defined. A loss that is a plain value,
+# such as a margin among the settings in a checkpoint, is read by torch.load(weights_only=True) too.
+for _name in __all__:
+    if isclass(globals()[_name]):
+        globals()[_name].__module__ = __name__
+torch.serialization.add_safe_globals(
+    [globals()[_name] for _name in (*margins.__all__, *feature_losses.__all__) if is_dataclass(globals()[_name])]
+)

@@ -1,6 +1,7 @@
 """What every loss asks of its arguments."""
 
 import math
+from dataclasses import fields
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ def check_arguments(
     bias: Tensor | None,
     *,
     subcenters: int = 1,
+    rows: Tensor | None = None,
 ) -> None:
     """Raise an error that names the argument, what it got, what was expected and the fix.
 
@@ -27,6 +29,7 @@ def check_arguments(
         margin: the loss.
         bias: (C,) or None.
         subcenters: S.
+        rows: (N,) the numbers of the rows among the caller's, where some were left out.
     """
     if not isinstance(margin, Margin):
         raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
@@ -39,15 +42,26 @@ def check_arguments(
     here = weight.shape[0] // subcenters
     if bias is not None and bias.shape != (here,):
         raise ValueError(f"bias has shape {tuple(bias.shape)}, expected ({here},), one a class")
+    if labels is not None:
+        check_tensor("labels", labels)
     for name, other in (("weight", weight), ("labels", labels), ("bias", bias)):
         if other is not None and other.device != features.device:
             raise ValueError(f"{name} is on {other.device} but features on {features.device}: move one of them")
     if labels is not None:
-        check_labels(labels, len(features), here)
+        check_labels(labels, len(features), here, rows)
+
+
+def check_tensor(name: str, value: object) -> None:
+    """Raise TypeError unless `value` is a tensor."""
+    if not isinstance(value, Tensor):
+        kind = type(value)
+        written = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+        raise TypeError(f"{name} is a {written}, expected a torch.Tensor: call torch.as_tensor({name})")
 
 
 def check_vectors(name: str, vectors: Tensor) -> None:
     """Raise TypeError or ValueError unless `vectors` is floating and two-dimensional, one vector a row."""
+    check_tensor(name, vectors)
     if not vectors.is_floating_point():
         raise TypeError(f"{name} has dtype {vectors.dtype}, expected a floating dtype: call {name}.float()")
     if vectors.dim() != 2:
@@ -82,15 +96,26 @@ def check_settings(memory_budget: int, compute_dtype: torch.dtype | None) -> Non
         )
 
 
-def check_labels(labels: Tensor, num_rows: int, num_classes: int) -> None:
-    """Raise TypeError or ValueError unless `labels` is (num_rows,) of integers in 0..num_classes-1."""
+def check_labels(labels: Tensor, num_rows: int, num_classes: int, rows: Tensor | None = None) -> None:
+    """Raise TypeError or ValueError unless `labels` is (num_rows,) of integers in 0..num_classes-1.
+
+    Their values are not looked at where there are none (the meta device) or a graph is compiled.
+    """
     check_label_kind(labels, num_rows)
-    if not torch.compiler.is_compiling():  # a graph cannot branch on numbers; the engine's operator looks again
-        check_range(labels, num_classes)
+    # a graph cannot branch on numbers; the engine's operator looks again
+    if not (labels.is_meta or torch.compiler.is_compiling()):
+        check_range(labels, num_classes, rows)
 
 
 def check_label_kind(labels: Tensor, num_rows: int) -> None:
     """Raise TypeError or ValueError unless `labels` is (num_rows,) of integers."""
+    check_tensor("labels", labels)
+    if labels.dim() == 2 and labels.shape[0] == num_rows and labels.shape[1] > 1:
+        raise ValueError(
+            f"labels has shape {tuple(labels.shape)}: several classes a row (multi-hot or soft targets) are not "
+            f"supported, expected ({num_rows},), one class a row; without a margin "
+            f"F.binary_cross_entropy_with_logits(head.logits(features), labels) trains on them"
+        )
     if labels.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
         raise TypeError(f"labels has dtype {labels.dtype}, expected integers: call labels.long()")
     if labels.shape != (num_rows,):
@@ -98,18 +123,46 @@ def check_label_kind(labels: Tensor, num_rows: int) -> None:
         raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({num_rows},), one a row of features{fix}")
 
 
-def check_range(labels: Tensor, num_classes: int) -> None:
-    """Raise ValueError unless labels (N,) are in 0..num_classes-1."""
+def check_range(labels: Tensor, num_classes: int, rows: Tensor | None = None) -> None:
+    """Raise ValueError unless labels (N,) are in 0..num_classes-1; `rows` (N,) are their numbers, None for 0..N-1."""
     labels = numbers_of(labels)
     if labels.numel() == 0:
         return
     low, high = (int(bound) for bound in labels.aminmax())
     if low < 0 or high >= num_classes:
         place = ((labels < 0) | (labels >= num_classes)).nonzero()[0].tolist()
+        named = place if rows is None else [int(rows[place[0]])]
         raise ValueError(
-            f"labels{place} is {int(labels[tuple(place)])}, but the head has {num_classes} classes "
+            f"labels{named} is {int(labels[tuple(place)])}, but the head has {num_classes} classes "
             f"(0..{num_classes - 1}): number the classes from 0, or build the head with more"
         )
+
+
+def check_head(
+    in_features: int,
+    num_classes: int,
+    margin: Margin,
+    *,
+    learn_scale: bool,
+    subcenters: int,
+    sample_rate: float,
+    label_smoothing: float,
+) -> None:
+    """Raise TypeError or ValueError for a head that cannot be; arguments as those of `Head`."""
+    if not isinstance(margin, Margin):
+        raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
+    for name, size in (("in_features", in_features), ("num_classes", num_classes), ("subcenters", subcenters)):
+        if size < 1:
+            raise ValueError(f"{name} is {size}, expected at least 1")
+    if not 0 < sample_rate <= 1:
+        raise ValueError(f"sample_rate is {sample_rate}, expected a share of the classes in (0, 1]")
+    if label_smoothing > 0 and sample_rate < 1:
+        raise ValueError(
+            f"label_smoothing is {label_smoothing} and spreads over all classes, but sample_rate is {sample_rate} "
+            f"and takes some: pass label_smoothing=0 or sample_rate=1"
+        )
+    if learn_scale and "scale" not in (field.name for field in fields(margin)):
+        raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
 
 
 def working_dtype(*tensors: Tensor) -> torch.dtype:
@@ -133,10 +186,13 @@ def check_weighting(label_smoothing: float, focal: float, class_weights: Tensor 
         raise ValueError(f"focal is {focal}, expected a finite number of at least 0")
     if class_weights is None:
         return
+    check_tensor("class_weights", class_weights)
     if class_weights.shape != (num_classes,):
         raise ValueError(
             f"class_weights has shape {tuple(class_weights.shape)}, expected ({num_classes},), one a class"
         )
+    if class_weights.is_meta:  # a model that is built to be loaded: there are no numbers to look at
+        return
     wrong = (~(class_weights >= 0) | class_weights.isinf()).nonzero()
     if len(wrong):
         place = int(wrong[0])

@@ -1,12 +1,16 @@
 """SGD for class weights, inside the backward: W moves a tile at a time and no gradient of W ever exists."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from .head import Head
+
+FAR_FROM_ONE = 1000.0
+"""Size of the gradient that comes into the loss, or its inverse, past which it must come from a GradScaler."""
 
 
 class ClassSGD(torch.optim.Optimizer):
@@ -19,7 +23,8 @@ class ClassSGD(torch.optim.Optimizer):
     The same as `torch.optim.SGD([head.weight], ...)`, to rounding, without the (K, D) gradient. The backward is the
     update: `step()` only says that the next backward may come, so call it once after each, as always, and `zero_grad`
     is not needed. What needs the whole gradient cannot be had: adding up several backward passes, clipping by the norm
-    of W's gradient, a GradScaler.
+    of W's gradient. A GradScaler is passed to the constructor, and steps this optimiser as any other: W moves by the
+    unscaled gradient, and stays, with its momentum, where the loss or the gradient that comes into it is not finite.
 
     Where the head samples its classes (`sample_rate` below 1) only the rows sampled are touched: those of the others,
     and their momentum, stay exactly as they are; they neither decay nor drift.
@@ -31,11 +36,14 @@ class ClassSGD(torch.optim.Optimizer):
         momentum: 0 keeps no second (K, D) array.
         weight_decay: L2, at least 0.
         nesterov: whether the momentum looks ahead.
+        scaler: the torch.amp.GradScaler by which the loss is scaled, or None.
 
     Raises:
         TypeError: head is no Head.
         ValueError: a number is out of range, or the head has such an optimiser already.
-        RuntimeError: in a backward, if `step()` was not called since the last one.
+        RuntimeError: in a backward, if `step()` was not called since the last one, or the gradient that comes into the
+            loss is that of a GradScaler not known here; W has not moved then. In `step()`, if a scaler not known here
+            calls it.
 
     Source: Sutskever et al. 2013, in the form of torch.optim.SGD.
 
@@ -49,8 +57,18 @@ class ClassSGD(torch.optim.Optimizer):
         True
     """
 
+    # a GradScaler looks for gradients to unscale, of which there are none, unless told that step() sees to it
+    _step_supports_amp_scaling: ClassVar[bool] = True
+
     def __init__(
-        self, head: Head, lr: float, *, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
+        self,
+        head: Head,
+        lr: float,
+        *,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        scaler: torch.amp.GradScaler | None = None,
     ) -> None:
         if not isinstance(head, Head):
             raise TypeError(f"head is {type(head).__name__}, expected a cones.Head")
@@ -64,7 +82,33 @@ class ClassSGD(torch.optim.Optimizer):
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
         super().__init__([head.weight], defaults)
         self._waiting = False
-        head.update = self._begin
+        self._scaler, self._group = scaler, head.group
+        self._unscale, self._skip = 1.0, False
+        head.update, head.before_update = self._begin, self._incoming
+
+    def _incoming(self, loss: Tensor, gradient: Tensor) -> None:
+        """Called before the backward with the loss and the gradient that comes into it, both (N,) or 0-dim."""
+        scale = 1.0 if self._scaler is None else self._scaler.get_scale()
+        self._unscale = 1 / scale
+        self._skip = self._scaler is not None and not self._finite_everywhere(loss, gradient)
+        largest = 0.0 if self._skip or not gradient.numel() else float(gradient.abs().max()) / scale
+        if largest > FAR_FROM_ONE:
+            raise RuntimeError(
+                f"the gradient that comes into the head's loss is {largest:g}, expected about 1: W has not moved. If a "
+                f"GradScaler scales the loss pass it, ClassSGD(head, lr, scaler=scaler)"
+            )
+        if scale > FAR_FROM_ONE and 0 < largest < 1 / FAR_FROM_ONE:
+            raise RuntimeError(
+                f"the gradient that comes into the head's loss is {largest * scale:g}, but ClassSGD has a scaler of "
+                f"scale {scale:g}: call scaler.scale(loss).backward(), or leave out scaler="
+            )
+
+    def _finite_everywhere(self, loss: Tensor, gradient: Tensor) -> bool:
+        """Whether the loss and the gradient that comes into it are finite, on all ranks whose rows W learns from."""
+        finite = (loss.isfinite().all() & gradient.isfinite().all()).int()
+        if self._group is not None:
+            dist.all_reduce(finite, dist.ReduceOp.MIN, group=self._group)
+        return bool(finite)
 
     def _begin(self) -> Callable[[Tensor | slice, Tensor], None]:
         """Called as a backward begins; returns what moves rows of W by their gradient."""
@@ -79,6 +123,10 @@ class ClassSGD(torch.optim.Optimizer):
     @torch.no_grad()
     def _move(self, rows: Tensor | slice, gradient: Tensor) -> None:
         """Move the rows (C,) of W by their gradient (C, D), which is used up."""
+        if self._skip:
+            return
+        if self._unscale != 1:
+            gradient.mul_(self._unscale)
         (group,) = self.param_groups
         (weight,) = group["params"]
         momentum: float = group["momentum"]
@@ -99,12 +147,27 @@ class ClassSGD(torch.optim.Optimizer):
         else:
             weight[rows] = old.sub_(gradient, alpha=group["lr"])
 
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Say that the backward is over; W has moved already.
 
+        Args:
+            closure: called first, with gradients on, to run the backward, as Lightning and LBFGS want it; or None.
+
+        Returns:
+            what the closure returned, the loss; None without one.
+
         Raises:
-            ValueError: a closure was passed; it would run a second backward.
+            RuntimeError: a GradScaler calls it that is not the one of the constructor.
         """
+        loss = None
         if closure is not None:
-            raise ValueError("closure is given, but W moves in the backward: call step() without one")
+            with torch.enable_grad():
+                loss = closure()
         self._waiting = False
+        # set by GradScaler.step
+        if self._scaler is None and getattr(self, "grad_scale", None) is not None:
+            raise RuntimeError(
+                "a GradScaler steps ClassSGD, which moved W by the scaled gradient: pass it, "
+                "ClassSGD(head, lr, scaler=scaler)"
+            )
+        return loss

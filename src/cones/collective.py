@@ -6,13 +6,19 @@ One sentence rules them: each rank's loss is the mean over its own rows, and eve
 is the average over ranks, exactly as DistributedDataParallel makes it.
 """
 
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, NamedTuple, cast
+from zlib import crc32
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+import cones
+
 from .arguments import check_label_kind, check_range
+from .margins import Margin
 
 Group = Any
 """A torch.distributed.ProcessGroup; None for one process alone."""
@@ -66,35 +72,49 @@ def shard(num_classes: int, rank: int, world: int) -> tuple[int, int]:
     return start, start + share + (rank < more)
 
 
-def meet(labels: Tensor, num_rows: int, num_classes: int, group: Group) -> tuple[Ranks | None, Tensor]:
+def meet(
+    features: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    group: Group,
+    *,
+    settings: Mapping[str, str],
+    rows: Tensor | None = None,
+) -> tuple[Ranks | None, Tensor]:
     """Tell all ranks how many rows and classes this one has, and which labels; without a group there is none to tell.
 
     Args:
+        features: (N, D) of this rank.
         labels: (N,) of this rank, integers among all classes.
-        num_rows: N, of the features.
         num_classes: C, of this rank.
         group: the processes, or None.
+        settings: by name, what all ranks must have alike.
+        rows: (N,) the numbers of the rows among the caller's, where some were left out.
 
     Returns:
         who has what, or None; and (M,) int64 where the own class of each row of all ranks stands among the C here.
 
     Raises:
-        TypeError, ValueError: labels are wrong, on this rank or on another: all ranks raise, none waits for ever.
+        TypeError, ValueError: labels are wrong, on this rank or on another, or ranks have different settings: all ranks
+            raise, none waits for ever.
     """
     if group is None:
         return None, labels.long()
     wrong: Exception | None = None
     try:
-        check_label_kind(labels, num_rows)
+        check_label_kind(labels, len(features))
     except (TypeError, ValueError) as error:
         wrong = error
-    low, high = (0, 0) if wrong or not num_rows else (int(bound) for bound in labels.aminmax())
-    mine = torch.tensor([num_rows, num_classes, low, high, int(wrong is None)], device=labels.device)
-    rows, classes, lows, highs, right = torch.stack(_of_all(mine, group)).T.tolist()
-    ranks = Ranks(group, dist.get_rank(group), rows, classes)
+    low, high = (0, 0) if wrong or not len(features) else (int(bound) for bound in labels.aminmax())
+    code = crc32(repr(sorted(settings.items())).encode())
+    mine = torch.tensor([len(features), num_classes, low, high, int(wrong is None), code], device=features.device)
+    num_rows, classes, lows, highs, right, codes = torch.stack(_of_all(mine, group)).T.tolist()
+    if len(set(codes)) > 1:
+        raise ValueError(_disagreement(settings, group))
+    ranks = Ranks(group, dist.get_rank(group), num_rows, classes)
     if wrong is not None:
         raise wrong
-    check_range(labels, ranks.num_classes)
+    check_range(labels, ranks.num_classes, rows)
     for rank in range(ranks.world):
         if not right[rank] or lows[rank] < 0 or highs[rank] >= ranks.num_classes:
             raise ValueError(
@@ -102,6 +122,40 @@ def meet(labels: Tensor, num_rows: int, num_classes: int, group: Group) -> tuple
                 f"(0..{ranks.num_classes - 1})"
             )
     return ranks, gather(labels.long(), ranks) - ranks.first_class
+
+
+def settings_text(margin: Margin, **others: object) -> dict[str, str]:
+    """What all ranks must have alike, as texts by name: the margin, other settings, and the libraries' versions."""
+    values = {field.name: _brief(getattr(margin, field.name)) for field in fields(margin)}
+    written = f"{type(margin).__name__}({', '.join(f'{name}={value}' for name, value in values.items())})"
+    versions = {"the version of cones": cones.__version__, "the version of torch": torch.__version__}
+    return {"margin": written, **{name: str(value) for name, value in (others | versions).items()}}
+
+
+def _brief(value: object) -> str:
+    """The repr of a value, that of a long one told by its beginning and a checksum; of a tensor its shape alone.
+
+    A tensor's numbers may be learnt, and differ by rounding.
+    """
+    if isinstance(value, Tensor):
+        return f"<tensor {tuple(value.shape)}>"
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:40]}... (checksum {crc32(text.encode()):08x})"
+
+
+def _disagreement(settings: Mapping[str, str], group: Group) -> str:
+    """What to say where the settings of the ranks are not the same: which, and who has what."""
+    everyone: list[Any] = [None] * dist.get_world_size(group)
+    dist.all_gather_object(everyone, dict(settings), group=group)
+    parts = []
+    for name in settings:
+        ranks_by_value: dict[str, list[str]] = {}
+        for rank, its in enumerate(everyone):
+            ranks_by_value.setdefault(its.get(name, "nothing"), []).append(str(rank))
+        if len(ranks_by_value) > 1:
+            told = ", ".join(f"{value} on rank {' '.join(ranks)}" for value, ranks in ranks_by_value.items())
+            parts.append(f"{name} is {told}")
+    return f"the ranks that share the classes disagree: {'; '.join(parts)}: build the same head on each"
 
 
 def count(num_rows: int, num_classes: int, group: Group, device: torch.device) -> Ranks:

@@ -2,7 +2,10 @@
 
 import math
 import warnings
-from dataclasses import fields, replace
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -10,23 +13,21 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .arguments import check_arguments, check_settings, check_weighting, reduce_weighted
+from .arguments import check_arguments, check_head, check_settings, check_weighting, reduce_weighted
+from .buffers import restore_precision
 from .classes import Classes, How
-from .collective import Group, count, gather, home, meet, replicated, scale_gradient, shard
+from .collective import Group, count, gather, home, meet, replicated, scale_gradient, settings_text, shard
+from .ignored import IGNORE_INDEX, counted
 from .layer import losses_over, updated_statistics
 from .margins import Margin, parse
 from .planner import MEMORY_BUDGET
+from .processes import WrappingCheck, check_group, check_whole, draw_share
 from .processor import warn_if_slow
-from .sampling import centers_of, renumbered, sample
+from .sampling import sampled
 from .softmax import added_to_logits, logits
 from .streaming import Update
 from .suggestion import far_outside
-
-PATIENCE = 50
-"""Backward passes without a change of W after which `Head` asks whether an optimiser knows it."""
-
-BLOCK = 2**14
-"""Rows of W that are drawn at once where only a share of them is kept; a multiple of 16, which torch draws at once."""
+from .watching import WeightWatch
 
 
 class Head(nn.Module):
@@ -55,6 +56,8 @@ class Head(nn.Module):
             probability of the own class, so that rows already right count less (Lin et al. 2017, arXiv 1708.02002).
         class_weights: (K,), at least 0, by which a row's loss counts, by its label; "mean" then divides by their sum
             over the rows, as F.cross_entropy does. A buffer; may be filled anew at any time.
+        ignore_index: the label of rows without a class: their loss is 0, no gradient and no running number comes of
+            them, and the mean is over the others.
         device, dtype: of the parameters.
 
     Attributes:
@@ -66,6 +69,7 @@ class Head(nn.Module):
             be a 0-dim tensor, filled or replaced: each value of a number is compiled again.
         classes: range of the classes held here.
         update: what moves W in the backward; None, unless a ClassSGD put itself there.
+        before_update: called before that, with the loss and the gradient that comes into it.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the error names it.
@@ -96,39 +100,31 @@ class Head(nn.Module):
         label_smoothing: float = 0.0,
         focal: float = 0.0,
         class_weights: Tensor | None = None,
+        ignore_index: int = IGNORE_INDEX,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         margin = parse(margin) if isinstance(margin, str) else margin
-        if not isinstance(margin, Margin):
-            raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
-        for name, size in (("in_features", in_features), ("num_classes", num_classes), ("subcenters", subcenters)):
-            if size < 1:
-                raise ValueError(f"{name} is {size}, expected at least 1")
-        if not 0 < sample_rate <= 1:
-            raise ValueError(f"sample_rate is {sample_rate}, expected a share of the classes in (0, 1]")
-        if label_smoothing > 0 and sample_rate < 1:
-            raise ValueError(
-                f"label_smoothing is {label_smoothing} and spreads over all classes, but sample_rate is {sample_rate} "
-                f"and takes some: pass label_smoothing=0 or sample_rate=1"
-            )
-        if learn_scale and "scale" not in (field.name for field in fields(margin)):
-            raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
+        check_head(
+            in_features, num_classes, margin, learn_scale=learn_scale, subcenters=subcenters, sample_rate=sample_rate,
+            label_smoothing=label_smoothing,
+        )  # fmt: skip
         check_settings(memory_budget, compute_dtype)
         check_weighting(label_smoothing, focal, class_weights, num_classes)
         far = far_outside(margin, num_classes, in_features)
         if far is not None:
             warnings.warn(far, stacklevel=2)
-        self.in_features = in_features
-        self.num_classes = num_classes
+        self.in_features, self.num_classes = in_features, num_classes
         self.margin = margin
         self.compute_dtype = compute_dtype
         self.sample_rate = sample_rate
         self.update: Update | None = None
+        self.before_update: Callable[[Tensor, Tensor], None] | None = None
         self.memory_budget = memory_budget
         self.label_smoothing = label_smoothing
         self.focal = focal
+        self.ignore_index = ignore_index
         self.subcenters = subcenters
         self.group = group
         self.classes = range(num_classes)
@@ -146,9 +142,11 @@ class Head(nn.Module):
         for name in self._statistics:
             self.register_buffer(f"running_{name}", torch.empty((), device=device, dtype=torch.float32))
         self.reset_parameters()
-        self._backwards_unchanged = 0
-        self._version_seen = self.weight._version
-        self.weight.register_post_accumulate_grad_hook(self._watch)
+        self._wrapping = WrappingCheck()
+        self._settings_of: Margin | None = None
+        self._settings_text: dict[str, str] = {}
+        self._watch = WeightWatch()
+        self._watch.attach(self.weight)
 
     def reset_parameters(self) -> None:
         """Draw the weight anew; bias, scale and the margin's running numbers go back to their start."""
@@ -156,7 +154,8 @@ class Head(nn.Module):
         if self.group is None:
             nn.init.normal_(self.weight, std=std)
         else:
-            self._draw_share(std)
+            start, num_rows = self.classes.start * self.subcenters, self.num_classes * self.subcenters
+            draw_share(self.weight, start, num_rows, std)
         if self.bias is not None:
             nn.init.constant_(self.bias, self.margin.initial_bias(self.num_classes))
         if self.scale is not None:
@@ -164,24 +163,12 @@ class Head(nn.Module):
         for name, value in self.margin.init_statistics(self.num_classes).items():
             getattr(self, f"running_{name}").fill_(value)
 
-    @torch.no_grad()
-    def _draw_share(self, std: float) -> None:
-        """Draw the whole of W block by block and keep this rank's rows: the same numbers for any number of ranks."""
-        start, stop = (place * self.subcenters for place in (self.classes.start, self.classes.stop))
-        for first in range(0, self.num_classes * self.subcenters, BLOCK):
-            rows = min(BLOCK, self.num_classes * self.subcenters - first)
-            block = torch.empty(rows, self.in_features, device=self.weight.device, dtype=self.weight.dtype)
-            nn.init.normal_(block, std=std)
-            low, high = max(start, first), min(stop, first + rows)
-            if low < high:
-                self.weight[low - start : high - start] = block[low - first : high - first]
-
     def forward(self, features: Tensor, labels: Tensor, reduction: Literal["none", "mean", "sum"] = "mean") -> Tensor:
         """The loss of the rows.
 
         Args:
             features: (N, D), any floating dtype.
-            labels: (N,) integers in 0..K-1.
+            labels: (N,) integers in 0..K-1, or ignore_index.
             reduction: "none" for (N,), "mean" (0 for no rows), or "sum".
 
         Returns:
@@ -190,29 +177,26 @@ class Head(nn.Module):
         Raises:
             TypeError, ValueError: as `margin_softmax`; or reduction is none of the three.
         """
+        learning = self.training and self.weight.requires_grad and torch.is_grad_enabled()
+        if learning and not torch.compiler.is_compiling():
+            moved, managed = self.update is not None, not self._watch.has(self.weight)
+            self._wrapping.check_once(self.weight, self.group, moved_in_backward=moved, managed=managed)
+        check_group(self.classes, self.num_classes, self.group)
         margin = self.margin_in_force()
-        check_arguments(
-            features, self.weight, None if self.group is not None else labels, margin, None, subcenters=self.subcenters
+        all_features, taken = features, counted(features, labels, self.ignore_index, maskable=not self._statistics)
+        features, labels, rows, _ = taken
+        checked = None if self.group is not None else labels
+        check_arguments(features, self.weight, checked, margin, None, subcenters=self.subcenters, rows=rows)
+        ranks, places = meet(
+            features, labels, len(self.classes), self.group, settings=self._settings(features), rows=rows
         )
         if self.compute_dtype is not None and features.device.type == "cpu":
             warn_if_slow(self.in_features, self.num_classes, instead="compute_dtype=None")
-        ranks, places = meet(labels, len(features), len(self.classes), self.group)
         labels = labels.long()
-        weight: Tensor = self.weight
-        bias = added_to_logits(margin, self._class_bias(), self.num_classes, weight, ranks)
-        update = self.update
+        bias = added_to_logits(margin, self._class_bias(), self.num_classes, self.weight, ranks)
+        held, update = Classes(self.weight, bias, self.subcenters, places, ranks), self.update
         if self.training and self.sample_rate < 1:
-            classes = sample(places, len(self.classes), self.sample_rate)
-            rows = centers_of(classes, self.subcenters)
-            inside = (places >= 0) & (places < len(self.classes))
-            places = torch.where(inside, torch.searchsorted(classes, places), -1)
-            bias = None if bias is None else bias[classes]
-            if update is None:
-                weight = F.embedding(rows, weight, sparse=True)
-            else:
-                weight = weight.detach()[rows].requires_grad_(weight.requires_grad)
-                update = renumbered(update, rows)
-        held = Classes(weight, bias, self.subcenters, places, ranks)
+            held, update = sampled(held, self.sample_rate, update)
         how = How(self.memory_budget, self.compute_dtype, update)
         if self.training and self._statistics:
             new = updated_statistics(features, labels, margin, held, self.statistics(), how)
@@ -222,8 +206,23 @@ class Head(nn.Module):
         losses = losses_over(
             features, labels, margin, held, self.statistics(), how, label_smoothing=smoothing, focal=focal
         )
-        counted = None if self.class_weights is None else self.class_weights[labels]
-        return reduce_weighted(losses, counted, reduction)
+        loss = reduce_weighted(losses, taken.weights(self.class_weights), reduction)
+        if self.before_update is not None and loss.requires_grad:
+            loss.register_hook(partial(self.before_update, loss.detach()))
+        return taken.of_all(loss, len(all_features)) if reduction == "none" else loss
+
+    def _settings(self, features: Tensor) -> dict[str, str]:
+        """What all ranks must have alike; worked out again only for another margin."""
+        if self.group is None:
+            return {}
+        if self._settings_of is not self.margin:
+            self._settings_of = self.margin
+            self._settings_text = settings_text(
+                self.margin, num_classes=self.num_classes, in_features=self.in_features, bias=self.bias is not None,
+                learn_scale=self.scale is not None, subcenters=self.subcenters, compute_dtype=self.compute_dtype,
+                sample_rate=self.sample_rate, label_smoothing=self.label_smoothing, focal=self.focal,
+            )  # fmt: skip
+        return {**self._settings_text, "the dtype of features": str(features.dtype)}
 
     def statistics(self) -> dict[str, Tensor]:
         """The margin's running numbers by name, 0-dim: buffers running_<name>, so that they are saved and resumed."""
@@ -247,6 +246,8 @@ class Head(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, K) = scale * similarity + bias of features (N, D): no label, no margin; argmax predicts."""
+        check_whole(self.weight)
+        check_group(self.classes, self.num_classes, self.group)
         ranks = None if self.group is None else count(len(features), len(self.classes), self.group, features.device)
         found = logits(
             features if ranks is None else gather(features, ranks),
@@ -272,20 +273,28 @@ class Head(nn.Module):
         learnt = f"bias={self.bias is not None}, learn_scale={self.scale is not None}"
         return f"in_features={self.in_features}, num_classes={self.num_classes}, margin={self.margin}, {learnt}"
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What is copied and pickled: all but the update, which moves this head's W and no copy's."""
-        return {**self.__dict__, "update": None}
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Head":
+        """A copy in the same processes, which are not copied."""
+        twin = type(self).__new__(type(self))
+        memo |= {id(self): twin, id(self.group): self.group}
+        twin.__setstate__(deepcopy({**self.__getstate__(), "group": self.group}, memo))
+        return twin
 
-    def _watch(self, weight: Tensor) -> None:
-        """Warn once if no optimiser changes W: the most common way to train nothing."""
-        if self._backwards_unchanged > PATIENCE:
-            return  # warned
-        if weight._version != self._version_seen:
-            self._backwards_unchanged, self._version_seen = 0, weight._version
-        self._backwards_unchanged += 1
-        if self._backwards_unchanged > PATIENCE:
-            warnings.warn(
-                f"the head's weight has not changed in {PATIENCE} backward passes: is it in an optimiser? "
-                f"Pass [*backbone.parameters(), *head.parameters()]",
-                stacklevel=2,
-            )
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what no file can hold: the processes, and an update, which moves this head's W and no copy's."""
+        state = {**self.__dict__, "update": None, "before_update": None, "group": None}
+        del state["_watch"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._watch = WeightWatch()
+        self._watch.attach(self.weight)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Head":
+        """Move and cast parameters; running numbers and class weights move, but keep their precision."""
+        before = dict(self.named_buffers(recurse=False))
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        restore_precision(self, before)
+        self._watch.attach(self.weight)  # from the meta device comes another parameter
+        return self

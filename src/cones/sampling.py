@@ -1,8 +1,10 @@
 """Some of the classes for a step, instead of all."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from .classes import Classes
 from .streaming import Move, Update
 
 
@@ -39,3 +41,24 @@ def renumbered(update: Update, classes: Tensor) -> Update:
         return lambda rows, gradient: move(classes[rows], gradient)
 
     return begin
+
+
+def sampled(held: Classes, rate: float, update: Update | None) -> tuple[Classes, Update | None]:
+    """The classes of a step among those held, and the update for what numbers only these.
+
+    Args:
+        held: the classes that are here.
+        rate: the share to take.
+        update: of all of W, or None: the gradient of W is sparse then.
+    """
+    classes = sample(held.places, held.here, rate)
+    centers = centers_of(classes, held.subcenters)
+    inside = held.nearby()[1]
+    places = torch.where(inside, torch.searchsorted(classes, held.places), -1)
+    bias = None if held.bias is None else held.bias[classes]
+    if update is None:
+        weight = F.embedding(centers, held.weight, sparse=True)
+    else:
+        weight = held.weight.detach()[centers].requires_grad_(held.weight.requires_grad)
+        update = renumbered(update, centers)
+    return held._replace(weight=weight, bias=bias, places=places), update

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from .arguments import check_arguments, check_fraction, check_settings, working_dtype
 from .classes import Classes, How, own_columns
-from .collective import Group, Ranks, meet
+from .collective import Group, Ranks, meet, settings_text
 from .geometry import direction
+from .ignored import IGNORE_INDEX, counted
 from .layer import losses_over
 from .margins import Margin, Rows, surveyed
 from .planner import MEMORY_BUDGET
@@ -37,6 +38,7 @@ def margin_softmax(
     subcenters: int = 1,
     label_smoothing: float = 0.0,
     statistics: Mapping[str, Tensor] | None = None,
+    ignore_index: int = IGNORE_INDEX,
 ) -> Tensor:
     """The loss of every row under a margin, streamed over the classes.
 
@@ -60,6 +62,7 @@ def margin_softmax(
             those to its centers.
         label_smoothing: epsilon in [0, 1): the share of a row's target that is spread over all K classes.
         statistics: the margin's running numbers by name, 0-dim; None for their start.
+        ignore_index: the label of rows without a class: their loss is 0, and no gradient comes of them.
 
     Returns:
         (N,) losses, float32 or float64.
@@ -78,13 +81,21 @@ def margin_softmax(
     """
     check_settings(memory_budget, compute_dtype)
     check_fraction("label_smoothing", label_smoothing)
-    check_arguments(features, weight, None if group is not None else labels, margin, bias, subcenters=subcenters)
+    all_features, taken = features, counted(features, labels, ignore_index)
+    features, labels, rows, _ = taken
+    check_arguments(
+        features, weight, None if group is not None else labels, margin, bias, subcenters=subcenters, rows=rows
+    )
     here = len(weight) // subcenters
-    ranks, places = meet(labels, len(features), here, group)
+    settings = {} if group is None else settings_text(
+        margin, dims=features.shape[1], dtype=features.dtype, bias=bias is not None, compute_dtype=compute_dtype,
+        subcenters=subcenters, label_smoothing=label_smoothing,
+    )  # fmt: skip
+    ranks, places = meet(features, labels, here, group, settings=settings, rows=rows)
     bias = added_to_logits(margin, bias, here if ranks is None else ranks.num_classes, weight, ranks)
     if statistics is None:
         statistics = start_of_statistics(margin, here if ranks is None else ranks.num_classes, features.device)
-    return losses_over(
+    losses = losses_over(
         features,
         labels.long(),
         margin,
@@ -93,6 +104,7 @@ def margin_softmax(
         How(memory_budget, compute_dtype),
         label_smoothing=label_smoothing,
     )
+    return taken.of_all(losses, len(all_features))
 
 
 def dense_margin_softmax(
@@ -224,4 +236,7 @@ def added_to_logits(
 
 def start_of_statistics(margin: Margin, num_classes: int, device: torch.device) -> dict[str, Tensor]:
     """The margin's running numbers by name, 0-dim float32, as they start."""
-    return {name: torch.tensor(value, device=device) for name, value in margin.init_statistics(num_classes).items()}
+    return {
+        name: torch.tensor(value, device=device, dtype=torch.float32)
+        for name, value in margin.init_statistics(num_classes).items()
+    }

@@ -169,7 +169,7 @@ def test_trials(tmp_path: Path, folder: Path, text: str) -> None:
         ("", "is empty; expected 1 or 0, then two files"),
         ("1 x.wav\n", "line 1 of .* has 2 columns; expected 1 or 0, then two files"),
         ("1 x.wav y.wav\n2 x.wav z.wav\n", "line 2 of .* is '2 x.wav z.wav'; expected 1 or 0"),
-        ("1 x y\nx y target\n", "line 2 of .* is 'x y target'; expected 1 or 0, .* in all lines"),
+        ("1 x y\nx y target\n", "line 1 of .* is '1 x y'; expected 1 or 0, .* in all lines"),
         ("1 7 0\n0 8 1\n", "has 1 or 0 in its first column and in its last.*; write target and nontarget"),
         ("x.wav y.wav imp\n", "line 1 of .* is 'x.wav y.wav imp'; expected .* or two files, then target or nontarget"),
         ("1 ../x.wav y.wav\n", "leads out of the folder"),

@@ -1,7 +1,11 @@
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_labels, reduce
+from ..arguments import check_labels, check_tensor, reduce
+from ..buffers import restore_precision
+from ..watching import UpdateWatch
 
 
 class CenterLoss(nn.Module):
@@ -46,7 +50,10 @@ class CenterLoss(nn.Module):
         if not 0 <= alpha <= 1:
             raise ValueError(f"CenterLoss: alpha is {alpha}, expected a number in [0, 1]")
         self.alpha = alpha
-        self.register_buffer("centers", torch.zeros(num_classes, dim))
+        # float32 at least, also under a half-precision default
+        dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
+        self.register_buffer("centers", torch.zeros(num_classes, dim, dtype=dtype))
+        self._watch = UpdateWatch("CenterLoss", "the centers are all 0 and pull every feature to the origin")
 
     def forward(self, features: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
         """1/2 |x_i - c_{y_i}|^2 of features (N, D) and labels (N,): (N,), or reduced to 0-dim.
@@ -55,6 +62,8 @@ class CenterLoss(nn.Module):
             TypeError, ValueError: shapes, labels or reduction are wrong.
         """
         self._check(features, labels)
+        if self.training and self.alpha > 0:
+            self._watch.look(features, self.centers)
         # in the centers' precision at least: half-precision squares overflow past 256
         offset = features.to(torch.promote_types(features.dtype, self.centers.dtype)) - self.centers[labels.long()]
         return reduce(0.5 * (offset * offset).sum(dim=1), reduction)
@@ -63,11 +72,19 @@ class CenterLoss(nn.Module):
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Move the centers by eq. 4, from features (N, D) and labels (N,) of the batch just back-propagated."""
         self._check(features, labels)
+        self._watch.updated()
         labels = labels.long()
         offset = self.centers[labels] - features.to(self.centers.dtype)
         total = torch.zeros_like(self.centers).index_add_(0, labels, offset)
         count = torch.bincount(labels, minlength=len(self.centers)).to(total.dtype)
         self.centers -= self.alpha * total / (1 + count)[:, None]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "CenterLoss":
+        """Move and cast; the centers stay float32 at least: in half precision an average of small steps stops."""
+        before = {"centers": self.centers}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        restore_precision(self, before, may_widen=True)
+        return self
 
     def extra_repr(self) -> str:
         """What print shows."""
@@ -75,6 +92,7 @@ class CenterLoss(nn.Module):
 
     def _check(self, features: Tensor, labels: Tensor) -> None:
         num_classes, dim = self.centers.shape
+        check_tensor("features", features)
         if features.dim() != 2 or features.shape[1] != dim:
             raise ValueError(
                 f"features has shape {tuple(features.shape)}, expected (N, {dim}): CenterLoss has dim={dim}"

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..arguments import reduce, working_dtype
+from ..arguments import check_tensor, reduce, working_dtype
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class FeatureIncay:
         Raises:
             TypeError, ValueError: shapes, dtype of correct, or reduction are wrong.
         """
+        check_tensor("features", features)
         if features.dim() != 2:
             raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D)")
         if correct.dtype != torch.bool:

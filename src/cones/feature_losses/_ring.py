@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from ..arguments import reduce, working_dtype
+from ..arguments import check_tensor, reduce, working_dtype
 from ..geometry import direction
 
 
@@ -43,6 +43,7 @@ class RingLoss(nn.Module):
         Raises:
             ValueError: shape or reduction is wrong.
         """
+        check_tensor("features", features)
         if features.dim() != 2:
             raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D)")
         _, norm = direction(features.to(working_dtype(features)))

@@ -1,13 +1,17 @@
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_arguments, check_labels, reduce, working_dtype
+from ..arguments import check_arguments, check_labels, check_tensor, reduce, working_dtype
+from ..buffers import restore_precision
 from ..classes import Classes, How
 from ..geometry import direction
 from ..layer import losses_over, updated_statistics
 from ..margins import ArcFace, Margin
 from ..planner import MEMORY_BUDGET
 from ..softmax import added_to_logits
+from ..watching import UpdateWatch
 
 
 class VPL(nn.Module):
@@ -86,7 +90,10 @@ class VPL(nn.Module):
         statistics = self.margin.init_statistics(num_classes)
         self._statistics = list(statistics)
         for name, value in statistics.items():
-            self.register_buffer(f"running_{name}", torch.tensor(value))
+            self.register_buffer(f"running_{name}", torch.tensor(value, dtype=torch.float32))
+        self._watch = UpdateWatch(
+            "VPL", "no step is counted and no feature remembered, so that this is the bare margin"
+        )
 
     def forward(self, features: Tensor, weight: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
         """The loss of features (N, D) and labels (N,) over the weight (K, D): (N,), or reduced to 0-dim.
@@ -95,6 +102,8 @@ class VPL(nn.Module):
             TypeError, ValueError: dtypes, shapes, labels or reduction are wrong.
         """
         check_arguments(features, weight, labels, self.margin, None)
+        if self.training:
+            self._watch.look(features, self.steps)
         prototypes, labels = self.prototypes(weight), labels.long()
         bias = added_to_logits(self.margin, None, len(weight), weight, None)
         classes = Classes(prototypes, bias, subcenters=1, places=labels, ranks=None)
@@ -129,9 +138,11 @@ class VPL(nn.Module):
         These are the features of the batch just back-propagated, or those of a slower copy of the net.
         """
         num_classes, dim = self.memory.shape
+        check_tensor("features", features)
         if features.dim() != 2 or features.shape[1] != dim:
             raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, {dim}): VPL has dim={dim}")
         check_labels(labels, len(features), num_classes)
+        self._watch.updated()
         self.steps += 1
         labels, rows = labels.long(), torch.arange(len(labels), device=labels.device)
         # several rows of a class: the last one, whatever the order that a device writes in
@@ -144,6 +155,13 @@ class VPL(nn.Module):
     def statistics(self) -> dict[str, Tensor]:
         """The margin's running numbers by name, 0-dim."""
         return {name: getattr(self, f"running_{name}").clone() for name in self._statistics}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "VPL":
+        """Move and cast; the margin's running numbers stay float32 at least."""
+        before = {name: buffer for name, buffer in self.named_buffers(recurse=False) if name.startswith("running_")}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        restore_precision(self, before, may_widen=True)
+        return self
 
     def extra_repr(self) -> str:
         """What print shows."""

@@ -1,0 +1,67 @@
+"""Rows without a class: labels of `ignore_index`, as F.cross_entropy has them, which count for nothing.
+
+N rows, n of them with a class.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+IGNORE_INDEX = -100
+"""The label of F.cross_entropy for a row that is left out."""
+
+
+class Counted(NamedTuple):
+    """The rows that count.
+
+    Attributes:
+        features: (n, D).
+        labels: (n,).
+        rows: (n,) their numbers among all rows; None where all count.
+        mask: (N,) bool, whether a row counts, where all were kept because a compiled graph has no data-dependent
+            shapes: ignored ones are zero vectors of class 0 then. None elsewhere.
+    """
+
+    features: Tensor
+    labels: Tensor
+    rows: Tensor | None = None
+    mask: Tensor | None = None
+
+    def of_all(self, losses: Tensor, num_rows: int) -> Tensor:
+        """The losses (N,) of all rows from those that were computed: 0 for ignored ones."""
+        if self.rows is not None:
+            return losses.new_zeros(num_rows).index_copy(0, self.rows, losses)
+        return losses if self.mask is None else torch.where(self.mask, losses, 0)
+
+    def weights(self, class_weights: Tensor | None) -> Tensor | None:
+        """By what the losses that were computed are multiplied, from (K,) weights of the classes or None."""
+        weights = None if class_weights is None else class_weights[self.labels]
+        if self.mask is None:
+            return weights
+        counts = self.mask.float()
+        return counts if weights is None else counts * weights
+
+
+def counted(features: Tensor, labels: Tensor, ignore_index: int, *, maskable: bool = True) -> Counted:
+    """Leave out the rows (N, D) whose label (N,) is `ignore_index`.
+
+    Args:
+        features: (N, D).
+        labels: (N,); whatever is wrong with them is left to the checks of arguments.
+        ignore_index: the label of rows that do not count.
+        maskable: whether a compiled graph may compute zero vectors in their place. Without it their labels stay, and
+            are refused there as outside of the classes.
+    """
+    both = isinstance(features, Tensor) and isinstance(labels, Tensor)
+    if not both or labels.is_floating_point() or labels.shape != features.shape[:1] or labels.is_meta:
+        return Counted(features, labels)
+    mask = labels != ignore_index
+    if torch.compiler.is_compiling():
+        if not maskable:
+            return Counted(features, labels)
+        return Counted(torch.where(mask[:, None], features, 0), torch.where(mask, labels, 0), mask=mask)
+    if bool(mask.all()):
+        return Counted(features, labels)
+    rows = mask.nonzero().squeeze(1)
+    return Counted(features[rows], labels[rows], rows)

@@ -1,0 +1,102 @@
+"""A head among processes: its share of W, and whether the way it is wrapped trains one model or several."""
+
+import warnings
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from .collective import Group
+
+BLOCK = 2**14
+"""Rows of W that are drawn at once where only a share of them is kept; a multiple of 16, which torch draws at once."""
+
+
+@torch.no_grad()
+def draw_share(weight: Tensor, start: int, num_rows: int, std: float) -> None:
+    """Draw the whole of W (num_rows, D) block by block and keep the rows of `weight`: the same for any number of ranks.
+
+    Args:
+        weight: (C, D), filled.
+        start: the number of its first row among all.
+        num_rows: of W.
+        std: standard deviation.
+    """
+    stop = start + len(weight)
+    for first in range(0, num_rows, BLOCK):
+        rows = min(BLOCK, num_rows - first)
+        block = torch.empty(rows, weight.shape[1], device=weight.device, dtype=weight.dtype)
+        nn.init.normal_(block, std=std)
+        low, high = max(start, first), min(stop, first + rows)
+        if low < high:
+            weight[low - start : high - start] = block[low - first : high - first]
+
+
+class WrappingCheck:
+    """Whether the way a head is wrapped trains one model or several: a wrong one trains on without a word."""
+
+    def __init__(self) -> None:
+        self._done = False
+
+    def check_once(self, weight: Tensor, group: Group, *, moved_in_backward: bool, managed: bool) -> None:
+        """Look at the first training pass.
+
+        Args:
+            weight: of the head.
+            group: that shares its classes, or None.
+            moved_in_backward: whether a ClassSGD moves the weight.
+            managed: whether the weight is another tensor than the head was built with, as under FSDP.
+
+        Raises:
+            RuntimeError: DistributedDataParallel holds what it must not.
+        """
+        if self._done or torch.compiler.is_compiling():
+            return
+        self._done = True
+        if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+            return
+        wrapper = getattr(DistributedDataParallel, "_active_ddp_module", None)
+        names = [] if wrapper is None else [name for name, each in wrapper.module.named_parameters() if each is weight]
+        wrapped = wrapper is not None and bool(set(names) - set(wrapper.parameters_to_ignore))
+        if group is not None and wrapped:
+            raise RuntimeError(
+                f"the head shares its classes (group=) but is inside DistributedDataParallel, which has put rank 0's "
+                f"rows of W in the place of every rank's: wrap the backbone alone, or give "
+                f"DistributedDataParallel._set_params_and_buffers_to_ignore_for_model the head's names, such as "
+                f"{names[0]!r}, before wrapping"
+            )
+        if group is None and wrapped and moved_in_backward:
+            raise RuntimeError(
+                "ClassSGD moves W in the backward, before DistributedDataParallel averages gradients: use "
+                "torch.optim.SGD, or share the classes, Head(..., group=dist.group.WORLD), outside of it"
+            )
+        if group is None and not wrapped and not managed:
+            warnings.warn(
+                f"there are {dist.get_world_size()} processes, but this head is neither inside DistributedDataParallel "
+                f"nor shared: each process trains a weight of its own. Wrap it together with the backbone, or pass "
+                f"group=dist.group.WORLD; nothing is wrong where gradients are averaged by other means",
+                stacklevel=5,
+            )
+
+
+def check_whole(weight: Tensor) -> None:
+    """Raise RuntimeError for a weight in FSDP's shards, which are gathered for `forward` alone."""
+    if type(weight) in (nn.Parameter, Tensor):
+        return
+    from torch.distributed.tensor import DTensor
+
+    if isinstance(weight, DTensor):
+        raise RuntimeError(
+            "the weight is sharded by fully_shard, which gathers it for forward alone: call "
+            'torch.distributed.fsdp.register_fsdp_forward_method(head, "logits") after fully_shard(head)'
+        )
+
+
+def check_group(classes: range, num_classes: int, group: Group) -> None:
+    """Raise RuntimeError for a head with some of the classes and no processes that have the others."""
+    if group is None and len(classes) != num_classes:
+        raise RuntimeError(
+            f"group is None, but the head holds classes {classes.start}..{classes.stop - 1} of {num_classes}: a file "
+            f"cannot hold the processes that share them, set head.group after loading, on as many ranks as before"
+        )
