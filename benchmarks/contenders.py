@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cones import ArcFace, Margin, Rows, Softmax, margin_softmax
 from cones.planner import MEMORY_BUDGET
+from cones.processor import product_speeds
 
 MARGIN = 0.5
 SCALE = 64.0
@@ -157,6 +158,10 @@ class Contender:
 
     def missing(self) -> str | None:
         """Why it cannot run here, or None."""
+        if self.low and not torch.cuda.is_available():
+            speeds = product_speeds(512, 512)
+            if speeds.slower:
+                return f"bfloat16 is the slower here ({speeds})"
         if self.build is PmlArcFace and importlib.util.find_spec("pytorch_metric_learning") is None:
             return f"{PML} is not installed"
         needs_torch = {TORCH_CE: (F, "linear_cross_entropy"), TORCH_CE_CHUNKED: (nn, "LinearCrossEntropyOptions")}

@@ -8,14 +8,19 @@ from pathlib import Path
 import torch
 from contenders import PML, pml_version
 
+from cones.products import kernel
+
 
 def machine() -> dict[str, str | float | None]:
     """Processor, cores, threads, versions, system, day and who else ran: what a reader needs to judge a time."""
     return {
         "processor": _processor(),
+        "family": _cpuinfo("cpu family"),
+        "model": _cpuinfo("model"),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
         "vector width": torch.backends.cpu.get_cpu_capability(),
+        "faster kernel of float32 products": kernel(),
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch": torch.__version__,
         PML: pml_version(),
@@ -27,9 +32,14 @@ def machine() -> dict[str, str | float | None]:
 
 
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(field: str) -> str | None:
+    """A field of the first processor as Linux lists it, None elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
+        return None
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for name, _, value in pairs if name.strip() == field), None)

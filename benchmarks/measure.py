@@ -4,6 +4,7 @@ N rows, D dims, K classes. `run` starts such a process from another.
 """
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -21,6 +22,9 @@ from cones.products import product
 
 WARM_UP = (64, 256)
 """N and K of the call after which the peak is watched: the libraries have then set themselves up."""
+
+LONG_ENOUGH = 0.05
+"""Seconds that are timed at once; shorter steps are repeated."""
 
 SEEDS = 5
 """Problems of which the largest error is told."""
@@ -103,11 +107,13 @@ def seconds(contender: Contender, num_rows: int, num_classes: int, dim: int, rou
     given = problem(num_rows, num_classes, dim)
     clear, step = steps(contender, given)
     bare = plain_products(given)
+    _timed(step)
+    _timed(bare)
+    often = max(1, math.ceil(LONG_ENOUGH / max(_timed(step), 1e-6))), max(1, math.ceil(LONG_ENOUGH / _timed(bare)))
     times: dict[str, list[float]] = {"seconds": [], "products_seconds": []}
     for _ in range(1 + rounds):
-        clear()
-        times["seconds"].append(_timed(step))
-        times["products_seconds"].append(_timed(bare))
+        times["seconds"].append(_timed(step, clear, often[0]))
+        times["products_seconds"].append(_timed(bare, times=often[1]))
     return {name: values[1:] for name, values in times.items()}
 
 
@@ -177,12 +183,15 @@ def main() -> None:
     print(json.dumps(measured(**job)))
 
 
-def _timed(step: Step) -> float:
+def _timed(step: Step, clear: Step = lambda: None, times: int = 1) -> float:
+    """Seconds of a step, the mean of so many; what `clear` takes is part of it."""
     _wait()
     start = time.perf_counter()
-    step()
+    for _ in range(times):
+        clear()
+        step()
     _wait()
-    return time.perf_counter() - start
+    return (time.perf_counter() - start) / times
 
 
 def _wait() -> None:

@@ -6,7 +6,7 @@ from torch.profiler import ProfilerActivity, profile
 
 PHASES = {
     "products": ("mm", "_linear_pointwise", "addmm"),
-    "exponentials": ("exp", "exp_"),
+    "exponentials": ("exp", "exp_", "exp2", "exp2_"),
     "directions, projection of the gradient": ("div", "mul", "mul_", "addcmul", "sum", "linalg_vector_norm"),
     "copies and conversions": ("copy_", "index", "index_add_", "_index_put_impl_", "fill_", "zero_", "empty"),
 }

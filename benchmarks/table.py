@@ -32,8 +32,8 @@ times that of "{indexed}", or for bfloat16 of "{autocast}"."""
 
 NOTES = (
     """Part of a ratio below a rival's is the choice of kernel: `torch.mm` and `F.linear` go through the vendor's BLAS
-that PyTorch was built with, cones through oneDNN where PyTorch has it. What that choice alone brings on this machine is
-the first row; "to tiled" takes it out of cones' own numbers.""",
+that PyTorch was built with, cones through that or oneDNN, whichever it measured to be the faster on the processor. What
+that choice alone brings on this machine is the first row; "to tiled" takes it out of cones' own numbers.""",
     "A ratio below 1 in bfloat16 is no wonder: the measure is float32 products.",
     """On a CPU, cones in bfloat16 rounds the products of the gradients only; the logits, and so the losses, stay
 float32. The autocast rival rounds the logits too.""",
