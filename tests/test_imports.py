@@ -60,7 +60,7 @@ ALLOWED = {
     "evaluation": {"files", "geometry"},
     "training": {
         "aliases", "arguments", "backbones", "data", "evaluation", "extras", "feature_losses", "files", "geometry",
-        "head", "layer", "margins", "notation", "processor", "similarity", "softmax",
+        "head", "layer", "margins", "notation", "processor", "similarity", "softmax", "products",
     },
     "embedding": {"data", "evaluation", "protocols", "training"},
     "export": {"data", "embedding", "evaluation", "files", "geometry", "training"},

@@ -21,13 +21,14 @@ from ._errors import TrainingError
 from ._features import extract, precision
 from ._fingerprint import check_data
 from ._finite import check_loss
-from ._folder import INPUT, LAST, check_folder
+from ._folder import INPUT, LAST, VERSIONS, check_folder
 from ._joint import JointLoss, build_loss
 from ._metrics import Metrics
 from ._optimizer import build_optimizer, learning_rate
 from ._precision import decided
 from ._run import Run
 from ._stop import Stop, stop_on_signals
+from ._versions import use_recorded_kernel
 from ._writer import RunWriter
 
 
@@ -83,6 +84,7 @@ def fit(
     train, test = splits.train, splits.test
     if earlier is not None:
         check_data(folder / INPUT, splits)
+        use_recorded_kernel(folder / VERSIONS)
     backbone, loss = build_model(run, train)
     run = decided(run, backbone, train.inputs[:1], device)
     backbone, loss = backbone.to(device), loss.to(device)
