@@ -9,6 +9,7 @@ from .catalogue import describe_in_full, every_loss, find_loss, loss_table
 from .commands import Check, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
+from .run_folder import COMPARISON, read_comparison
 from .training import compare, fit, read_summaries, write_results
 
 
@@ -17,12 +18,12 @@ def do_train(command: Train) -> int:
     with TrainingDisplay(command.run.epochs) as display:
         for metrics in fit(command.run, folder, resume=command.resume is not None, data_folder=command.data_folder):
             display.show(folder.name, metrics)
-    summary = write_results(folder, data_folder=command.data_folder)
+    summary = write_results(folder, data_folder=command.data_folder, trust=command.run.trust)
     print(summary_line(summary))
     if not summary["finished"]:
         print(f"stopped at step {summary['step']}; go on with: cones train --resume {folder}")
         return 130
-    print(_report(folder))
+    print(_report(folder, trust=command.run.trust))
     return 0
 
 
@@ -37,7 +38,7 @@ def do_compare(command: Compare) -> int:
         return 130
     for summary in read_summaries(command.out):
         print(summary_line(summary))
-    print(_report(command.out))
+    print(_report(command.out, trust=command.run.trust))
     return 0
 
 
@@ -51,19 +52,19 @@ def do_plot(command: Plot) -> int:
             print(path)
     if command.folder is not None:
         if (command.folder / "config.toml").exists():
-            write_results(command.folder, data_folder=command.data_folder)
-        print(_report(command.folder))
+            write_results(command.folder, data_folder=command.data_folder, trust=command.trust)
+        print(_report(command.folder, trust=command.trust))
     return 0
 
 
-def _report(folder: Path) -> Path:
+def _report(folder: Path, *, trust: bool) -> Path:
     from .plots import write_comparison_report, write_run_report
 
-    if (folder / "comparison.json").exists():
-        for summary in read_summaries(folder):
-            write_run_report(folder / summary["name"])
-        return write_comparison_report(folder)
-    return write_run_report(folder)
+    if (folder / COMPARISON).exists():
+        for name in read_comparison(folder).runs:
+            write_run_report(folder / name, trust=trust)
+        return write_comparison_report(folder, trust=trust)
+    return write_run_report(folder, trust=trust)
 
 
 def do_losses(command: Losses) -> int:

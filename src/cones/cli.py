@@ -7,6 +7,7 @@ import argparse
 import sys
 import traceback
 import warnings
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -16,9 +17,10 @@ from rich.console import Console
 
 from . import __version__, actions, model_actions
 from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
+from .import_path import TrustError
 from .model_commands import Embed, Evaluate, Export
 from .notation import did_you_mean
-from .training import DEMO, DEMO_RUN, Run, read_fields, read_run
+from .training import DEMO, DEMO_RUN, Run, read_fields, refuse_code
 
 COMMANDS = (
     "train", "compare", "plot", "losses", "data", "plan", "suggest", "check", "migrate", "embed", "evaluate", "export",
@@ -44,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         console.print("cones: stopped", markup=False)
         sys.exit(130)
-    except UsageError as error:
+    except (UsageError, TrustError) as error:
         console.print(f"cones: {error}", markup=False)
         sys.exit(2)
     except Exception as error:
@@ -72,10 +74,16 @@ def parse(arguments: list[str]) -> Command:
     files = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     files.add_argument("--config", type=Path)
     files.add_argument("--resume", type=Path)
+    files.add_argument("--loss", nargs="?", const="")
+    files.add_argument("--backbone", nargs="?", const="")
+    files.add_argument("--trust", action="store_true")
     named, _ = files.parse_known_args(arguments)
+    typed = {name for name in ("loss", "backbone") if getattr(named, name) is not None}
+    if arguments[:1] == ["compare"]:
+        typed.add("loss")  # it takes --losses in its place
     try:
-        train = Train(run=_starting_point(Run(), named.config, named.resume))
-        compare = Compare(run=_starting_point(DEMO_RUN, named.config, None), losses=DEMO)
+        train = Train(run=_starting_point(Run(), named.config, named.resume, typed, named.trust))
+        compare = Compare(run=_starting_point(DEMO_RUN, named.config, None, typed, named.trust), losses=DEMO)
         kinds: Any = (
             Annotated[Train, tyro.conf.subcommand("train", default=train)]
             | Annotated[Compare, tyro.conf.subcommand("compare", default=compare)]
@@ -96,12 +104,20 @@ def parse(arguments: list[str]) -> Command:
         raise UsageError(str(error)) from error
 
 
-def _starting_point(default: Run, config: Path | None, resume: Path | None) -> Run:
+def _starting_point(default: Run, config: Path | None, resume: Path | None, typed: Collection[str], trust: bool) -> Run:
+    """The defaults of a run; of what is typed in their place nothing is read, and no code is imported unasked."""
     if resume is not None and config is not None:
         raise UsageError("--resume and --config are both given: a resumed run has its own settings")
-    if resume is not None:
-        return read_run(resume / "config.toml")
-    return default if config is None else replace(default, **read_fields(config, Run))
+    path = config if resume is None else resume / "config.toml"
+    if path is None:
+        return default
+    given = {name: value for name, value in read_fields(path, Run).items() if name not in typed}
+    if not trust:
+        refuse_code(path, given)
+    try:
+        return replace(default, **given)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def _execute(command: Command) -> int:

@@ -26,6 +26,7 @@ class Train:
         out: folder to write to
         resume: go on with the run in this folder, with its own settings; --out is not used
         config: TOML file with settings, such as the config.toml of a run; options given here come before it
+        trust: import code that a file names as its loss or backbone, package.module:Name; what you type needs no flag
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -34,6 +35,7 @@ class Train:
     out: Path = Path("runs/train")
     resume: Path | None = None
     config: Path | None = None
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False
 
@@ -50,6 +52,7 @@ class Compare:
         out: folder to write to
         title: of the report; by default data, net and epochs
         config: TOML file with the shared settings; options given here come before it
+        trust: import code that this file names as its backbone, package.module:Net; what you type needs no flag
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -59,6 +62,7 @@ class Compare:
     out: Path = Path("runs/compare")
     title: str = ""
     config: Path | None = None
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False
 
@@ -71,6 +75,7 @@ class Plot:
         folder: of a run or of a comparison
         margins: instead of a folder, margins whose target logits to draw, such as "ArcFace(margin=0.3)"
         out: for margins, file to write, without ending; both SVG and PNG are written
+        trust: import code that the folder's files name as loss or backbone, package.module:Name
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -78,6 +83,7 @@ class Plot:
     folder: Annotated[Path | None, tyro.conf.Positional] = None
     margins: tuple[str, ...] = ()
     out: Path = Path("runs/curves")
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False
 

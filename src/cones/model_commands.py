@@ -32,6 +32,7 @@ class Evaluate:
         confidence: of the intervals
         seed: of the draws and of the gallery
         out: folder to write to
+        trust: import the backbone that the run names, where it is code, package.module:Net
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -52,6 +53,7 @@ class Evaluate:
     confidence: float = 0.95
     seed: int = 0
     out: Path = Path("runs/evaluation")
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False
 
@@ -69,6 +71,7 @@ class Embed:
         side: of a data set, split as the run splits its data
         which: weights of the last or of the best epoch
         device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one
+        trust: import the backbone that the run names, where it is code, package.module:Net
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -80,6 +83,7 @@ class Embed:
     side: Literal["all", "train", "test"] = "all"
     which: Literal["last", "best"] = "last"
     device: str = "auto"
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False
 
@@ -99,6 +103,7 @@ class Export:
         format: which files to write
         samples: of the test side, on which the files are checked; all their pairs are decided
         which: weights of the last or of the best epoch
+        trust: import the backbone that the run names, where it is code, package.module:Net
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -110,5 +115,6 @@ class Export:
     format: Literal["onnx", "torch", "both"] = "both"
     samples: int = 500
     which: Literal["last", "best"] = "last"
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False

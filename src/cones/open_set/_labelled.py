@@ -12,7 +12,9 @@ from ._asked import Asked
 from ._evaluated import Evaluated, PictureFiles
 
 
-def evaluate_run(folder: Path, asked: Asked, *, flip: bool = False, data_folder: Path | None = None) -> Evaluated:
+def evaluate_run(
+    folder: Path, asked: Asked, *, flip: bool = False, data_folder: Path | None = None, trust: bool = False
+) -> Evaluated:
     """The test side of a run, under the embeddings of its last checkpoint.
 
     Args:
@@ -20,6 +22,7 @@ def evaluate_run(folder: Path, asked: Asked, *, flip: bool = False, data_folder:
         asked: the figures.
         flip: whether features of an image and of its mirror image are added up.
         data_folder: where named data sets are kept; None for the usual place.
+        trust: whether a backbone of one's own may be imported, as of `cones.embedding.load_backbone`.
 
     Returns:
         `Evaluated`, with images where the run was trained on images.
@@ -28,7 +31,7 @@ def evaluate_run(folder: Path, asked: Asked, *, flip: bool = False, data_folder:
         FileNotFoundError, CheckpointError, DataError, ValueError: the run or its data are missing or broken.
     """
     test = read_data(read_run(folder / "config.toml"), data_folder).test
-    features = embed(load_backbone(folder, data_folder=data_folder), test.inputs, flip=flip)
+    features = embed(load_backbone(folder, data_folder=data_folder, trust=trust), test.inputs, flip=flip)
     found = evaluate(
         features, test.labels, asked.far, asked.similarity,
         resamples=asked.resamples, confidence=asked.confidence, seed=asked.seed,

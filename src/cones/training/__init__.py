@@ -1,5 +1,6 @@
 """Training: a configuration, the loop, checkpoints, margin schedules."""
 
+from ..import_path import TrustError as TrustError
 from ._checkpoint import CheckpointError as CheckpointError
 from ._checkpoint import Position as Position
 from ._compare import DEMO as DEMO
@@ -16,6 +17,7 @@ from ._results import write_results as write_results
 from ._run import Run as Run
 from ._run import read_fields as read_fields
 from ._run import read_run as read_run
+from ._run import refuse_code as refuse_code
 from ._run import write_run as write_run
 from ._schedules import PAPER_ANNEALINGS as PAPER_ANNEALINGS
 from ._schedules import Annealing as Annealing
@@ -38,12 +40,14 @@ __all__ = [
     "Position",
     "Run",
     "TrainingError",
+    "TrustError",
     "compare",
     "fit",
     "parse_objective",
     "read_fields",
     "read_run",
     "read_summaries",
+    "refuse_code",
     "write_results",
     "write_run",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_text
+from ..run_folder import COMPARISON, SUMMARY, read_comparison, read_summary
 from ._loop import fit
 from ._metrics import Metrics
 from ._objective import parse_objective
@@ -55,9 +56,9 @@ def compare(
     for name, one in runs.items():
         for metrics in fit(one, folder / name, resume=True, data_folder=data_folder):
             yield name, metrics
-        if not write_results(folder / name, name=name, data_folder=data_folder)["finished"]:
+        if not write_results(folder / name, name=name, data_folder=data_folder, trust=run.trust)["finished"]:
             return  # Ctrl-C: the rest waits for the next call
-    write_text(folder / "comparison.json", json.dumps({"title": title, "runs": list(runs)}, indent=2) + "\n")
+    write_text(folder / COMPARISON, json.dumps({"title": title, "runs": list(runs)}, indent=2) + "\n")
 
 
 def slug(loss: str) -> str:
@@ -87,8 +88,8 @@ def read_summaries(folder: Path) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: the folder holds no finished comparison.
+        ValueError: a file of it is broken.
     """
-    if not (folder / "comparison.json").is_file():
+    if not (folder / COMPARISON).is_file():
         raise FileNotFoundError(f"{folder} holds no comparison: make one with cones compare --out {folder}")
-    runs = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["runs"]
-    return [json.loads((folder / run / "summary.json").read_text(encoding="utf-8")) for run in runs]
+    return [read_summary(folder / run / SUMMARY) for run in read_comparison(folder).runs]

@@ -22,7 +22,7 @@ from ._input import write_input
 from ._joint import JointLoss, build_loss
 from ._metrics import Metrics, MetricsLog
 from ._optimizer import build_optimizer, learning_rate
-from ._run import WITHOUT_EFFECT, Run, read_run, write_run
+from ._run import WITHOUT_EFFECT, Run, loss_beside, read_run, write_run
 
 LAST, BEST, INPUT = "last.safetensors", "best.safetensors", "input.json"
 
@@ -172,19 +172,19 @@ def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
         TrainingError: the backbone does not give one vector a row.
     """
     torch.manual_seed(run.seed)
-    backbone, dim = build_backbone(run, train.inputs[:2])
+    backbone, dim = build_backbone(run, train.inputs[:2], trust=run.trust)
     loss = build_loss(run, counts_of(train), dim)
     return backbone, loss.double() if run.precision == "float64" else loss
 
 
-def build_backbone(run: Run, samples: Tensor) -> tuple[nn.Module, int]:
+def build_backbone(run: Run, samples: Tensor, *, trust: bool) -> tuple[nn.Module, int]:
     """Backbone of a run, drawn from PyTorch's random numbers as they stand and tried on a few samples, and its D.
 
     Raises:
         TrainingError: the backbone does not give one vector a row.
     """
     shape = samples.shape[1:]
-    backbone = build(run.backbone, shape, run.feature_dim, run.width)
+    backbone = build(run.backbone, shape, run.feature_dim, run.width, trust=trust)
     if run.precision == "float64":
         backbone = backbone.double()
     if lies_channels_last(run):
@@ -262,7 +262,7 @@ def _check_folder(run: Run, folder: Path, resume: bool) -> None:
     for field in fields(Run):
         mine, theirs = getattr(run, field.name), getattr(other, field.name)
         if field.name == "loss":
-            mine, theirs = str(run.objective), str(other.objective)
+            mine, theirs = str(run.objective), loss_beside(other, run)
         if mine != theirs and field.name not in WITHOUT_EFFECT:
             raise TrainingError(
                 f"{folder} holds a run with {field.name} {theirs!r}, not {mine!r}: "

@@ -15,19 +15,21 @@ from ..evaluation import geometry
 from ..files import replacing, write_text
 from ..layer import cross_entropy_of
 from ..margins import Margin, written
+from ..run_folder import METRICS, SUMMARY, read_metrics
 from ..softmax import margin_softmax
 from ._checkpoint import load_weights
 from ._features import features_of
 from ._joint import JointLoss
 from ._loop import LAST, build_model, counts_of, pick_device, read_data
-from ._metrics import read_metrics
 from ._run import read_run
 
 AT_MOST = 20_000
 """Rows of each side whose features are written: enough to draw."""
 
 
-def write_results(folder: Path, *, name: str | None = None, data_folder: Path | None = None) -> dict[str, Any]:
+def write_results(
+    folder: Path, *, name: str | None = None, data_folder: Path | None = None, trust: bool = False
+) -> dict[str, Any]:
     """Write features.safetensors and summary.json of a run from its last checkpoint.
 
     Features are taken in float32 at least, whatever precision the run trained in.
@@ -36,6 +38,7 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
         folder: of the run.
         name: what pictures call it; None for the folder's name.
         data_folder: where named data sets are kept; None for the usual place.
+        trust: whether code of one's own that the folder's config.toml names may be imported.
 
     Returns:
         the summary.
@@ -43,8 +46,9 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
     Raises:
         CheckpointError: the checkpoint is missing or broken.
         FileNotFoundError, ValueError: the configuration or the data are.
+        TrustError: the configuration names code of one's own, and trust is False.
     """
-    run = read_run(folder / "config.toml")
+    run = read_run(folder / "config.toml", trust=trust)
     splits = read_data(run, data_folder)
     closed = splits.kind != "identity"  # test has the classes of train
     backbone, loss = build_model(run, splits.train)
@@ -75,7 +79,8 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
     with replacing(folder / "features.safetensors") as aside:
         save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, aside, metadata)
 
-    rates = [line["images_per_second"] for line in read_metrics(folder / "metrics.jsonl") if line["kind"] == "train"]
+    lines = read_metrics(folder / METRICS, cut_short=True)
+    rates = [line["images_per_second"] for line in lines if "images_per_second" in line]
     weight = tensors["weight"] if closed else None
     summary = {
         "name": name or folder.name,
@@ -94,7 +99,7 @@ def write_results(folder: Path, *, name: str | None = None, data_folder: Path | 
         "train_geometry": _geometry(train, splits.train.labels, tensors["weight"], logits),
         "confident_gradient": _confident_gradient(loss, margin, train, splits.train.labels, logits),
     }
-    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
 
 
