@@ -246,7 +246,7 @@ BAD = {
     "unknown loss": (lambda _: ["train", "--loss", "ArcFase"], 2, "'ArcFase' is no loss (did you mean ArcFace?)"),
     "unknown field": (lambda _: ["train", "--loss", "ArcFace(m=1)"], 2, "ArcFace has no field 'm'"),
     "unknown data": (lambda _: ["train", "--data", "mnist5"], 1, "mnist5k"),
-    "unknown backbone": (lambda _: ["train", "--backbone", "lenet"], 1, "did you mean lenets?"),
+    "unknown backbone": (lambda _: ["train", "--backbone", "lenet"], 2, "did you mean lenets?"),
     "wrong number": (lambda _: ["train", "--epochs", "0"], 2, "epochs is 0, expected at least 1"),
     "missing config": (lambda f: ["train", "--config", f / "no.toml"], 2, "there is no configuration"),
     "missing run": (lambda f: ["train", "--resume", f / "no"], 2, "there is no configuration"),

@@ -3,6 +3,7 @@
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .comparison_display import ComparisonDisplay
 from .display import TrainingDisplay, summary_line
 from .extras import MissingExtraError
 from .margins import parse as parse_margin
+from .run_folder import COMPARISON, read_comparison
 from .training import Stop, compare, fit, jobs_for, read_summaries, write_results
 
 
@@ -28,10 +30,10 @@ def do_train(command: Train) -> int:
     if stop.requested:
         _say(f"stopped at step {stop.step}{_by(stop)}; go on with: cones train --resume {folder}")
         if not stop.preempted:
-            _say(summary_line(write_results(folder, data_folder=command.data_folder)))
+            _say(summary_line(write_results(folder, data_folder=command.data_folder, trust=command.run.trust)))
         return stop.exit_code
-    summary = write_results(folder, data_folder=command.data_folder)
-    report = _report_if_possible(folder)
+    summary = write_results(folder, data_folder=command.data_folder, trust=command.run.trust)
+    report = _report_if_possible(folder, trust=command.run.trust)
     _say(summary_line(summary), report)
     return 0
 
@@ -53,7 +55,7 @@ def do_compare(command: Compare) -> int:
     if stop.requested:
         _say(f"stopped{_by(stop)}; the same command goes on where it stopped")
         return stop.exit_code
-    report = _report_if_possible(command.out, jobs)
+    report = _report_if_possible(command.out, jobs, trust=command.run.trust)
     _say(*map(summary_line, read_summaries(command.out)), report)
     return 0
 
@@ -68,8 +70,8 @@ def do_plot(command: Plot) -> int:
             print(path)
     if command.folder is not None:
         if (command.folder / "config.toml").exists():
-            write_results(command.folder, data_folder=command.data_folder)
-        print(_report(command.folder))
+            write_results(command.folder, data_folder=command.data_folder, trust=command.trust)
+        print(_report(command.folder, trust=command.trust))
     return 0
 
 
@@ -86,26 +88,26 @@ def _say(*lines: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _report_if_possible(folder: Path, jobs: int = 1) -> str:
+def _report_if_possible(folder: Path, jobs: int = 1, *, trust: bool) -> str:
     try:
-        return str(_report(folder, jobs))
+        return str(_report(folder, jobs, trust=trust))
     except MissingExtraError as error:
         return f"there are no pictures and no report: {error}, then: cones plot {folder}"
 
 
-def _report(folder: Path, jobs: int = 1) -> Path:
+def _report(folder: Path, jobs: int = 1, *, trust: bool) -> Path:
     from .plots import write_comparison_report, write_run_report
 
-    if (folder / "comparison.json").exists():
-        runs = [folder / summary["name"] for summary in read_summaries(folder)]
+    if (folder / COMPARISON).exists():
+        runs = [folder / name for name in read_comparison(folder).runs]
         if jobs > 1:
             with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-                list(pool.map(write_run_report, runs))
+                list(pool.map(partial(write_run_report, trust=trust), runs))
         else:
             for run in runs:
-                write_run_report(run)
-        return write_comparison_report(folder)
-    return write_run_report(folder)
+                write_run_report(run, trust=trust)
+        return write_comparison_report(folder, trust=trust)
+    return write_run_report(folder, trust=trust)
 
 
 def do_losses(command: Losses) -> int:

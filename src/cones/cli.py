@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -22,10 +23,11 @@ from rich.console import Console
 
 from . import __version__, actions, model_actions
 from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
+from .import_path import TrustError
 from .model_commands import Embed, Evaluate, Export
 from .notation import did_you_mean
 from .options import check_options, in_options, without_none
-from .training import DEMO, DEMO_RUN, Run, read_fields, read_run
+from .training import DEMO, DEMO_RUN, Run, read_fields, refuse_code
 
 KINDS: dict[str, type] = {
     "train": Train,
@@ -86,7 +88,7 @@ def _main(arguments: list[str] | None) -> None:
     except KeyboardInterrupt:
         console.print("cones: stopped", markup=False)
         sys.exit(130)
-    except UsageError as error:
+    except (UsageError, TrustError) as error:
         console.print(f"cones: {_in_options(error, arguments)}", markup=False)
         sys.exit(2)
     except BrokenPipeError:
@@ -127,6 +129,9 @@ def parse(arguments: list[str]) -> Command:
     files = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     files.add_argument("--config", type=_path)
     files.add_argument("--resume", type=_path)
+    files.add_argument("--loss", nargs="?", const="")
+    files.add_argument("--backbone", nargs="?", const="")
+    files.add_argument("--trust", action="store_true")
     if arguments and arguments[0] in KINDS:
         try:
             check_options(arguments[0], KINDS[arguments[0]], arguments[1:])
@@ -134,9 +139,12 @@ def parse(arguments: list[str]) -> Command:
             raise UsageError(str(error)) from error
         arguments = without_none(KINDS[arguments[0]], arguments)
     named, _ = files.parse_known_args(arguments)
+    typed = {name for name in ("loss", "backbone") if getattr(named, name) is not None}
+    if arguments[:1] == ["compare"]:
+        typed.add("loss")  # it takes --losses in its place
     try:
-        train = Train(run=_starting_point(Run(), named.config, named.resume))
-        compare = Compare(run=_starting_point(DEMO_RUN, named.config, None), losses=DEMO)
+        train = Train(run=_starting_point(Run(), named.config, named.resume, typed, named.trust))
+        compare = Compare(run=_starting_point(DEMO_RUN, named.config, None, typed, named.trust), losses=DEMO)
         if arguments and arguments[0] in KINDS:  # its own parser, so that hints name its own --help
             name, kind = arguments[0], KINDS[arguments[0]]
             defaults = {"train": train, "compare": compare}
@@ -172,7 +180,8 @@ def _in_options(error: Exception, arguments: list[str]) -> str:
     return str(error) if kind is None else in_options(str(error), kind)
 
 
-def _starting_point(default: Run, config: Path | None, resume: Path | None) -> Run:
+def _starting_point(default: Run, config: Path | None, resume: Path | None, typed: Collection[str], trust: bool) -> Run:
+    """The defaults of a run; of what is typed in their place nothing is read, and no code is imported unasked."""
     if resume is not None and config is not None:
         raise UsageError("--resume and --config are both given: a resumed run has its own settings")
     if resume is not None and not (resume / "config.toml").is_file():
@@ -180,9 +189,16 @@ def _starting_point(default: Run, config: Path | None, resume: Path | None) -> R
             f"--resume is {resume}, but there is no configuration {resume / 'config.toml'}: name the folder of a run, "
             "or leave --resume out to begin one"
         )
-    if resume is not None:
-        return read_run(resume / "config.toml")
-    return default if config is None else replace(default, **read_fields(config, Run))
+    path = config if resume is None else resume / "config.toml"
+    if path is None:
+        return default
+    given = {name: value for name, value in read_fields(path, Run).items() if name not in typed}
+    if not trust:
+        refuse_code(path, given)
+    try:
+        return replace(default, **given)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def _execute(command: Command) -> int:

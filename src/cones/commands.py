@@ -26,6 +26,7 @@ class Train:
         out: folder to write to
         resume: go on with the run in this folder, with its own settings; --out is not used
         config: TOML file with settings, such as the config.toml of a run; options given here come before it
+        trust: import code that a file names as its loss or backbone, package.module:Name; what you type needs no flag
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -34,6 +35,7 @@ class Train:
     out: Path = Path("runs/train")
     resume: Path | None = None
     config: Path | None = None
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False
 
@@ -53,6 +55,7 @@ class Compare:
         jobs: runs at a time, each in a process of its own; 0 takes as many as there are cores for, and with --threads 0
             one run on all cores
         config: TOML file with the shared settings; options given here come before it
+        trust: import code that this file names as its backbone, package.module:Net; what you type needs no flag
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -63,6 +66,7 @@ class Compare:
     title: str = ""
     jobs: int = 0
     config: Path | None = None
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False
 
@@ -75,6 +79,7 @@ class Plot:
         folder: of a run or of a comparison
         margins: instead of a folder, margins whose target logits to draw, such as "ArcFace(margin=0.3)"
         out: for margins, file to write, without ending; both SVG and PNG are written
+        trust: import code that the folder's files name as loss or backbone, package.module:Name
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -82,6 +87,7 @@ class Plot:
     folder: Annotated[Path | None, tyro.conf.Positional] = None
     margins: tuple[str, ...] = ()
     out: Path = Path("runs/curves")
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False
 

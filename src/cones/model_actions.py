@@ -42,7 +42,9 @@ def do_embed(command: Embed) -> int:
 
     if command.out.suffix.lower() not in EMBEDDING_SUFFIXES:
         raise UsageError(f"--out is {command.out}, expected a file that ends in {', '.join(EMBEDDING_SUFFIXES)}")
-    model = load_backbone(command.model, command.which, device=command.device, data_folder=command.data_folder)
+    model = load_backbone(
+        command.model, command.which, device=command.device, data_folder=command.data_folder, trust=command.trust
+    )
     embeddings = embed_source(
         model, command.source, side=command.side, flip=command.flip, data_folder=command.data_folder
     )
@@ -69,6 +71,7 @@ def do_export(command: Export) -> int:
         samples=command.samples,
         which=command.which,
         data_folder=command.data_folder,
+        trust=command.trust,
     )
     print(exported)
     return 0
@@ -91,12 +94,19 @@ def _evaluated(command: Evaluate, asked: "Asked", progress: "Progress") -> "Eval
     _check(command, source)
     if command.model is None:
         if (source / "config.toml").is_file():
-            return evaluate_run(source, asked, flip=command.flip, data_folder=command.data_folder, progress=progress)
+            return evaluate_run(
+                source,
+                asked,
+                flip=command.flip,
+                data_folder=command.data_folder,
+                progress=progress,
+                trust=command.trust,
+            )
         if source.suffix.lower() == ".csv":
             return evaluate_scores(source, asked, progress=progress)
         embeddings, pictures = read_embeddings(source), command.pictures
     else:
-        model = load_backbone(command.model, data_folder=command.data_folder)
+        model = load_backbone(command.model, data_folder=command.data_folder, trust=command.trust)
         if source.suffix.lower() == ".bin":
             return evaluate_bin(source, model, asked, flip=command.flip, progress=progress)
         side = "all" if source.is_dir() else command.side

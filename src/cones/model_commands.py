@@ -35,6 +35,7 @@ class Evaluate:
         costs: of a genuine pair rejected and of an impostor pair accepted, for minDCF
         min_pairs: fewer genuine or impostor pairs than this carry no rate
         out: folder to write to
+        trust: import the backbone that the run names, where it is code, package.module:Net
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -58,6 +59,7 @@ class Evaluate:
     costs: tuple[float, float] = (1.0, 1.0)
     min_pairs: int = 10
     out: Path = Path("runs/evaluation")
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False
 
@@ -75,6 +77,7 @@ class Embed:
         side: of a data set, split as the run splits its data
         which: weights of the last or of the best epoch
         device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one
+        trust: import the backbone that the run names, where it is code, package.module:Net
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -86,6 +89,7 @@ class Embed:
     side: Literal["all", "train", "test"] = "all"
     which: Literal["last", "best"] = "last"
     device: str = "auto"
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False
 
@@ -105,6 +109,7 @@ class Export:
         format: which files to write
         samples: of the test side, on which the files are checked; all their pairs are decided
         which: weights of the last or of the best epoch
+        trust: import the backbone that the run names, where it is code, package.module:Net
         data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
         traceback: show where an error came from
     """
@@ -116,5 +121,6 @@ class Export:
     format: Literal["onnx", "torch", "both"] = "both"
     samples: int = 500
     which: Literal["last", "best"] = "last"
+    trust: bool = False
     data_folder: Path | None = None
     traceback: bool = False

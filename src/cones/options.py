@@ -142,7 +142,8 @@ def in_options(text: str, kind: type) -> str:
 
     text = re.sub(rf"^({names})( is (?:True|None)\b| (?:is|has|holds)\b)", opening, text)
     pattern = rf"(?<![\w.(-])({names})=('[^']*'|[\w.-]*\w)(?![\w(])"
-    parts = re.split(r"(\w\([^()]*\))", text)  # what is inside Name(...) are fields of that
+    # what is inside Name(...) are fields of that, and "(in Python ...)" says what to write there
+    parts = re.split(r"(\w\([^()]*\)|\(in Python [^()]*\))", text)
     return "".join(part if place % 2 else re.sub(pattern, assigned, part) for place, part in enumerate(parts))
 
 

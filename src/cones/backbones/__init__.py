@@ -2,9 +2,10 @@
 
 from ._build import NAMES as NAMES
 from ._build import build as build
+from ._build import check_name as check_name
 from ._lenets import LeNets as LeNets
 from ._lsoftmax_net import LSoftmaxNet as LSoftmaxNet
 from ._mlp import MLP as MLP
 from ._resnet import ResNet as ResNet
 
-__all__ = ["MLP", "NAMES", "LSoftmaxNet", "LeNets", "ResNet", "build"]
+__all__ = ["MLP", "NAMES", "LSoftmaxNet", "LeNets", "ResNet", "build", "check_name"]

@@ -1,11 +1,13 @@
-import ast
-import importlib
-from collections.abc import Sequence
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
-from ..notation import call, did_you_mean, evaluate, parse_tree
+from ..import_path import import_path
+from ..notation import brief, call, did_you_mean, evaluate, import_paths, parse_tree
 from ._lenets import LeNets
 from ._lsoftmax_net import LSoftmaxNet
 from ._mlp import MLP
@@ -14,28 +16,31 @@ from ._resnet import ResNet
 NAMES = ("lenets", "lsoftmax-net", "resnet", "mlp", "identity")
 
 
-def build(name: str, input_shape: Sequence[int], feature_dim: int, width: float = 1.0) -> nn.Module:
+def build(
+    name: str, input_shape: Sequence[int], feature_dim: int, width: float = 1.0, *, trust: bool = True
+) -> nn.Module:
     """A backbone by name, or by the import path of your own.
 
     Args:
         name: "lenets", "lsoftmax-net", "resnet" (images), "mlp", "identity" (vectors), or "package.module:Net" or
-            "package.module:Net(depth=3)", which is called with just the fields written.
+            "package.module:Net(depth=3)", a subclass of nn.Module or a function of that module, which is called with
+            just the fields written. The module is imported from the current folder first.
         input_shape: of one input, (C, H, W) or (features,).
         feature_dim: D; a net of your own says its D itself.
         width: factor on the channels of the named nets.
+        trust: whether a net of your own may be imported; False for a name from a file that somebody else may have
+            written.
 
     Returns:
         a module from (N, *input_shape) to (N, D).
 
     Raises:
-        ValueError: the name is unknown, the net does not fit the input, or an import path leads nowhere.
+        TrustError: the name is an import path, and trust is False.
+        ValueError: the name is unknown, the net does not fit the input, or an import path leads to no net.
     """
     if ":" in name:
-        return _import(name)
-    if name not in NAMES:
-        raise ValueError(
-            f"backbone is {name!r}{did_you_mean(name, NAMES)}; there are {', '.join(NAMES)}, and package.module:Net"
-        )
+        return _build_own(name, trust)
+    check_name(name)
     if name == "identity":
         return nn.Flatten()
     if name == "mlp":
@@ -54,17 +59,45 @@ def build(name: str, input_shape: Sequence[int], feature_dim: int, width: float 
             return ResNet(feature_dim, channels, side, width)
 
 
-def _import(path: str) -> nn.Module:
-    module_name, _, text = path.partition(":")
-    tree = parse_tree(text)
-    name = tree.func.id if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) else text
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ValueError(f"backbone {path!r}: cannot import {module_name!r}: {error}") from error
-    if not callable(getattr(module, name, None)):
-        raise ValueError(f"backbone {path!r}: {module_name} has nothing to call named {name!r}")
-    net = evaluate(tree, lambda written, fields: call({name: getattr(module, name)}, "backbone", written, fields))
+def check_name(name: str) -> None:
+    """Raise ValueError unless `name` is that of a backbone, or the import path of one, which is imported."""
+    if ":" in name:
+        for path in import_paths(name):
+            _own(path, trust=True)
+    elif name not in NAMES:
+        raise ValueError(
+            f"backbone is {brief(name)!r}{did_you_mean(name, NAMES)}; there are {', '.join(NAMES)}, and "
+            "package.module:Net"
+        )
+
+
+def _build_own(text: str, trust: bool) -> nn.Module:
+    def make(name: str, fields: dict[str, Any]) -> object:
+        return call({name: _own(name, trust)} if ":" in name else {}, "backbone", name, fields)
+
+    net = evaluate(parse_tree(text), make)
     if not isinstance(net, nn.Module):
-        raise ValueError(f"backbone {path!r} gave a {type(net).__name__}, expected a torch.nn.Module")
+        raise ValueError(f"backbone {brief(text)!r} gave a {type(net).__name__}, expected a torch.nn.Module")
     return net
+
+
+def _own(name: str, trust: bool) -> Callable[..., object]:
+    """The class or function that `name`, "package.module:Net", stands for.
+
+    To call anything that can be imported would be to run any command: subprocess:call is a name too.
+    """
+    found = import_path(name, trust=trust)
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        return found
+    module = name.rpartition(":")[0]
+    if inspect.isfunction(found) and found.__module__.partition(".")[0] not in sys.stdlib_module_names:
+        if found.__module__ == module:
+            return found
+        raise ValueError(
+            f"backbone {brief(name)} is a function of {found.__module__}: name it there, "
+            f"{found.__module__}:{found.__name__}"
+        )
+    raise ValueError(
+        f"backbone {brief(name)} is {brief(repr(found))}, expected a subclass of torch.nn.Module or a function defined "
+        f"in {module}"
+    )

@@ -44,15 +44,21 @@ class Model:
 
 
 def load_backbone(
-    folder: str | os.PathLike[str], which: Which = "last", *, device: str = "auto", data_folder: Path | None = None
+    folder: str | os.PathLike[str],
+    which: Which = "last",
+    *,
+    device: str = "auto",
+    data_folder: Path | None = None,
+    trust: bool = False,
 ) -> Model:
-    """Load the backbone of a run.
+    """Load the backbone of a run; its loss is not needed, and stays text.
 
     Args:
         folder: of the run.
         which: "last" for the last checkpoint, "best" for the epoch of the best test accuracy.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
         data_folder: where named data sets are kept; the run's data are read only where its folder has no input.json.
+        trust: whether a backbone of one's own, which config.toml names as "package.module:Net", may be imported.
 
     Returns:
         `Model`, for `embed`.
@@ -61,6 +67,7 @@ def load_backbone(
         FileNotFoundError: the folder holds no run.
         CheckpointError: the weights are missing, broken, or of another model.
         TrainingError: the device is not there.
+        TrustError: the backbone is code of one's own, and trust is False.
         ValueError: which is neither, or a file of the run is broken.
 
     Example:
@@ -75,7 +82,7 @@ def load_backbone(
     run = read_run(folder / "config.toml")
     found = read_input(folder / INPUT) if (folder / INPUT).exists() else input_of(read_data(run, data_folder).train)
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are written over
-        backbone, dim = build_backbone(run, torch.zeros(2, *found.shape, dtype=found.dtype))
+        backbone, dim = build_backbone(run, torch.zeros(2, *found.shape, dtype=found.dtype), trust=trust)
     weights = folder / _FILES[which]
     position = load_weights(weights, backbone)
     place = pick_device(device)

@@ -2,15 +2,20 @@
 
 import json
 import os
-from pathlib import Path
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..data import Splits
 from ..embedding import Model
 from ..evaluation import Decision
 from ..evaluation.scores import decision_from_json, decision_to_json, file_sha256
+from ..notation import brief
 
 DECISION, MODEL_SHA256 = "decision", "model_sha256"
+EXTRA = ("extra", "extra_files")
+"""The folder of extra files in an archive of torch.export, now and before PyTorch 2.8."""
 
 
 def metadata_of(model: Model, decision: Decision) -> dict[str, str]:
@@ -34,7 +39,7 @@ def metadata_of(model: Model, decision: Decision) -> dict[str, str]:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> tuple[Decision, str]:
-    """The decision and the checksum of the weights in an exported file.
+    """The decision and the checksum of the weights in an exported file; nothing in it is executed.
 
     Args:
         path: a file that `export_onnx` or `export_program` wrote.
@@ -60,11 +65,17 @@ def _of_onnx(path: Path) -> dict[str, str]:
 
 
 def _of_program(path: Path) -> dict[str, str]:
-    import torch
-
-    found = {DECISION: "", MODEL_SHA256: ""}
-    torch.export.load(path, extra_files=found)
-    return found
+    # out of the archive itself: torch.export.load would execute what is pickled in it
+    try:
+        with zipfile.ZipFile(path) as archive:
+            extra = [entry for entry in archive.infolist() if PurePosixPath(entry.filename).parent.name in EXTRA]
+            return {
+                PurePosixPath(entry.filename).name: archive.read(entry).decode()
+                for entry in extra
+                if entry.file_size < 2**20
+            }
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise ValueError(f"{path} is no program of torch.export: {brief(str(error))}") from error
 
 
 def card_of(model: Model, decision: Decision, splits: Splits) -> dict[str, Any]:
@@ -92,7 +103,7 @@ def card_of(model: Model, decision: Decision, splits: Splits) -> dict[str, Any]:
             "data": run.data,
             "split": splits.kind,
             "classes": model.input.num_classes,
-            "loss": str(run.objective),
+            "loss": run.loss,
             "backbone": run.backbone,
             "epoch": model.position.epoch,
             "step": model.position.step,

@@ -62,7 +62,8 @@ class Agreement:
 def check_export(path: str | os.PathLike[str], model: Model, images: Tensor, decision: Decision) -> Agreement:
     """Run an exported file and its model on the same samples and compare what they give and decide.
 
-    An .onnx file runs in onnxruntime on the CPU, a .pt2 file in PyTorch; in batches of 1 and of 64.
+    An .onnx file runs in onnxruntime on the CPU, a .pt2 file in PyTorch; in batches of 1 and of 64. PyTorch executes
+    what is pickled in a .pt2 file: check none that you have from somebody else.
 
     Args:
         path: the file.

@@ -51,6 +51,7 @@ def export_run(
     samples: int = 500,
     which: Literal["last", "best"] = "last",
     data_folder: Path | None = None,
+    trust: bool = False,
 ) -> Exported:
     """Export a run with its threshold, check each file on test samples, and only then put the folder in its place.
 
@@ -63,6 +64,7 @@ def export_run(
         samples: of the test side that are checked, all their pairs decided; at least 2.
         which: "last" or "best", as of `cones.embedding.load_backbone`.
         data_folder: where named data sets are kept; None for the usual place.
+        trust: whether a backbone of one's own may be imported, as of `cones.embedding.load_backbone`.
 
     Returns:
         `Exported`.
@@ -84,7 +86,7 @@ def export_run(
         check_installed("onnx", "onnxscript", "onnxruntime")
     check_free(out)
     # on the CPU, where float32 products are not rounded to TF32
-    model = load_backbone(folder, which, device="cpu", data_folder=data_folder)
+    model = load_backbone(folder, which, device="cpu", data_folder=data_folder, trust=trust)
     splits = read_same_data(folder, data_folder)
     chosen = decide(model, splits.test, far) if decision is None else read_decision(decision, model.weights)
     with whole_folder(out) as aside:

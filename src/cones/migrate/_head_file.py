@@ -5,7 +5,8 @@ import torch
 
 from ..files import replacing
 from ..head import Head
-from ..margins import parse
+from ..import_path import TrustError
+from ..margins import parse, written
 from ._read import WeightsError
 
 FORMAT = "cones-head-1"
@@ -14,7 +15,7 @@ FORMAT = "cones-head-1"
 def write_head(path: Path | str, head: Head) -> None:
     """Write a head to a .safetensors file, whole or not at all: its tensors, and its margin as text in the header.
 
-    A margin's text is its repr, so that nothing is executed when it is read. What belongs to a process and not to
+    A margin is kept as text, which is parsed when it is read, and not executed. What belongs to a process and not to
     the weights (sample_rate, compute_dtype, memory_budget, group) is not written.
 
     Args:
@@ -41,7 +42,7 @@ def write_head(path: Path | str, head: Head) -> None:
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
     header = {
-        "margin": repr(head.margin),
+        "margin": written(head.margin),
         "num_classes": head.num_classes,
         "label_smoothing": head.label_smoothing,
         "focal": head.focal,
@@ -50,11 +51,12 @@ def write_head(path: Path | str, head: Head) -> None:
         save_file(tensors, aside, {"format": FORMAT, "head": json.dumps(header)})
 
 
-def read_head(path: Path | str) -> Head:
+def read_head(path: Path | str, *, trust: bool = False) -> Head:
     """The head that `write_head` wrote, on the CPU.
 
     Args:
         path: the file.
+        trust: whether a margin of one's own, which the file names as "package.module:Class", may be imported.
 
     Returns:
         the head with its weights, margin and settings.
@@ -62,6 +64,7 @@ def read_head(path: Path | str) -> Head:
     Raises:
         FileNotFoundError: there is no such file.
         WeightsError: it is broken, or was not written by `write_head`.
+        TrustError: its margin is code of one's own, and trust is False.
 
     Example: see `write_head`.
     """
@@ -77,9 +80,11 @@ def read_head(path: Path | str) -> Head:
                 raise WeightsError(f"{path} is no head: expected the format {FORMAT}, as `cones migrate` writes it")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             header = json.loads(metadata["head"])
-            margin, num_classes = parse(header["margin"]), int(header["num_classes"])
+            margin, num_classes = parse(header["margin"], trust=trust), int(header["num_classes"])
             weight = tensors["weight"]
             label_smoothing, focal = float(header["label_smoothing"]), float(header["focal"])
+    except TrustError:
+        raise
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is broken ({error}): put a whole copy in its place") from error
     head = Head(

@@ -20,6 +20,7 @@ def evaluate_run(
     flip: bool = False,
     data_folder: Path | None = None,
     progress: Progress = silent,
+    trust: bool = False,
 ) -> Evaluated:
     """The test side of a run, under the embeddings of its last checkpoint.
 
@@ -29,6 +30,7 @@ def evaluate_run(
         flip: whether features of an image and of its mirror image are added up.
         data_folder: where named data sets are kept; None for the usual place.
         progress: is told of what is done.
+        trust: whether a backbone of one's own may be imported, as of `cones.embedding.load_backbone`.
 
     Returns:
         `Evaluated`, with images where the run was trained on images.
@@ -39,7 +41,7 @@ def evaluate_run(
     """
     folder = Path(folder)
     test = read_same_data(folder, data_folder).test
-    features = embed(load_backbone(folder, data_folder=data_folder), test.inputs, flip=flip)
+    features = embed(load_backbone(folder, data_folder=data_folder, trust=trust), test.inputs, flip=flip)
     found = asked.of_rows(features, test.labels, progress)
     images = test.inputs if test.inputs.ndim == 4 else None
     return Evaluated(f"{folder.name} on {test.name}", found, images, None, test.classes)

@@ -10,7 +10,9 @@ from pathlib import Path
 import safetensors
 from torch import Tensor
 
+from ..import_path import TrustError
 from ..margins import Margin, parse
+from ..run_folder import METRICS, SUMMARY, read_metrics, read_object, read_text
 from ._points import Points, check_weight
 from ._text import short_objective
 
@@ -56,16 +58,20 @@ class Run:
         return self.test if self.test_classes is None else self.train
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, *, trust: bool = False) -> Run:
     """Read config.toml, metrics.jsonl, features.safetensors and summary.json of a run.
+
+    Args:
+        folder: of the run.
+        trust: whether a margin of one's own, which features.safetensors names, may be imported.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: a file is broken; the error names it and what is wrong.
     """
-    summary = read_object(folder / "summary.json")
-    metrics = _metrics(folder / "metrics.jsonl")
-    config = _text(folder / "config.toml")
+    summary = read_object(folder / SUMMARY)
+    metrics = tuple(read_metrics(folder / METRICS))
+    config = read_text(folder / "config.toml")
     path = folder / "features.safetensors"
     tensors, metadata = _tensors(path)
     try:
@@ -75,7 +81,9 @@ def read_run(folder: Path) -> Run:
         tested = tuple(str(name) for name in json.loads(metadata.get("test_classes", metadata["classes"])))
         for points in (train, test) if tested == classes else (train,):
             check_weight(points, tensors["weight"], len(classes))
-        margin = parse(metadata["margin"])
+        margin = parse(metadata["margin"], trust=trust)
+    except TrustError:
+        raise
     except KeyError as error:
         raise ValueError(f"{path} has no {error}: was it written by this version of the trainer?") from error
     except ValueError as error:
@@ -98,49 +106,11 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def read_object(path: Path) -> dict[str, object]:
-    """The JSON object in `path`."""
-    try:
-        value = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds a {type(value).__name__}, expected a JSON object")
-    return value
-
-
-def _metrics(path: Path) -> tuple[Mapping[str, object], ...]:
-    records = []
-    for place, line in enumerate(_text(path).splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}, line {place} is not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise ValueError(f"{path}, line {place} holds a {type(record).__name__}, expected a JSON object")
-        records.append(record)
-    return tuple(records)
-
-
 def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    _must_exist(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: a report needs a finished run, with all the files it writes")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
-
-
-def _text(path: Path) -> str:
-    _must_exist(path)
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
-
-
-def _must_exist(path: Path) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: a report needs a finished run, with all the files it writes")

@@ -8,9 +8,10 @@ from pathlib import Path
 from torch import Tensor
 
 from ..files import write_text
+from ..run_folder import read_comparison
 from ..softmax import logits
 from ._page import Section, render, section
-from ._run import Run, read_object, read_run
+from ._run import Run, read_run
 from ._table import COLUMNS, Row, headline, table, what_one_sees
 from ._text import finite
 from .angles import angle_figure, angle_grid
@@ -37,20 +38,21 @@ class Page:
     config: str = ""
 
 
-def write_run_report(run: Path) -> Path:
+def write_run_report(run: Path, *, trust: bool = False) -> Path:
     """Write RUN/figures/*.svg, *.png and RUN/report.html for one run.
 
     Args:
         run: a run's folder, with config.toml, metrics.jsonl, features.safetensors and summary.json.
+        trust: whether a margin of one's own, which the run's files name, may be imported.
 
     Returns:
         The path of report.html, one file that refers to nothing outside itself.
 
     Raises:
         FileNotFoundError: a file of the run is missing.
-        ValueError: a file of the run is broken, or the folders of a comparison do not fit together.
+        ValueError: a file of the run is broken, or names code of one's own, and trust is False.
     """
-    read = read_run(run)
+    read = read_run(run, trust=trust)
     sets = [read.train] if read.test_classes else [read.train, read.test]  # strangers have no direction to draw
     title = read.title
     sections = [
@@ -110,11 +112,12 @@ def write_run_report(run: Path) -> Path:
     return _write(run / "report.html", page)
 
 
-def write_comparison_report(folder: str | os.PathLike[str]) -> Path:
+def write_comparison_report(folder: str | os.PathLike[str], *, trust: bool = False) -> Path:
     """Write FOLDER/figures/*.svg, *.png and FOLDER/report.html for the runs that comparison.json lists.
 
     Args:
         folder: holds comparison.json, {"title": str, "runs": [folder names]}, and the runs' folders.
+        trust: whether margins of one's own, which the runs' files name, may be imported.
 
     Returns:
         The path of report.html; it links to each run's own report that is there already.
@@ -124,11 +127,8 @@ def write_comparison_report(folder: str | os.PathLike[str]) -> Path:
         ValueError: a file is broken, or the runs do not have the same classes.
     """
     folder = Path(folder)
-    listing = read_object(folder / "comparison.json")
-    names = listing.get("runs")
-    if not isinstance(names, list) or not names:
-        raise ValueError(f'{folder / "comparison.json"} lists no runs, expected "runs": [folder names]')
-    runs = [read_run(folder / str(name)) for name in names]
+    listing = read_comparison(folder)
+    runs = [read_run(folder / name, trust=trust) for name in listing.runs]
     for other in runs[1:]:
         if other.classes != runs[0].classes:
             raise ValueError(
@@ -166,7 +166,7 @@ def write_comparison_report(folder: str | os.PathLike[str]) -> Path:
         ),
     ]
     page = Page(
-        title=str(listing.get("title") or "Comparison"),
+        title=listing.title,
         lead=what_one_sees(runs),
         grid=grid,
         grid_text=f"Features of the {shown} set under every loss, with class directions and decision regions",

@@ -4,7 +4,7 @@ from ..extras import require
 
 require("cones.training", "numpy", "PIL", "safetensors", "tomli_w")
 
-
+from ..import_path import TrustError as TrustError
 from ._checkpoint import CheckpointError as CheckpointError
 from ._checkpoint import Position as Position
 from ._compare import DEMO as DEMO
@@ -22,6 +22,7 @@ from ._results import write_results as write_results
 from ._run import Run as Run
 from ._run import read_fields as read_fields
 from ._run import read_run as read_run
+from ._run import refuse_code as refuse_code
 from ._run import write_run as write_run
 from ._schedules import PAPER_ANNEALINGS as PAPER_ANNEALINGS
 from ._schedules import Annealing as Annealing
@@ -46,6 +47,7 @@ __all__ = [
     "Run",
     "Stop",
     "TrainingError",
+    "TrustError",
     "compare",
     "fit",
     "jobs_for",
@@ -53,6 +55,7 @@ __all__ = [
     "read_fields",
     "read_run",
     "read_summaries",
+    "refuse_code",
     "write_results",
     "write_run",
 ]

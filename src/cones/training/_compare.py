@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_text
+from ..run_folder import COMPARISON, SUMMARY, read_comparison, read_summary
 from ._errors import TrainingError
 from ._folder import LAST, check_comparison_folder, check_folder
 from ._loop import build_backbone, pick_device, read_data
@@ -108,7 +109,7 @@ def compare(
             return  # the rest waits for the next call
         whole = [name for name in runs if name not in failed]
         if whole:
-            write_text(folder / "comparison.json", json.dumps({"title": title, "runs": whole}, indent=2) + "\n")
+            write_text(folder / COMPARISON, json.dumps({"title": title, "runs": whole}, indent=2) + "\n")
     if failed:
         raise TrainingError(_failures(named, failed, folder))
 
@@ -131,7 +132,7 @@ def _with_one_precision(run: Run, folders: Sequence[Path], data_folder: Path | N
     for folder in folders:
         if (folder / LAST).exists():
             return replace(run, precision=read_run(folder / "config.toml").precision)
-    backbone, _ = build_backbone(run, train.inputs[:2])
+    backbone, _ = build_backbone(run, train.inputs[:2], trust=run.trust)
     return decided(run, backbone, train.inputs[:1], pick_device(run.device))
 
 
@@ -170,8 +171,8 @@ def read_summaries(folder: Path) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: the folder holds no finished comparison.
+        ValueError: a file of it is broken.
     """
-    if not (folder / "comparison.json").is_file():
+    if not (folder / COMPARISON).is_file():
         raise FileNotFoundError(f"{folder} holds no comparison: make one with cones compare --out {folder}")
-    runs = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["runs"]
-    return [json.loads((folder / run / "summary.json").read_text(encoding="utf-8")) for run in runs]
+    return [read_summary(folder / run / SUMMARY) for run in read_comparison(folder).runs]

@@ -8,13 +8,14 @@ from dataclasses import fields
 from pathlib import Path
 from shutil import rmtree
 
+from ..run_folder import COMPARISON as COMPARISON
+from ..run_folder import METRICS as METRICS
 from ._checkpoint import CheckpointError
 from ._errors import TrainingError
-from ._run import WITHOUT_EFFECT, Run, read_run
+from ._run import WITHOUT_EFFECT, Run, loss_beside, read_run
 
-CONFIG, INPUT, METRICS, VERSIONS = "config.toml", "input.json", "metrics.jsonl", "versions.json"
+CONFIG, INPUT, VERSIONS = "config.toml", "input.json", "versions.json"
 LAST, BEST = "last.safetensors", "best.safetensors"
-COMPARISON = "comparison.json"
 LEFT_OVER = (f".{CONFIG}", f".{INPUT}", f".{COMPARISON}")  # of a run that was killed in its first moments
 
 
@@ -42,7 +43,7 @@ def check_folder(run: Run, folder: Path, *, resume: bool) -> Run | None:
     for field in fields(Run):
         mine, theirs = getattr(run, field.name), getattr(other, field.name)
         if field.name == "loss":
-            mine, theirs = str(run.objective), str(other.objective)
+            mine, theirs = str(run.objective), loss_beside(other, run)
         if field.name == "precision" and mine == "auto":
             continue  # the run goes on in the one that it started in
         if mine != theirs and field.name not in WITHOUT_EFFECT and field.name != "epochs":

@@ -178,19 +178,19 @@ def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
         TrainingError: the backbone does not give one vector a row.
     """
     torch.manual_seed(run.seed)
-    backbone, dim = build_backbone(run, train.inputs[:2])
+    backbone, dim = build_backbone(run, train.inputs[:2], trust=run.trust)
     loss = build_loss(run, counts_of(train), dim)
     return backbone, loss.double() if run.precision == "float64" else loss
 
 
-def build_backbone(run: Run, samples: Tensor) -> tuple[nn.Module, int]:
+def build_backbone(run: Run, samples: Tensor, *, trust: bool) -> tuple[nn.Module, int]:
     """Backbone of a run, drawn from PyTorch's random numbers as they stand and tried on a few samples, and its D.
 
     Raises:
         TrainingError: the backbone does not give one vector a row.
     """
     shape = samples.shape[1:]
-    backbone = build(run.backbone, shape, run.with_feature_dim().feature_dim, run.width)
+    backbone = build(run.backbone, shape, run.with_feature_dim().feature_dim, run.width, trust=trust)
     if run.precision == "float64":
         backbone = backbone.double()
     if lies_channels_last(run):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_text
+from ..run_folder import METRICS, read_metrics
 
 Metrics = dict[str, Any]
 
@@ -25,8 +26,12 @@ class MetricsLog:
     """
 
     def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
-        path = folder / "metrics.jsonl"
-        kept = [line for line in read_metrics(path) if line["step"] <= step] if path.exists() else []
+        path = folder / METRICS
+        kept = (
+            [line for line in read_metrics(path, cut_short=True) if line.get("step", 0) <= step]
+            if path.exists()
+            else []
+        )
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = path.open("a+", encoding="utf-8")
         self._board = _board(folder / "tensorboard", step) if tensorboard else None
@@ -49,17 +54,6 @@ class MetricsLog:
         self._file.close()
         if self._board is not None:
             self._board.close()
-
-
-def read_metrics(path: Path) -> list[Metrics]:
-    """The lines of a metrics.jsonl that are whole."""
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break  # the process died while it wrote this one
-    return lines
 
 
 def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, float]]:

@@ -26,7 +26,7 @@ from ..feature_losses import (
 )
 from ..margins import Margin, name_of
 from ..margins import known as known_margins
-from ..notation import call, did_you_mean, evaluate, parse_tree
+from ..notation import brief, call, did_you_mean, evaluate, parse_tree, quoted
 from ._schedules import PAPER_ANNEALINGS, Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup, Schedule
 
 SCHEDULES = {kind.__name__: kind for kind in (Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup)}
@@ -121,7 +121,7 @@ class Objective:
         return " + ".join([f"{name_of(type(self.margin))}({written})", *(str(term) for term in self.terms)])
 
 
-def parse_objective(text: str) -> Objective:
+def parse_objective(text: str, *, trust: bool = True) -> Objective:
     """Read an objective such as "ASoftmax(margin=4, blend=Annealing()) + 0.01 * CenterLoss(alpha=0.5)".
 
     Args:
@@ -130,8 +130,11 @@ def parse_objective(text: str) -> Objective:
             ExponentialWarmup, L_SOFTMAX_MNIST, L_SOFTMAX_CIFAR10, L_SOFTMAX_CIFAR10_PLUS, SPHEREFACE_20. A
             margin of one's own is written with its module, package.module:Mine(margin=0.1). `counts` left out are those
             of the training data.
+        trust: whether a margin of one's own may be imported; False for text from a file that somebody else may have
+            written.
 
     Raises:
+        TrustError: the text names code of one's own, and trust is False.
         ValueError: the text, a name or a field is wrong; the error says which and what is near.
 
     Example:
@@ -143,22 +146,22 @@ def parse_objective(text: str) -> Objective:
     check_compound_names(text)
     for node in _summands(parse_tree(text)):
         weight, loss = _weighted(node)
-        name = loss.func.id if isinstance(loss, ast.Call) and isinstance(loss.func, ast.Name) else ast.unparse(loss)
+        name = loss.func.id if isinstance(loss, ast.Call) and isinstance(loss.func, ast.Name) else quoted(loss)
         if _spelled(name) in FEATURE_LOSSES:
             if weight is None:
-                raise ValueError(
-                    f"{ast.unparse(node)}: a feature loss needs its weight in front, 0.01 * {_spelled(name)}()"
-                )
-            terms.append(cast(Term, evaluate(loss, lambda name, fields, w=weight: _term(w, name, fields))))  # type: ignore[misc]
+                raise ValueError(f"{quoted(node)}: a feature loss needs its weight in front, 0.01 * {_spelled(name)}()")
+            terms.append(cast(Term, evaluate(loss, partial(_term, weight, trust))))
         elif weight is not None:
             raise ValueError(
-                f"{ast.unparse(node)}: only feature losses have a weight{did_you_mean(name, FEATURE_LOSSES)}; "
+                f"{quoted(node)}: only feature losses have a weight{did_you_mean(name, FEATURE_LOSSES)}; "
                 f"there are {', '.join(FEATURE_LOSSES)}"
             )
         else:
-            margins.append(cast(Objective, evaluate(loss, _margin_or_schedule)))
+            margins.append(cast(Objective, evaluate(loss, partial(_margin_or_schedule, trust))))
     if len(margins) != 1 or not isinstance(margins[0], Objective):
-        raise ValueError(f"{text!r}: expected exactly one margin-softmax loss, such as Softmax or ArcFace(margin=0.3)")
+        raise ValueError(
+            f"{brief(text)!r}: expected exactly one margin-softmax loss, such as Softmax or ArcFace(margin=0.3)"
+        )
     return replace(margins[0], terms=tuple(terms))
 
 
@@ -172,7 +175,7 @@ def _weighted(node: ast.expr) -> tuple[float | None, ast.expr]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         if isinstance(node.left, ast.Constant) and isinstance(node.left.value, int | float):
             return float(node.left.value), node.right
-        raise ValueError(f"{ast.unparse(node)}: write the weight in front as a number, 0.01 * CenterLoss()")
+        raise ValueError(f"{quoted(node)}: write the weight in front as a number, 0.01 * CenterLoss()")
     return None, node
 
 
@@ -181,24 +184,24 @@ def _spelled(name: str) -> str:
     return next((loss for loss in FEATURE_LOSSES if loss.lower() == name.lower()), name)
 
 
-def _term(weight: float, name: str, written: dict[str, Any]) -> Term | Margin:
+def _term(weight: float, trust: bool, name: str, given: dict[str, Any]) -> Term | Margin:
     name = _spelled(name)
     if name not in FEATURE_LOSSES:  # a margin inside, such as that of VPL
-        return cast(Margin, call(known_margins(name), "margin", name, written))
-    term = Term(weight, name, tuple(written.items()))
+        return cast(Margin, call(known_margins(name, trust=trust), "margin", name, given))
+    term = Term(weight, name, tuple(given.items()))
     term.build(1, 1)  # an error of its fields is told where it was written, before the sizes are known
     return term
 
 
-def _margin_or_schedule(name: str, written: dict[str, Any]) -> Objective | Schedule:
-    if name in PAPER_ANNEALINGS and not written:
+def _margin_or_schedule(trust: bool, name: str, given: dict[str, Any]) -> Objective | Schedule:
+    if name in PAPER_ANNEALINGS and not given:
         return PAPER_ANNEALINGS[name]
     if name in SCHEDULES:
-        return cast(Schedule, call(SCHEDULES, "schedule", name, written))
-    schedules = tuple((field, value) for field, value in written.items() if isinstance(value, Schedule))
-    at_first_step = {**written, **{field: schedule(1) for field, schedule in schedules}}
-    known = known_margins(name)
-    counted = name in known and "counts" in inspect.signature(known[name]).parameters and "counts" not in written
+        return cast(Schedule, call(SCHEDULES, "schedule", name, given))
+    schedules = tuple((field, value) for field, value in given.items() if isinstance(value, Schedule))
+    at_first_step = {**given, **{field: schedule(1) for field, schedule in schedules}}
+    known = known_margins(name, trust=trust)
+    counted = name in known and "counts" in inspect.signature(known[name]).parameters and "counts" not in given
     if counted:
         at_first_step["counts"] = (1,)
     return Objective(call(known, "loss", name, at_first_step), schedules, counted=counted)

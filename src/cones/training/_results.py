@@ -15,6 +15,7 @@ from ..data import Dataset, Splits
 from ..evaluation import geometry
 from ..files import replacing, write_text
 from ..margins import Margin, written
+from ..run_folder import METRICS, SUMMARY, read_metrics
 from ..similarity import cross_entropy_of
 from ..softmax import margin_softmax
 from ._checkpoint import load_weights
@@ -23,7 +24,6 @@ from ._features import features_of
 from ._folder import CONFIG, LAST
 from ._joint import JointLoss
 from ._loop import build_model, pick_device
-from ._metrics import read_metrics
 from ._run import read_run
 
 AT_MOST = 20_000
@@ -36,6 +36,7 @@ def write_results(
     name: str | None = None,
     data: Splits | tuple[Dataset, Dataset] | None = None,
     data_folder: Path | None = None,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Write features.safetensors and summary.json of a run from its last checkpoint.
 
@@ -46,6 +47,7 @@ def write_results(
         name: what pictures call it; None for the folder's name.
         data: as of `fit`, where they were passed to it.
         data_folder: where named data sets are kept; None for the usual place.
+        trust: whether code of one's own that the folder's config.toml names may be imported.
 
     Returns:
         the summary.
@@ -54,9 +56,10 @@ def write_results(
         CheckpointError: the checkpoint is missing or broken.
         TrainingError: the data have changed since.
         FileNotFoundError, ValueError: the configuration or the data are missing or broken.
+        TrustError: the configuration names code of one's own, and trust is False.
     """
     folder = Path(folder)
-    run = read_run(folder / CONFIG)
+    run = read_run(folder / CONFIG, trust=trust)
     splits = read_same_data(folder, data_folder, data)
     closed = splits.kind != "identity"  # test has the classes of train
     backbone, loss = build_model(run, splits.train)
@@ -87,7 +90,8 @@ def write_results(
     with replacing(folder / "features.safetensors") as aside:
         save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, aside, metadata)
 
-    rates = [line["images_per_second"] for line in read_metrics(folder / "metrics.jsonl") if line["kind"] == "train"]
+    lines = read_metrics(folder / METRICS, cut_short=True)
+    rates = [line["images_per_second"] for line in lines if "images_per_second" in line]
     weight = tensors["weight"] if closed else None
     summary = {
         "name": name or folder.name,
@@ -106,7 +110,7 @@ def write_results(
         "train_geometry": _geometry(train, splits.train.labels, tensors["weight"], logits),
         "confident_gradient": _confident_gradient(loss, margin, train, splits.train.labels, logits),
     }
-    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
 
 

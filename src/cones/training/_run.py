@@ -2,14 +2,18 @@
 
 import math
 import sys
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
+from tyro.conf import Suppress
 
+from ..backbones import check_name
 from ..files import write_text
-from ..notation import did_you_mean
+from ..import_path import TrustError
+from ..notation import brief, did_you_mean, import_paths
 from ._objective import Objective, parse_objective
 
 if sys.version_info >= (3, 11):
@@ -64,6 +68,8 @@ class Run:
         log_every: steps between two lines of metrics.
         save_every: steps between two checkpoints, besides one an epoch; 0 for those alone.
         tensorboard: whether metrics also go to TensorBoard.
+        trust: whether code of your own that loss and backbone name may be imported: what you write yourself is
+            trusted, what `read_run` reads from a file is not unless you say so. No option and no line of a file.
 
     Raises:
         ValueError: a field is out of its range; the error names it.
@@ -105,19 +111,23 @@ class Run:
     log_every: int = 10
     save_every: int = 0
     tensorboard: bool = True
+    trust: Annotated[bool, Suppress] = field(default=True, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        parse_objective(self.loss)
+        if self.trust or not import_paths(self.loss):
+            parse_objective(self.loss)
+        if self.trust or ":" not in self.backbone:
+            check_name(self.backbone)
         for name in ("epochs", "batch_size", "log_every"):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
+            self._check(name, 1 <= getattr(self, name) < 2**31, "at least 1 and below 2^31")
         for name in ("feature_dim", "image_size", "warmup_steps", "save_every", "shift", "threads", "seed"):
-            self._check(name, getattr(self, name) >= 0, "at least 0")
+            self._check(name, 0 <= getattr(self, name) < 2**31, "at least 0 and below 2^31")
         for name in (
             "clip_norm", "weight_decay", "learning_rate", "decay", "head_learning_rate_factor", "focal", "balance",
         ):  # fmt: skip
             value = getattr(self, name)
             self._check(name, math.isfinite(value) and value >= 0, "a finite number of at least 0")
-        self._check("width", self.width > 0, "above 0")
+        self._check("width", 0 < self.width < math.inf, "a finite number above 0")
         self._check("test_fraction", 0 < self.test_fraction < 1, "between 0 and 1")
         self._check("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)")
         self._check("momentum", 0 <= self.momentum < 1, "in [0, 1)")
@@ -128,12 +138,16 @@ class Run:
 
     def _check(self, name: str, good: bool, expected: str) -> None:
         if not good:
-            raise ValueError(f"{name} is {getattr(self, name)!r}, expected {expected}")
+            raise ValueError(f"{name} is {brief(repr(getattr(self, name)))}, expected {expected}")
 
     @property
     def objective(self) -> Objective:
-        """The parsed loss."""
-        return parse_objective(self.loss)
+        """The parsed loss.
+
+        Raises:
+            TrustError: it names code of one's own, and the run is not trusted.
+        """
+        return parse_objective(self.loss, trust=self.trust)
 
     def with_feature_dim(self) -> "Run":
         """The run with the number of dims that its data ask for, where feature_dim is 0."""
@@ -150,24 +164,50 @@ CHOICES = {
     "precision": ("float32", "bfloat16", "float64", "auto"),
 }
 
-WITHOUT_EFFECT = frozenset({"log_every", "save_every", "tensorboard", "threads", "device", "channels_last"})
+WITHOUT_EFFECT = frozenset({"log_every", "save_every", "tensorboard", "threads", "device", "channels_last", "trust"})
 """Fields that may change between a run and its continuation: none decides what is computed, up to rounding."""
 
 
 def write_run(path: Path, run: Run) -> None:
     """Write a run as TOML, with its loss spelled out in full."""
     resolved = {**asdict(run), "loss": str(run.objective), "milestones": list(run.milestones)}
+    del resolved["trust"]  # a file cannot ask to be trusted
     write_text(path, tomli_w.dumps(resolved))
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, *, trust: bool = False) -> Run:
     """Read a run from TOML; fields left out have their defaults.
+
+    Args:
+        path: of the file.
+        trust: whether code of one's own that the file names as its loss or backbone, "package.module:Name", may be
+            imported. Without it such a name stays text, and what would have to import it raises TrustError.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no TOML, or a field is unknown or of the wrong kind.
+        ValueError: it is no TOML, or a field is unknown, of the wrong kind or out of its range.
     """
-    return Run(**read_fields(path, Run))
+    given = read_fields(path, Run)
+    try:
+        return Run(**given, trust=trust)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def loss_beside(other: Run, run: Run) -> str:
+    """The loss of `other`, a run from a file, written as that of `run`; no code is imported but what `run` names."""
+    familiar = set(import_paths(other.loss)) <= set(import_paths(run.loss))
+    return str(parse_objective(other.loss, trust=run.trust)) if familiar else other.loss
+
+
+def refuse_code(path: Path, given: Mapping[str, Any]) -> None:
+    """Raise TrustError if fields of a run, from the file `path`, name code of one's own."""
+    for name in ("loss", "backbone"):
+        for code in import_paths(given[name]) if ":" in given.get(name, "") else ():
+            raise TrustError(
+                f"{path} names code as its {name}, {brief(code)}, which is not imported unless you trust it: read it, "
+                "then add --trust (in Python trust=True)"
+            )
 
 
 def _with_underscores(path: Path, written: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +220,8 @@ def _with_underscores(path: Path, written: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_fields(path: Path, kind: type) -> dict[str, Any]:
-    """The fields of a frozen dataclass that a TOML file gives, by name (learning_rate or learning-rate), checked.
+    """The fields of a frozen dataclass that a TOML file gives, by name (learning_rate or learning-rate);
+    they are checked, and nothing is imported.
 
     Raises:
         FileNotFoundError, ValueError: as `read_run`.
@@ -189,19 +230,27 @@ def read_fields(path: Path, kind: type) -> dict[str, Any]:
         raise FileNotFoundError(f"there is no configuration {path}: write one, or leave --config out")
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no TOML: {error}") from None
-    known = {field.name: field for field in fields(kind)}
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of too many digits, lists too deep
+        raise ValueError(f"{path} is no TOML: {brief(str(error))}") from None
+    known = {field.name: field for field in fields(kind) if field.name != "trust"}
     values: dict[str, Any] = {}
     for name, value in _with_underscores(path, written).items():
         if name not in known:
-            raise ValueError(f"{path}: there is no field {name!r}{did_you_mean(name, known)}")
+            raise ValueError(f"{path}: there is no field {brief(name)!r}{did_you_mean(name, known)}")
         default = known[name].default
-        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if isinstance(value, list):
-            value = tuple(value)
-        if type(value) is not type(default):
-            raise ValueError(f"{path}: {name} is {value!r}, expected a {type(default).__name__} such as {default!r}")
-        values[name] = value
+        values[name] = _of_kind(value, default)
+        if type(values[name]) is not type(default):
+            raise ValueError(
+                f"{path}: {name} is {brief(repr(value))}, expected a {type(default).__name__} such as {default!r}"
+            )
     return values
+
+
+def _of_kind(value: Any, default: object) -> Any:
+    """A value of TOML as the kind of `default`, where it can be taken for one."""
+    if isinstance(default, float) and type(value) is int and abs(value) < 2**53:
+        return float(value)
+    if isinstance(default, tuple) and isinstance(value, list):
+        numbers = [float(entry) if type(entry) is int and abs(entry) < 2**53 else entry for entry in value]
+        return tuple(numbers) if all(type(entry) is float for entry in numbers) else value
+    return value

@@ -34,7 +34,7 @@ def train_to_the_end(run: Run, folder: Path, name: str, data_folder: Path | None
     yield from fit(run, folder, resume=True, data_folder=data_folder, stop=stop)
     if stop.requested:
         return
-    summary = write_results(folder, name=name, data_folder=data_folder)
+    summary = write_results(folder, name=name, data_folder=data_folder, trust=run.trust)
     yield {"kind": "end", "step": summary["step"], "epoch": summary["epoch"], "accuracy": summary["test_accuracy"]}
 
 

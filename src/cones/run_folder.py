@@ -1,0 +1,150 @@
+"""Text files of a run's folder; whatever is wrong with one is an error that names the file and the place."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .notation import brief
+
+METRICS, SUMMARY, COMPARISON = "metrics.jsonl", "summary.json", "comparison.json"
+
+
+class Comparison(NamedTuple):
+    """What comparison.json lists.
+
+    Attributes:
+        title: of the report.
+        runs: names of the runs' folders inside the comparison's.
+    """
+
+    title: str
+    runs: tuple[str, ...]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no UTF-8 text.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: a finished run has all the files that the trainer writes")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no JSON object.
+    """
+    return parse_object(read_text(path), str(path))
+
+
+def parse_object(text: str, where: str) -> dict[str, Any]:
+    """The JSON object in `text`.
+
+    Args:
+        text: JSON.
+        where: what errors call the place that it is from.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    value = parse_json(text, where)
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} holds a {type(value).__name__}, expected a JSON object")
+    return value
+
+
+def parse_json(text: str, where: str) -> Any:
+    """The JSON value in `text`; arguments and errors as of `parse_object`."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # no JSON, a number of too many digits, lists too deep
+        raise ValueError(f"{where} is not JSON: {brief(str(error))}") from error
+
+
+def read_metrics(path: Path, *, cut_short: bool = False) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl.
+
+    Args:
+        path: of the file.
+        cut_short: whether a last line that is no JSON is left out: the process died while it wrote this one.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line is no JSON object, or a field is of another kind than the trainer writes.
+    """
+    lines = read_text(path).split("\n")
+    records = []
+    for place, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {place}"
+        try:
+            record = parse_object(line, where)
+        except ValueError:
+            if cut_short and place == len(lines):
+                break
+            raise
+        _check_kinds(record, where, {"kind": (str,), "step": (int,), "images_per_second": _NUMBER})
+        records.append(record)
+    return records
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """The summary.json of a run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no JSON object, or a field that a line on the run shows is of another kind.
+    """
+    summary = read_object(path)
+    _check_kinds(
+        summary,
+        str(path),
+        {
+            "name": (str,),
+            "train_accuracy": (*_NUMBER, _NOTHING),
+            "test_accuracy": (*_NUMBER, _NOTHING),
+            "seconds": _NUMBER,
+            "geometry": (dict, _NOTHING),
+        },
+    )
+    return summary
+
+
+_NUMBER, _NOTHING = (int, float), type(None)
+
+
+def _check_kinds(fields: dict[str, Any], where: str, kinds: dict[str, tuple[type, ...]]) -> None:
+    """Raise ValueError unless each field of `kinds` that is there is of one of its kinds."""
+    for name, expected in kinds.items():
+        if name in fields and type(fields[name]) not in expected:
+            kind = " or ".join("null" if one is _NOTHING else one.__name__ for one in expected)
+            raise ValueError(f"{where}: {name} is {brief(repr(fields[name]))}, expected {kind}")
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """The comparison.json of a folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is broken, or names a run outside of the folder.
+    """
+    path = folder / COMPARISON
+    listing = read_object(path)
+    names = listing.get("runs")
+    if not isinstance(names, list) or not names:
+        raise ValueError(f'{path} lists no runs, expected "runs": [folder names]')
+    for name in names:
+        # what a file says must lead nowhere but into its own folder
+        if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\0"):
+            raise ValueError(f"{path} lists the run {brief(repr(name))}, expected the name of a folder beside it")
+    return Comparison(str(listing.get("title") or "Comparison"), tuple(names))
