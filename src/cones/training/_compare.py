@@ -76,8 +76,9 @@ def compare(
         "error": TEXT} where it failed.
 
     Raises:
-        ValueError: two losses are the same, one cannot be read, or the data cannot.
-        TrainingError: losses failed; raised once the others are trained.
+        ValueError: two losses are the same, or one cannot be read.
+        DataError: the data cannot be read.
+        TrainingError: a folder holds another run; or losses failed, told once the others are trained.
     """
     if jobs < 0:
         raise ValueError(f"jobs is {jobs}, expected at least 1, or 0 for what the cores give")
