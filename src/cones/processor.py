@@ -122,7 +122,7 @@ def convolution_speeds(before: int, after: int, kernel: tuple[int, ...], *, chan
         def forward_and_backward() -> None:
             with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
                 y = F.conv2d(x, weight, padding=[length // 2 for length in kernel])
-            y.sum().backward()  # type: ignore[no-untyped-call]
+            y.sum().backward()
 
         with torch.enable_grad():
             return shortest(forward_and_backward)

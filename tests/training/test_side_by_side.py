@@ -139,7 +139,6 @@ def test_a_stop_ends_all_children_with_checkpoints_and_the_next_call_goes_on(tin
 PARENT = """
 import sys
 from pathlib import Path
-from cones.data import DataError
 from cones.training import Run, Stop, compare
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import logging
 import math
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ def decided(run: Run, backbone: nn.Module, sample: Tensor, device: torch.device)
         why = torch.cuda.get_device_name(device)
     else:
         fast, why = False, "no convolutions or products" if device.type == "cpu" else f"device {device.type}"
-    chosen = "bfloat16" if fast else "float32"
+    chosen: Literal["bfloat16", "float32"] = "bfloat16" if fast else "float32"
     logger.info("precision auto is %s here (%s)", chosen, why)
     return replace(run, precision=chosen)
 

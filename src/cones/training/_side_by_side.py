@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from ._loop import fit
 from ._metrics import Metrics
@@ -85,8 +85,8 @@ def side_by_side(
                 for pipe in children:
                     with suppress(OSError):  # it has ended already
                         pipe.send(None)
-            for pipe in wait(list(children), timeout=PATIENCE):
-                assert isinstance(pipe, Connection)
+            for ready in wait(list(children), timeout=PATIENCE):
+                pipe = cast(Connection, ready)
                 name = children[pipe].name
                 try:
                     metrics: Metrics = pipe.recv()
