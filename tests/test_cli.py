@@ -174,7 +174,7 @@ def test_help(command, capsys):
     if command in (["train"], ["compare"]):
         for option in ("--data", "--feature-dim", "--learning-rate", "--seed", "--config", "--out"):
             assert option in out
-        assert "(default: 64)" in out
+        assert f"(default: {64 if command == ['train'] else 32})" in out
 
 
 def test_version(capsys):

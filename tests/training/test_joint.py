@@ -1,5 +1,6 @@
 """Every feature loss as a term of the trainer's objective: called rightly, learnt, saved and taken up again."""
 
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -168,3 +169,13 @@ def test_options_of_a_run_reach_the_head():
     torch.testing.assert_close(head.class_weights, torch.tensor([5 / 9, 5.0]))
     assert balanced([1, 2], 0.0) is None
     assert balanced([4, 0], 0.5).tolist() == [1.0, 0.0]  # a class without samples weighs nothing
+
+
+def test_a_warm_up_may_start_far_outside_what_fits_and_not_end_there():
+    start = "NormFace(scale=LinearWarmup(start=0.5, end={end}, steps=100))"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss = build_loss(Run(loss=start.format(end=16.0)), [10] * 10, 2)
+    assert loss.head.margin == cones.NormFace(scale=0.655)
+    with pytest.warns(UserWarning, match="far above"):
+        build_loss(Run(loss=start.format(end=1000.0)), [10] * 10, 2)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cones.data import DataError
 from cones.training import Run, Stop, TrainingError, _compare, _side_by_side, compare, jobs_for, read_summaries
 
 GOOD = ("Softmax + 0.1 * CenterLoss", "ArcFace(margin=0.1, scale=8)")
@@ -197,7 +198,7 @@ def test_jobs_share_the_cores_where_threads_are_not_given(tiny, tmp_path, monkey
 def test_what_is_wrong_with_all_is_told_once(tiny, tmp_path):
     with pytest.raises(ValueError, match="jobs is -1, expected at least 1, or 0"):
         list(compare(tiny, GOOD, tmp_path, jobs=-1))
-    with pytest.raises(ValueError, match=r"nothing\.npz cannot be read"):
+    with pytest.raises(DataError, match=r"^nothing\.npz cannot be read"):
         list(compare(replace(tiny, data="npz:nothing.npz"), GOOD, tmp_path, jobs=2))
     list(compare(tiny, GOOD[:1], tmp_path))
     with pytest.raises(TrainingError, match="holds a run with epochs 2, not 3"):

@@ -20,7 +20,7 @@ from ._stop import Stop, stop_on_signals
 
 DEMO_RUN = Run(
     width=0.375,
-    epochs=9,
+    epochs=8,
     batch_size=32,
     optimizer="adamw",
     learning_rate=0.002,
@@ -32,12 +32,12 @@ DEMO_RUN = Run(
 
 # In the plane ten classes leave 36 degrees each: scales and margins are those that fit there, not the ones for faces.
 # Cosines start at a small scale. At the full one the class directions run to where all features lie at first, and stay
-# there in two or three bunches.
-_SCALE = "scale=ExponentialWarmup(start=4.0, end=16.0, steps=500)"
-_BLEND = "blend=Annealing(base=1000.0, gamma=0.1, power=2.0, minimum=0.0)"
+# there in two or three bunches. The lambda of L- and A-Softmax falls below 10 once the classes have parted (500 steps).
+_SCALE = "scale=ExponentialWarmup(start=1.0, end=16.0, steps=500)"
+_BLEND = "blend=Annealing(base=1000.0, gamma=0.0003, power=35.0, minimum=0.0)"
 DEMO = (
     "Softmax",
-    "Softmax + 0.1 * CenterLoss",
+    "Softmax + 0.03 * CenterLoss",
     f"LSoftmax(margin=4, {_BLEND})",
     f"ASoftmax(margin=4, {_BLEND})",
     f"NormFace({_SCALE})",
@@ -78,8 +78,9 @@ def compare(
         "error": TEXT} where it failed.
 
     Raises:
-        ValueError: two losses are the same, one cannot be read, or the data cannot.
-        TrainingError: losses failed; raised once the others are trained.
+        ValueError: two losses are the same, or one cannot be read.
+        DataError: the data cannot be read.
+        TrainingError: a folder holds another run; or losses failed, told once the others are trained.
     """
     if jobs < 0:
         raise ValueError(f"jobs is {jobs}, expected at least 1, or 0 for what the cores give")

@@ -26,6 +26,9 @@ from ..head import Head
 from ._objective import FeatureLoss
 from ._run import Run
 
+AT_THE_END = 10**9
+"""A step past every warm-up."""
+
 
 class Parts(NamedTuple):
     """A joint loss and what it is made of; all 0-dim.
@@ -116,13 +119,14 @@ def build_loss(run: Run, counts: Sequence[int], dim: int) -> JointLoss:
     head = Head(
         dim,
         num_classes,
-        objective.margin,
+        objective.margin_at(AT_THE_END),  # whether a scale fits the classes is asked of where its warm-up ends
         bias=run.bias or objective.margin.initial_bias(num_classes) != 0,
         learn_scale=run.learn_scale,
         label_smoothing=run.label_smoothing,
         focal=run.focal,
         class_weights=balanced(counts, run.balance),
     )
+    head.margin = objective.margin
     return JointLoss(head, [(term.weight, term.build(num_classes, dim)) for term in objective.terms])
 
 
