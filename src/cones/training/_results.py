@@ -7,7 +7,6 @@ from statistics import median
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..data import Dataset
@@ -17,6 +16,7 @@ from ..layer import cross_entropy_of
 from ..margins import Margin, written
 from ..run_folder import METRICS, SUMMARY, read_metrics
 from ..softmax import margin_softmax
+from ..tensor_file import write_tensors
 from ._checkpoint import load_weights
 from ._features import features_of
 from ._joint import JointLoss
@@ -77,7 +77,7 @@ def write_results(
         "test_classes": json.dumps(splits.test.classes),
     }
     with replacing(folder / "features.safetensors") as aside:
-        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, aside, metadata)
+        write_tensors(aside, tensors, metadata)
 
     lines = read_metrics(folder / METRICS, cut_short=True)
     rates = [line["images_per_second"] for line in lines if "images_per_second" in line]
