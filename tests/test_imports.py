@@ -56,21 +56,21 @@ ALLOWED = {
     },
     "backbones": {"import_path", "notation"},
     "data": {"extras", "files"},
-    "protocols": {"data", "extras", "files"},
+    "protocols": {"data", "extras", "files", "tensor_file"},
     "evaluation": {"files", "geometry"},
     "training": {
         "aliases", "arguments", "backbones", "data", "evaluation", "extras", "feature_losses", "files", "geometry",
         "head", "import_path", "layer", "margins", "notation", "processor", "products", "run_folder", "similarity",
-        "softmax",
+        "softmax", "tensor_file",
     },
     "embedding": {"data", "evaluation", "protocols", "training"},
     "export": {"data", "embedding", "evaluation", "files", "geometry", "notation", "training"},
     "open_set": {"data", "embedding", "evaluation", "extras", "files", "plots", "protocols", "training"},
     "plots": {
         "catalogue", "evaluation", "extras", "files", "geometry", "import_path", "margins", "notation", "probe",
-        "run_folder", "scenes", "situation", "softmax",
+        "run_folder", "scenes", "situation", "softmax", "tensor_file",
     },
-    "migrate": {"files", "head", "import_path", "margins"},
+    "migrate": {"files", "head", "import_path", "margins", "notation", "tensor_file"},
     "probe": {"margins"},
     "scenes": set(),
     "catalogue": {"feature_losses", "margins", "notation", "probe", "scenes", "similarity"},
@@ -109,6 +109,7 @@ ALLOWED = {
     "import_path": {"notation"},
     "printable": set(),
     "run_folder": {"notation"},
+    "tensor_file": set(),
 }  # fmt: skip
 
 ONLY_IN = {

@@ -1,12 +1,16 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..files import replacing
 from ..head import Head
 from ..import_path import TrustError
 from ..margins import parse, written
+from ..notation import brief
+from ..tensor_file import DamagedError, read_tensors, write_tensors
 from ._read import WeightsError
 
 FORMAT = "cones-head-1"
@@ -34,13 +38,10 @@ def write_head(path: Path | str, head: Head) -> None:
         >>> read_head(path)
         Head(in_features=4, num_classes=10, margin=CosFace(margin=0.2, scale=64.0), bias=False, learn_scale=False)
     """
-    from safetensors.torch import save_file
-
     if len(head.weight) % head.num_classes:
         raise ValueError(
             f"head has {len(head.weight)} rows for {head.num_classes} classes: gather the rows of all processes first"
         )
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
     header = {
         "margin": written(head.margin),
         "num_classes": head.num_classes,
@@ -48,7 +49,7 @@ def write_head(path: Path | str, head: Head) -> None:
         "focal": head.focal,
     }
     with replacing(Path(path)) as aside:
-        save_file(tensors, aside, {"format": FORMAT, "head": json.dumps(header)})
+        write_tensors(aside, head.state_dict(), {"format": FORMAT, "head": json.dumps(header)})
 
 
 def read_head(path: Path | str, *, trust: bool = False) -> Head:
@@ -68,34 +69,35 @@ def read_head(path: Path | str, *, trust: bool = False) -> Head:
 
     Example: see `write_head`.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise WeightsError(f"{path} is no head: expected the format {FORMAT}, as `cones migrate` writes it")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            header = json.loads(metadata["head"])
-            margin, num_classes = parse(header["margin"], trust=trust), int(header["num_classes"])
-            weight = tensors["weight"]
-            label_smoothing, focal = float(header["label_smoothing"]), float(header["focal"])
+        tensors, metadata = read_tensors(path)
+    except (OSError, DamagedError) as error:
+        raise WeightsError(f"{path} is broken ({error}): put a whole copy in its place") from error
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{path} is no head: expected the format {FORMAT}, as `cones migrate` writes it")
+    try:
+        return _build(tensors, json.loads(metadata["head"]), trust)
     except TrustError:
         raise
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} is broken ({error}): put a whole copy in its place") from error
+    except (ValueError, KeyError, TypeError, OverflowError, ZeroDivisionError, RecursionError, RuntimeError) as error:
+        reason = brief(" ".join(f"{type(error).__name__}: {error}".split()), 200)
+        raise WeightsError(f"{path} is broken ({reason}): put a whole copy in its place") from error
+
+
+def _build(tensors: dict[str, Tensor], header: dict[str, Any], trust: bool) -> Head:
+    weight, num_classes = tensors["weight"], int(header["num_classes"])
     head = Head(
         weight.shape[1],
         num_classes,
-        margin,
+        parse(header["margin"], trust=trust),
         bias="bias" in tensors,
         learn_scale="scale" in tensors,
         subcenters=len(weight) // num_classes,
-        label_smoothing=label_smoothing,
-        focal=focal,
+        label_smoothing=float(header["label_smoothing"]),
+        focal=float(header["focal"]),
         class_weights=tensors.get("class_weights"),
         dtype=weight.dtype,
     )

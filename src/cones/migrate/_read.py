@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..tensor_file import DamagedError, read_tensors
+
 
 class WeightsError(RuntimeError):
     """A file or a state holds no class weights that can be used; the text says why and what to do."""
@@ -53,12 +55,9 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
 
 
 def _read_safetensors(path: Path) -> Any:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
+        return read_tensors(path)[0]
+    except (OSError, DamagedError) as error:
         raise WeightsError(f"{path} is broken ({_one_line(error)}): put a whole copy in its place") from error
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
 from torch import Tensor
 
 from ..import_path import TrustError
 from ..margins import Margin, parse
 from ..run_folder import METRICS, SUMMARY, read_metrics, read_object, read_text
+from ..tensor_file import DamagedError, read_tensors
 from ._points import Points, check_weight
 from ._text import short_objective
 
@@ -110,7 +110,6 @@ def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: a report needs a finished run, with all the files it writes")
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
+        return read_tensors(path)
+    except DamagedError as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error

@@ -17,6 +17,7 @@ from ..data import DataError
 from ..data._formats import readable
 from ..data._labels import encode
 from ..data._npz import array_error, misspelt, read_arrays
+from ..tensor_file import DamagedError, read_tensors
 
 _RECORDINGS = frozenset((".aac", ".flac", ".m4a", ".mp3", ".npy", ".ogg", ".opus", ".pt", ".sph", ".wav"))
 _EXPECTED = "expected features (or embeddings), and names or labels or both or neither"
@@ -144,13 +145,9 @@ def _from_npy(path: Path) -> Embeddings:
 
 
 def _from_safetensors(path: Path) -> Embeddings:
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
-    except (OSError, SafetensorError) as error:
+        tensors, metadata = read_tensors(path)
+    except (OSError, DamagedError) as error:
         raise DataError(f"{path} cannot be read as a safetensors file ({error}); {_EXPECTED}") from error
     key = _key(path, list(tensors))
     features, labels = tensors[key], tensors.get("labels")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..data import DataError
 from ..files import replacing
+from ..tensor_file import write_tensors
 from ._embeddings import Embeddings
 
 EMBEDDING_SUFFIXES = (".npz", ".npy", ".safetensors")
@@ -77,10 +78,8 @@ def _arrays(embeddings: Embeddings) -> dict[str, npt.NDArray[Any]]:
 
 
 def _save_safetensors(path: Path, embeddings: Embeddings) -> None:
-    from safetensors.torch import save_file
-
-    tensors = {"features": embeddings.features.contiguous()}
+    tensors = {"features": embeddings.features}
     if embeddings.labels is not None:
         tensors["labels"] = embeddings.labels
-    metadata = None if embeddings.names is None else {"names": json.dumps(embeddings.names)}
-    save_file(tensors, path, metadata)
+    metadata = {} if embeddings.names is None else {"names": json.dumps(embeddings.names)}
+    write_tensors(path, tensors, metadata)

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..files import replacing
+from ..notation import brief
+from ..run_folder import parse_object
+from ..tensor_file import DamagedError, read_tensors, write_tensors
 
 FORMAT = "cones-1"
 
@@ -91,26 +93,39 @@ def load_checkpoint(path: Path, backbone: nn.Module, loss: nn.Module, optimizer:
         CheckpointError: the file is missing, broken, or of another model.
     """
     tensors, header = _read(path)
+    position = _position(path, header)
     _load_weights(path, tensors, backbone, loss)
-    try:
-        state: dict[int, dict[str, Any]] = {
-            int(index): dict(entries) for index, entries in header["optimizer_scalars"].items()
-        }
-        for key, value in tensors.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".", 2)
-                state.setdefault(int(index), {})[name] = value
-        optimizer.load_state_dict({"state": state, "param_groups": header["optimizer_groups"]})
-        _lay_out_as_parameters(optimizer)
-        torch.set_rng_state(tensors["random.cpu"])
-        if torch.cuda.is_available():
-            states = [tensors[key] for key in sorted(tensors) if key.startswith("random.cuda.")]
-            torch.cuda.set_rng_state_all(states)
-        version, internal, gauss = header["python_random"]
-        random.setstate((version, tuple(internal), gauss))
-        return Position(**header["position"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is no checkpoint of this run: {error!r}; start anew or take another") from error
+    for field, restore in (("optimizer", _restore_optimizer), ("random", _restore_random)):
+        try:
+            restore(tensors, header, optimizer)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
+            reason = brief(" ".join(f"{type(error).__name__}: {error}".split()), 200)
+            raise CheckpointError(
+                f"{path} is no checkpoint of this run, its {field} state cannot be taken ({reason}): start again or "
+                "take another"
+            ) from error
+    return position
+
+
+def _restore_optimizer(tensors: dict[str, Tensor], header: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    state: dict[int, dict[str, Any]] = {
+        int(index): dict(entries) for index, entries in header["optimizer_scalars"].items()
+    }
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".", 2)
+            state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": header["optimizer_groups"]})
+    _lay_out_as_parameters(optimizer)
+
+
+def _restore_random(tensors: dict[str, Tensor], header: dict[str, Any], _: torch.optim.Optimizer) -> None:
+    torch.set_rng_state(tensors["random.cpu"])
+    if torch.cuda.is_available():
+        states = [tensors[key] for key in sorted(tensors) if key.startswith("random.cuda.")]
+        torch.cuda.set_rng_state_all(states)
+    version, internal, gauss = header["python_random"]
+    random.setstate((version, tuple(internal), gauss))
 
 
 def load_weights(path: Path, backbone: nn.Module, loss: nn.Module | None = None) -> Position:
@@ -121,7 +136,7 @@ def load_weights(path: Path, backbone: nn.Module, loss: nn.Module | None = None)
     """
     tensors, header = _read(path)
     _load_weights(path, tensors, backbone, loss)
-    return Position(**header["position"])
+    return _position(path, header)
 
 
 def _weights(backbone: nn.Module, loss: nn.Module) -> dict[str, Tensor]:
@@ -153,15 +168,7 @@ def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
     metadata = {"format": FORMAT, "header": json.dumps(header)}
     try:
         with replacing(path) as aside:
-            # tied weights that share memory, and channels that lie last, are what the format refuses
-            save_file(
-                {
-                    name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-                    for name, tensor in tensors.items()
-                },
-                aside,
-                metadata,
-            )
+            write_tensors(aside, tensors, metadata)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot write {path}: {error}; what stood there before still does") from error
 
@@ -170,10 +177,26 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise CheckpointError(f"{path} was not written by this trainer: expected the format {FORMAT}")
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["header"])  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        tensors, metadata = read_tensors(path)
+    except (OSError, DamagedError) as error:
         raise CheckpointError(f"{path} is broken ({error}): delete it, or put a whole copy in its place") from error
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path} was not written by this trainer: expected the format {FORMAT}")
+    try:
+        return tensors, parse_object(metadata.get("header", ""), "its header")
+    except ValueError as error:
+        raise CheckpointError(f"{path} is broken ({error}): delete it, or put a whole copy in its place") from error
+
+
+def _position(path: Path, header: dict[str, Any]) -> Position:
+    """The position in a header, each of its fields checked."""
+    written = header.get("position")
+    if not isinstance(written, dict) or written.keys() != vars(Position()).keys():
+        names = ", ".join(vars(Position()))
+        raise CheckpointError(f"{path} is no checkpoint: position is {brief(repr(written))}, expected {names}")
+    for name, default in vars(Position()).items():
+        value = written[name]
+        kinds = (int, float) if isinstance(default, float) else (int,)
+        if type(value) not in kinds or not -1 <= value < 2**63:  # a NaN is in no range
+            raise CheckpointError(f"{path} is no checkpoint: {name} of its position is {brief(repr(value))}")
+    return Position(**written)

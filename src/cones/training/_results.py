@@ -8,7 +8,6 @@ from statistics import median
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..data import Dataset, Splits
@@ -18,6 +17,7 @@ from ..margins import Margin, written
 from ..run_folder import METRICS, SUMMARY, read_metrics
 from ..similarity import cross_entropy_of
 from ..softmax import margin_softmax
+from ..tensor_file import write_tensors
 from ._checkpoint import load_weights
 from ._data import counts_of, read_same_data
 from ._features import features_of
@@ -88,7 +88,7 @@ def write_results(
         "test_classes": json.dumps(splits.test.classes),
     }
     with replacing(folder / "features.safetensors") as aside:
-        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, aside, metadata)
+        write_tensors(aside, tensors, metadata)
 
     lines = read_metrics(folder / METRICS, cut_short=True)
     rates = [line["images_per_second"] for line in lines if "images_per_second" in line]

@@ -1,0 +1,102 @@
+"""Tensors in a safetensors file with a checksum of each, so that a flipped bit is an error and not another result.
+
+Checksums are CRC-32: any flipped bit, and any run of flipped bits up to 32 long, changes them. They tell damage, not
+malice: who can write a file can write its checksums.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+CHECKSUM, CHECKED = "checksum", "checksum_of"
+"""Entries of the metadata: the checksums, and what has one. Either without the other is damage."""
+
+ALGORITHM = "crc32 of each tensor and of the metadata"
+
+
+class DamagedError(ValueError):
+    """A file is no safetensors file, or its checksums are not those of what it holds."""
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors and metadata, with their checksums, straight to `path` (see `cones.files.replacing`).
+
+    Args:
+        path: the file.
+        tensors: by name; copied to the CPU in C order, so that they may share memory.
+        metadata: text by name.
+
+    Raises:
+        SafetensorError, OSError: the disk is full, or the like.
+    """
+    from safetensors.torch import save_file
+
+    # tied weights that share memory, and channels that lie last, are what the format refuses
+    copies = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
+    save_file(copies, path, {**metadata, CHECKSUM: json.dumps(_checksums(copies, metadata)), CHECKED: ALGORITHM})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read tensors and metadata, and check them where the file has checksums; the checksums are left out.
+
+    Returns:
+        tensors by name, on the CPU, and the metadata.
+
+    Raises:
+        DamagedError: the file is no safetensors file, or a tensor or the metadata are not what was written.
+        OSError: it cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.safetensors"
+        >>> write_tensors(path, {"weight": torch.eye(2)}, {"format": "mine"})
+        >>> read_tensors(path)
+        ({'weight': tensor([[1., 0.], [0., 1.]])}, {'format': 'mine'})
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise DamagedError(" ".join(str(error).split())[:160]) from error
+    written, algorithm = metadata.pop(CHECKSUM, None), metadata.pop(CHECKED, None)
+    if written is None and algorithm is None:
+        return tensors, metadata  # of an older version, or of others
+    if written is None or algorithm != ALGORITHM:
+        raise DamagedError(f"its checksums are damaged: {CHECKED} is {algorithm!r:.80}")
+    _check(written, _checksums(tensors, metadata))
+    return tensors, metadata
+
+
+def _check(written: str, found: Mapping[str, str]) -> None:
+    try:
+        expected = json.loads(written)
+    except (ValueError, RecursionError):
+        expected = None
+    if not isinstance(expected, dict):
+        raise DamagedError("its checksums are damaged: they are no JSON object")
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            what = f"the tensor {name.removeprefix(_TENSOR)!r:.80}" if name.startswith(_TENSOR) else "the metadata"
+            raise DamagedError(f"{what} has checksum {found.get(name)}, expected {expected.get(name)!s:.20}")
+
+
+_TENSOR = "tensor "
+
+
+def _checksums(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[str, str]:
+    """Checksums as hexadecimal digits: of all the metadata, and of each tensor with its name, dtype and shape."""
+    sums = {"metadata": f"{zlib.crc32(json.dumps(sorted(metadata.items())).encode()):08x}"}
+    for name, tensor in tensors.items():
+        start = zlib.crc32(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        values = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
+        sums[f"{_TENSOR}{name}"] = f"{zlib.crc32(values.data, start):08x}"
+    return sums
