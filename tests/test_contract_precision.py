@@ -6,8 +6,8 @@ from contract import dense, each_margin, engine, gradients, scale_of, seeded
 from losses import of_classes, problem, statistics_of
 
 import cones
+from cones.losses import combined
 from cones.margins import surveyed
-from cones.softmax import combined
 
 
 @seeded

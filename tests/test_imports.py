@@ -37,21 +37,21 @@ ALLOWED = {
         "arguments", "bending", "classes", "collective", "few_logits", "geometry", "margins", "operator", "similarity",
         "small", "tiles",
     },
-    "softmax": {
+    "losses": {
         "arguments", "classes", "collective", "geometry", "ignored", "layer", "margins", "planner", "similarity",
     },
     "situation": {"margins"},
-    "linter": {"margins", "notation", "planner", "plots", "similarity", "situation", "softmax", "tiles"},
+    "linter": {"margins", "notation", "planner", "plots", "similarity", "situation", "losses", "tiles"},
     "head": {
         "arguments", "buffers", "classes", "collective", "ignored", "layer", "margins", "planner", "processes",
-        "processor", "sampling", "softmax", "streaming", "suggestion", "watching",
+        "processor", "sampling", "losses", "streaming", "suggestion", "watching",
     },
     "sampling": {"classes", "streaming"},
     "class_sgd": {"head"},
     "subcenters": {"arguments", "geometry", "head", "margins"},
     "layers": {"geometry"},
     "feature_losses": {
-        "arguments", "buffers", "classes", "geometry", "layer", "margins", "planner", "similarity", "softmax",
+        "arguments", "buffers", "classes", "geometry", "layer", "margins", "planner", "similarity", "losses",
         "transforms", "watching",
     },
     "backbones": {"import_path", "notation"},
@@ -61,14 +61,14 @@ ALLOWED = {
     "training": {
         "aliases", "arguments", "backbones", "data", "evaluation", "extras", "feature_losses", "files", "geometry",
         "head", "import_path", "layer", "margins", "notation", "processor", "products", "run_folder", "similarity",
-        "softmax", "tensor_file",
+        "losses", "tensor_file",
     },
     "embedding": {"data", "evaluation", "protocols", "training"},
     "export": {"data", "embedding", "evaluation", "files", "geometry", "notation", "training"},
     "open_set": {"data", "embedding", "evaluation", "extras", "files", "plots", "protocols", "training"},
     "plots": {
         "catalogue", "evaluation", "extras", "files", "geometry", "import_path", "margins", "notation", "probe",
-        "run_folder", "scenes", "situation", "softmax", "tensor_file",
+        "run_folder", "scenes", "situation", "losses", "tensor_file",
     },
     "migrate": {"files", "head", "import_path", "margins", "notation", "tensor_file"},
     "probe": {"margins"},
@@ -93,7 +93,7 @@ ALLOWED = {
     "__init__": {
         "backbones", "bounds", "catalogue", "class_sgd", "data", "embedding", "evaluation", "export", "feature_losses",
         "head", "interrupts", "layers", "linter", "margins", "migrate", "open_set", "planner", "plots", "probability",
-        "protocols", "softmax", "subcenters", "suggestion", "training",
+        "protocols", "losses", "subcenters", "suggestion", "training",
     },
     "extras": set(),
     "interrupts": set(),

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import cones
 from cones.probability import cross_entropy, softmax, softmax_loss
 
 
@@ -110,3 +111,9 @@ def test_proposition_1_longer_features_please_softmax():
 def test_errors(call, text):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+@pytest.mark.parametrize("name", ["softmax", "softmax_loss", "cross_entropy"])
+def test_the_three_are_functions_of_the_package(name):
+    """No module of the same name hides one."""
+    assert getattr(cones, name) is getattr(cones.probability, name)

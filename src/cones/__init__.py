@@ -39,6 +39,8 @@ from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
 from .linter import MarginReport as MarginReport
 from .linter import check_margin as check_margin
+from .losses import dense_margin_softmax as dense_margin_softmax
+from .losses import margin_softmax as margin_softmax
 from .margins import COCO as COCO
 from .margins import LDAM as LDAM
 from .margins import AdaCos as AdaCos
@@ -69,9 +71,8 @@ from .margins import UniFace as UniFace
 from .margins import X2Softmax as X2Softmax
 from .margins import parse as parse
 from .probability import cross_entropy as cross_entropy
+from .probability import softmax as softmax
 from .probability import softmax_loss as softmax_loss
-from .softmax import dense_margin_softmax as dense_margin_softmax
-from .softmax import margin_softmax as margin_softmax
 from .suggestion import Suggestion as Suggestion
 from .suggestion import suggest as suggest
 
@@ -162,6 +163,7 @@ __all__ = [
     "dense_margin_softmax",
     "margin_softmax",
     "parse",
+    "softmax",
     "softmax_loss",
     "subcenters",
     "suggest",

@@ -19,12 +19,12 @@ from .classes import Classes, How
 from .collective import Group, count, gather, home, meet, replicated, scale_gradient, settings_text, shard
 from .ignored import IGNORE_INDEX, counted
 from .layer import losses_over, updated_statistics
+from .losses import added_to_logits, logits
 from .margins import Margin, parse
 from .planner import MEMORY_BUDGET
 from .processes import WrappingCheck, check_group, check_whole, draw_share
 from .processor import warn_if_slow
 from .sampling import sampled
-from .softmax import added_to_logits, logits
 from .streaming import Update
 from .suggestion import far_outside
 from .watching import WeightWatch

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from losses import problem
 
 import cones
-from cones import AdaCos, Head, NormFace
+from cones import AdaCos, Head, NormFace, losses
 
 LEAST, MOST = math.log(2) / 2, 1e4
 
@@ -123,7 +123,7 @@ def test_loss_and_logits_use_the_scale_just_renewed():
     loss = head(x, y)
     scale = head.statistics()["scale"].item()
     torch.testing.assert_close(loss, cones.margin_softmax(x, w, y, NormFace(scale=scale)).mean())
-    torch.testing.assert_close(head.logits(x), cones.softmax.logits(x, w, NormFace(scale=scale)))
+    torch.testing.assert_close(head.logits(x), losses.logits(x, w, NormFace(scale=scale)))
 
 
 def test_scale_is_saved_and_resumed():

@@ -8,9 +8,9 @@ from ..buffers import restore_precision
 from ..classes import Classes, How
 from ..geometry import direction
 from ..layer import losses_over, updated_statistics
+from ..losses import added_to_logits
 from ..margins import ArcFace, Margin
 from ..planner import MEMORY_BUDGET
-from ..softmax import added_to_logits
 from ..watching import UpdateWatch
 
 

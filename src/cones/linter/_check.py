@@ -5,8 +5,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from ..losses import start_of_statistics
 from ..margins import Margin
-from ..softmax import start_of_statistics
 from . import _contract, _cost, _engine, _form, _gradient, _order, _slopes, _values
 from ._report import Cost, Finding, MarginReport, Outcome
 from ._subject import Subject, batch

@@ -13,10 +13,10 @@ from torch import Tensor
 from ..data import Dataset, Splits
 from ..evaluation import geometry
 from ..files import replacing, write_text
+from ..losses import margin_softmax
 from ..margins import Margin, written
 from ..run_folder import METRICS, SUMMARY, read_metrics
 from ..similarity import cross_entropy_of
-from ..softmax import margin_softmax
 from ..tensor_file import write_tensors
 from ._checkpoint import load_weights
 from ._data import counts_of, read_same_data
