@@ -127,10 +127,14 @@ def rest_backward(
     for index, (start, stop) in enumerate(tiles.bounds):
         tile_factor, tile_x = factor, x_factor
         exponentials = tiles.place(index, kept)
+        # a graph that is used again finds what was kept written over, and must give the same bits once more
+        as_kept_before = exponentials is not None or (tiles.plan.shared and stop <= tiles.plan.kept)
         if exponentials is None:
             logits = tiles.logits(index, tiles.unit(index))
-            exponentials = (logits if settings.bounded else _shift(logits, maxima[-1])).exp2_().to(dtype)
-        elif not settings.bounded:
+            if not settings.bounded:
+                _shift(logits, maxima[index if as_kept_before else -1])
+            exponentials = logits.exp2_().to(dtype)
+        if as_kept_before and not settings.bounded:
             tile_factor = factor * (maxima[index] - maxima[-1]).exp2()
             tile_x = (x * tile_factor[:, None]).to(dtype)
         if settings.needs_bias:

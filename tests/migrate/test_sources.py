@@ -83,7 +83,11 @@ PML = [
 ]
 
 
-@pytest.mark.parametrize(("loss", "settings", "margin", "scale", "length"), PML, ids=lambda value: getattr(value, "__name__", str(value)[:30]))
+@pytest.mark.parametrize(
+    ("loss", "settings", "margin", "scale", "length"),
+    PML,
+    ids=lambda value: getattr(value, "__name__", str(value)[:30]),
+)
 def test_pytorch_metric_learning(loss, settings, margin, scale, length):
     state = {"W": matrix(D, K)}
     head = from_pytorch_metric_learning(state, loss, **settings)
