@@ -34,7 +34,7 @@ DEMO_RUN = Run(
 # Cosines start at a small scale. At the full one the class directions run to where all features lie at first, and stay
 # there in two or three bunches. The lambda of L- and A-Softmax falls below 10 once the classes have parted (500 steps).
 _SCALE = "scale=ExponentialWarmup(start=1.0, end=16.0, steps=500)"
-_BLEND = "blend=Annealing(base=1000.0, gamma=0.0003, power=35.0, minimum=0.0)"
+_BLEND = "blend=Annealing(base=1000.0, gamma=0.00032, power=35.0, minimum=0.0)"
 DEMO = (
     "Softmax",
     "Softmax + 0.03 * CenterLoss",
