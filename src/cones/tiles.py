@@ -200,11 +200,11 @@ class Tiles:
 
     def place(self, index: int, kept: Tensor) -> Tensor | None:
         """Where the tile's (N, C * S) numbers are kept in a flat tensor, or None if they are not."""
-        _, stop = self.bounds[index]
+        start, stop = self.bounds[index]
         rows, n = self.rows(index), len(self.x)
         if stop > self.plan.kept or not len(kept):
             return None
-        first, count = self.plan.stride * rows.start, rows.stop - rows.start
+        first, count = self.plan.stride * start, rows.stop - rows.start
         return kept[first : first + n * count].view(n, count)
 
     def through_norm(self, index: int, d_unit: Tensor, d_weight: Tensor) -> None:
