@@ -141,7 +141,7 @@ class _FewLogits(torch.autograd.Function):
         products = product(x, weight.T)
         own, feature_norm, weight_norm = _own_class(x, weight, labels, products, norms, form)
         # powers of 2 are cheaper than those of e: the factor goes where the scale goes
-        factor = number * LOG2_E if scale_tensor is None else scale_tensor * LOG2_E
+        factor = number * LOG2_E if scale_tensor is None else scale_tensor.to(x.dtype) * LOG2_E
         logits = products * (factor if row is None else (row * factor).to(x.dtype)[:, None])
         if column is not None:
             logits *= column
