@@ -201,5 +201,5 @@ def test_what_is_wrong_with_all_is_told_once(tiny, tmp_path):
     with pytest.raises(DataError, match=r"^nothing\.npz cannot be read"):
         list(compare(replace(tiny, data="npz:nothing.npz"), GOOD, tmp_path, jobs=2))
     list(compare(tiny, GOOD[:1], tmp_path))
-    with pytest.raises(TrainingError, match="holds a run with epochs 2, not 3"):
-        list(compare(replace(tiny, epochs=3), GOOD, tmp_path, jobs=2))
+    with pytest.raises(TrainingError, match="holds a run with seed 0, not 3"):
+        list(compare(replace(tiny, seed=3), GOOD, tmp_path, jobs=2))
