@@ -57,7 +57,7 @@ ALLOWED = {
     "backbones": {"import_path", "notation"},
     "data": {"extras", "files"},
     "protocols": {"data", "extras", "files", "tensor_file"},
-    "evaluation": {"files", "geometry"},
+    "evaluation": {"extras", "files", "geometry"},
     "training": {
         "aliases", "arguments", "backbones", "data", "evaluation", "extras", "feature_losses", "files", "geometry",
         "head", "import_path", "layer", "margins", "notation", "processor", "products", "run_folder", "similarity",

@@ -1,5 +1,9 @@
 """Numbers about embeddings: arrays in, frozen dataclasses out."""
 
+from ..extras import require as _require
+
+_require("cones.evaluation", "numpy")
+
 from cones.evaluation._evaluate import evaluate as evaluate
 from cones.evaluation._evaluate import evaluate_pairs as evaluate_pairs
 from cones.evaluation._evaluation import Evaluation as Evaluation
