@@ -129,7 +129,9 @@ def test_a_run_whose_weights_are_not_numbers_is_refused(lenets: Path, tmp_path: 
     with safe_open(lenets / "last.safetensors", framework="pt") as file:
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         tensors["backbone.features.bias"].fill_(torch.nan)
-        save_file(tensors, tmp_path / "run" / "last.safetensors", file.metadata())
+        # a run that diverged, and no damaged file: the checksums of the finite numbers are left out
+        metadata = {name: text for name, text in file.metadata().items() if not name.startswith("checksum")}
+    save_file(tensors, tmp_path / "run" / "last.safetensors", metadata)
     assert cones("export", tmp_path / "run", "--out", tmp_path / "out", *FAR) == 1
     assert "embeddings[0] is not finite" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

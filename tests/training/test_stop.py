@@ -137,7 +137,7 @@ def test_train_says_how_to_go_on_and_exits_with_75(digits, tmp_path):
 
 def test_compare_says_how_to_go_on_and_exits_with_75(digits, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
-        "cones.display.TrainingDisplay.show", lambda *_: os.kill(os.getpid(), signal.SIGUSR1)
+        "cones.comparison_display.ComparisonDisplay.show", lambda *_: os.kill(os.getpid(), signal.SIGUSR1)
     )  # at the first line of metrics
     with pytest.raises(SystemExit, match="75"):
         main(["compare", *options(digits, tmp_path / "two")])
