@@ -20,6 +20,17 @@ from cones.training._stop import SIGNALS, stop_on_signals
 SOFT = [number for number in SIGNALS if number != signal.SIGINT]
 
 
+@pytest.fixture(autouse=True)
+def heeded():
+    """Signals that whoever started the tests ignores, as nohup does, act as usual while a test runs."""
+    ignored = [number for number in SOFT if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def assert_same_weights(a, b):
     left, right = (load_file(folder / "last.safetensors") for folder in (a, b))
     assert left.keys() == right.keys()
