@@ -102,7 +102,7 @@ ALLOWED = {
     "comparison_display": set(),
     "aliases": set(),
     "options": {"training"},
-    "ignored": set(),
+    "ignored": {"transforms"},
     "processes": {"collective"},
     "buffers": set(),
     "watching": set(),

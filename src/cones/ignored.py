@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .transforms import in_transform, numbers_of
+
 IGNORE_INDEX = -100
 """The label of F.cross_entropy for a row that is left out."""
 
@@ -19,8 +21,8 @@ class Counted(NamedTuple):
         features: (n, D).
         labels: (n,).
         rows: (n,) their numbers among all rows; None where all count.
-        mask: (N,) bool, whether a row counts, where all were kept because a compiled graph has no data-dependent
-            shapes: ignored ones are zero vectors of class 0 then. None elsewhere.
+        mask: (N,) bool, whether a row counts, where all were kept because a compiled graph and torch.func have no
+            data-dependent shapes: ignored ones are zero vectors of class 0 then. None elsewhere.
     """
 
     features: Tensor
@@ -57,7 +59,10 @@ def counted(features: Tensor, labels: Tensor, ignore_index: int, *, maskable: bo
     if not both or labels.is_floating_point() or labels.shape != features.shape[:1] or labels.is_meta:
         return Counted(features, labels)
     mask = labels != ignore_index
-    if torch.compiler.is_compiling():
+    transformed = in_transform()
+    if transformed and bool((numbers_of(labels) != ignore_index).all()):
+        return Counted(features, labels)
+    if transformed or torch.compiler.is_compiling():
         if not maskable:
             return Counted(features, labels)
         return Counted(torch.where(mask[:, None], features, 0), torch.where(mask, labels, 0), mask=mask)
