@@ -89,7 +89,7 @@ def decision_from_json(text: str, source: str) -> Decision:
     """
     try:
         written = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{source} is no JSON: {error}; write it with write_decision") from error
     if not isinstance(written, dict) or written.pop("format", None) != FORMAT:
         raise ValueError(f'{source} is no decision, expected "format": "{FORMAT}"; write it with write_decision')
@@ -103,7 +103,7 @@ def decision_from_json(text: str, source: str) -> Decision:
         if written["calibration"] is not None:
             written["calibration"] = Calibration(**written["calibration"])
         return Decision(**written)
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{source}: {error}") from error
 
 
