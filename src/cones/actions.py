@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Column, Table
 
 from .catalogue import describe_in_full, every_loss, find_loss, loss_table
@@ -10,6 +9,7 @@ from .commands import Check, Compare, Data, Losses, Migrate, Plan, Plot, Suggest
 from .display import TrainingDisplay, summary_line
 from .margins import parse as parse_margin
 from .run_folder import COMPARISON, read_comparison
+from .terminal import Console, print
 from .training import compare, fit, read_summaries, write_results
 
 

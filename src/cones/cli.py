@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import tyro
-from rich.console import Console
 
 from . import __version__, actions, model_actions
 from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
 from .import_path import TrustError
 from .model_commands import Embed, Evaluate, Export
 from .notation import did_you_mean
+from .terminal import Console
 from .training import DEMO, DEMO_RUN, Run, read_fields, refuse_code
 
 COMMANDS = (
