@@ -7,7 +7,6 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Column, Table
 
 from .catalogue import describe_in_full, every_loss, find_loss, loss_table
@@ -17,6 +16,7 @@ from .display import TrainingDisplay, summary_line
 from .extras import MissingExtraError
 from .margins import parse as parse_margin
 from .run_folder import COMPARISON, read_comparison
+from .terminal import Console, print
 from .training import Stop, compare, fit, jobs_for, read_summaries, write_results
 
 

@@ -19,7 +19,6 @@ from .extras import require
 require("the command line", "rich", "tyro", "numpy", "PIL", "safetensors", "tomli_w")
 
 import tyro
-from rich.console import Console
 
 from . import __version__, actions, model_actions
 from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
@@ -27,6 +26,7 @@ from .import_path import TrustError
 from .model_commands import Embed, Evaluate, Export
 from .notation import did_you_mean
 from .options import check_options, in_options, without_none
+from .terminal import Console
 from .training import DEMO, DEMO_RUN, Run, read_fields, refuse_code
 
 KINDS: dict[str, type] = {

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from .terminal import Console
 
 EVERY = 30.0
 """Seconds after which a line is printed without a terminal, even if no epoch has ended."""

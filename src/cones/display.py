@@ -7,8 +7,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from .printable import printable
+from .terminal import Console
 
 
 class _Console(Console):
@@ -79,7 +81,7 @@ class TrainingDisplay:
                 self._console.print(f"{name}: {place}  {self._numbers}", markup=False, soft_wrap=True)
             return
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=self._epochs, epoch="", numbers="")
+            self._tasks[name] = self._progress.add_task(printable(name), total=self._epochs, epoch="", numbers="")
         task = self._tasks[name]
         self._progress.update(task, completed=metrics["epoch"], epoch=epoch, numbers=self._numbers)
 

@@ -1,11 +1,23 @@
-"""Files that are either the old one or the new one, never half of either; folders that are whole or not there."""
+"""Files that are either the old one or the new one, never half of either; folders that are whole or not there.
+
+What is written lies aside under a name of its own, and is locked for as long as its process lives: what a killed
+process left there can so be told from what another is still writing, and is removed by the next.
+"""
 
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+_ASIDE = re.compile(r"\.(?P<target>.+)\.cones-[a-z0-9_]{8}(\.\w+)?")
+"""The name of what is written aside: `.last.safetensors.cones-k3x9a_b2.safetensors`."""
 
 
 @contextmanager
@@ -27,9 +39,8 @@ def replacing(path: Path) -> Iterator[Path]:
         'whole'
     """
     _make_folder(path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    aside = Path(name)
+    remove_leftovers(path.parent, path.name)
+    aside, handle = _file_aside(path)
     try:
         yield aside
         with aside.open("rb") as written:
@@ -39,6 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush_folder(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+        _let_go(handle)
 
 
 @contextmanager
@@ -63,8 +75,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     check_free(path)
     _make_folder(path.parent)
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with scratch_folder(path.parent, path.name) as aside:
         yield aside
         for file in aside.iterdir():
             with file.open("rb") as written:
@@ -74,8 +85,91 @@ def whole_folder(path: Path) -> Iterator[Path]:
             path.rmdir()
         os.rename(aside, path)
         _flush_folder(path.parent)
+
+
+@contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yield an empty hidden folder inside `parent`, which is removed at the end with all that is in it.
+
+    Args:
+        parent: a folder that is there.
+        name: what is made in it; folders of that name which a killed process left are removed first.
+    """
+    remove_leftovers(parent, name)
+    folder, handle = _folder_aside(parent, name)
+    try:
+        yield folder
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        _let_go(handle)
+
+
+def remove_leftovers(folder: Path, *targets: str) -> None:
+    """Remove what processes that were killed in the middle of a write have left in a folder.
+
+    Files of other names, of other users, or that a process is still writing are left alone; so is everything where
+    the file system knows no locks.
+
+    Args:
+        folder: where to look; it may be missing.
+        targets: names of the files that were being written; none for all.
+    """
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            found = _ASIDE.fullmatch(entry.name)
+            if found and (not targets or found["target"] in targets):
+                _remove_if_left(entry)
+
+
+def _remove_if_left(entry: "os.DirEntry[str]") -> None:
+    if sys.platform == "win32" or entry.is_symlink() or entry.stat().st_uid != os.getuid():
+        return
+    with suppress(OSError):  # it is locked, or gone
+        handle = os.open(entry.path, os.O_RDONLY if entry.is_dir() else os.O_RDWR)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if entry.is_dir():
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                os.unlink(entry.path)
+        finally:
+            os.close(handle)
+
+
+def _file_aside(path: Path) -> tuple[Path, int | None]:
+    """A new file beside `path`, and what keeps it locked."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.cones-", suffix=path.suffix, dir=path.parent)
+        held = _hold(handle)
+        if os.path.exists(name):  # else another process took it for left behind, in the moment before it was locked
+            return Path(name), held
+        _let_go(held)
+
+
+def _folder_aside(parent: Path, name: str) -> tuple[Path, int | None]:
+    """A new folder in `parent`, and what keeps it locked."""
+    while True:
+        folder = tempfile.mkdtemp(prefix=f".{name}.cones-", dir=parent)
+        with suppress(FileNotFoundError):
+            held = None if sys.platform == "win32" else _hold(os.open(folder, os.O_RDONLY))
+            if os.path.exists(folder):
+                return Path(folder), held
+            _let_go(held)
+
+
+def _hold(handle: int) -> int | None:
+    """Lock what is open until it is closed; where it cannot be locked, close it."""
+    if sys.platform != "win32":
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            return handle
+    os.close(handle)
+    return None
+
+
+def _let_go(handle: int | None) -> None:
+    if handle is not None:
+        os.close(handle)
 
 
 def check_free(path: Path) -> None:

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from .commands import UsageError
 from .model_commands import Embed, Evaluate, Export
+from .terminal import Console, print
 
 if TYPE_CHECKING:
     from .evaluation import Progress

@@ -4,8 +4,9 @@ import sys
 import time
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from .terminal import Console
 
 EVERY = 30.0
 """Seconds between two lines where there is no terminal, and before the first."""

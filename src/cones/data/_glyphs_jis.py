@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from cones.files import scratch_folder
+
 from ._archive import read_members
 from ._dataset import Dataset, Splits
 from ._errors import DataError
@@ -143,12 +145,12 @@ def _held_out(sources: Sequence[str]) -> Tensor:
 def _fetch_and_render(folder: Path, size: int) -> Rendering:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fonts-", dir=folder) as aside:  # a gigabyte, for a short time
-            versions = {package: _fetch(package, Path(aside)) for package in PACKAGES}
+        with scratch_folder(folder, "fonts") as aside:  # a gigabyte, for a short time
+            versions = {package: _fetch(package, aside) for package in PACKAGES}
             found = {package: version for package, version in versions.items() if version}
             if not found:
                 raise DataError("it knows none of them; does it have its lists (apt-get update)?")
-            rendering = render(Path(aside), KANJI, size, found)
+            rendering = render(aside, KANJI, size, found)
     except OSError as error:
         raise DataError(f"{NAME} cannot be drawn: {folder} cannot be written to ({error.strerror})") from error
     except DataError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 from matplotlib.figure import Figure
 
+from ..printable import printable_lines
 from ._save import save
 
 TEMPLATES = Path(__file__).parent
@@ -38,11 +39,13 @@ def single_section(folder: Path, name: str, title: str, text: str, figure: Figur
 
 
 def render(template: str, values: Mapping[str, object]) -> str:
-    """Fill in `template`, a file beside this one; text is escaped, and a value that is missing is an error."""
+    """Fill in `template`, a file beside this one; text is escaped, its control characters too, and a value that is
+    missing is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: printable_lines(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

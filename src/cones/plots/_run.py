@@ -2,7 +2,6 @@
 
 # N rows, D dims, K classes.
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,9 @@ from torch import Tensor
 
 from ..import_path import TrustError
 from ..margins import Margin, parse
-from ..run_folder import METRICS, SUMMARY, read_metrics, read_object, read_text
+from ..notation import brief
+from ..printable import printable, printable_lines
+from ..run_folder import METRICS, SUMMARY, parse_json, read_metrics, read_object, read_text
 from ..tensor_file import DamagedError, read_tensors
 from ._points import Points, check_weight
 from ._text import short_objective
@@ -75,10 +76,10 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
     path = folder / "features.safetensors"
     tensors, metadata = _tensors(path)
     try:
-        classes = tuple(str(name) for name in json.loads(metadata["classes"]))
+        classes = _names(metadata["classes"], "classes")
         train = Points("train", tensors["train_features"], tensors["train_labels"].long())
         test = Points("test", tensors["test_features"], tensors["test_labels"].long())
-        tested = tuple(str(name) for name in json.loads(metadata.get("test_classes", metadata["classes"])))
+        tested = _names(metadata.get("test_classes", metadata["classes"]), "test_classes")
         for points in (train, test) if tested == classes else (train,):
             check_weight(points, tensors["weight"], len(classes))
         margin = parse(metadata["margin"], trust=trust)
@@ -86,13 +87,13 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
         raise
     except KeyError as error:
         raise ValueError(f"{path} has no {error}: was it written by this version of the trainer?") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path}: {brief(' '.join(str(error).split()), 300)}") from error
     return Run(
         folder=folder,
-        name=str(summary.get("name") or folder.resolve().name),
-        objective=metadata.get("objective", metadata["margin"]),
-        title=short_objective(metadata.get("in_force", metadata["margin"])),
+        name=printable(str(summary.get("name") or folder.resolve().name)),
+        objective=printable(metadata.get("objective", metadata["margin"])),
+        title=printable(short_objective(metadata.get("in_force", metadata["margin"]))),
         margin=margin,
         classes=classes,
         train=train,
@@ -102,8 +103,15 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
         bias=tensors.get("bias"),
         summary=summary,
         metrics=metrics,
-        config=config,
+        config=printable_lines(config),
     )
+
+
+def _names(text: str, field: str) -> tuple[str, ...]:
+    names = parse_json(text, field)
+    if not isinstance(names, list) or not names:
+        raise ValueError(f"{field} is {brief(repr(names))}, expected a list of names")
+    return tuple(printable(str(name)) for name in names)
 
 
 def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

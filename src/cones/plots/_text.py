@@ -5,6 +5,7 @@ import math
 import textwrap
 
 from ..notation import parse_tree
+from ..printable import printable
 
 DASH = "–"
 
@@ -125,13 +126,13 @@ def finite(value: object) -> float | None:
 
 
 def literal(text: str) -> str:
-    r"""`text` as a figure shows it letter by letter: a dollar begins no formula.
+    r"""`text` as a figure shows it letter by letter: a dollar begins no formula, and no font has control characters.
 
     Example:
-        >>> print(literal("A$AP"))
-        A\$AP
+        >>> print(literal("A$AP\x07"))
+        A\$AP\x07
     """
-    return text.replace("$", r"\$")
+    return printable(text).replace("$", r"\$")
 
 
 def shorten(text: str, most: int) -> str:

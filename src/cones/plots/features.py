@@ -15,7 +15,7 @@ from ._plane import ROOM, Logits, draw_plane, reach_of, rim_radius
 from ._points import Points, check_weight, principal_plane
 from ._sphere import draw_sphere
 from ._style import new_figure, style
-from ._text import wrap
+from ._text import literal, wrap
 
 
 def feature_figure(
@@ -54,6 +54,7 @@ def feature_figure(
         raise ValueError("sets is empty, expected at least one Points to draw")
     for points in sets:
         check_weight(points, weight, len(classes))
+    classes = [literal(name) for name in classes]
     dims = weight.shape[1]
     if dims < 2:
         raise ValueError(f"features have {dims} dimension, expected 2 or more: there is no plane to draw")

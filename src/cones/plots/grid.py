@@ -15,7 +15,7 @@ from ._plane import Logits, draw_plane, rim_radius
 from ._points import Points, check_weight, principal_plane
 from ._sphere import draw_sphere
 from ._style import new_figure, panel_width, style
-from ._text import finite, percent, wrap
+from ._text import finite, literal, percent, wrap
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def grid_figure(panels: Sequence[Panel], classes: Sequence[str], *, columns: int
         check_weight(panel.points, panel.weight, len(classes))
         if panel.weight.shape[1] < 2:
             raise ValueError(f"features of {panel.title!r} have 1 dimension, expected 2 or more")
+    classes = [literal(name) for name in classes]
     width = panel_width(columns)
     columns = min(columns, len(panels))
     lines = math.ceil(len(panels) / columns)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ._palette import FAINT, INK, MUTED, class_colors
 from ._points import Points
 from ._style import new_figure, style
+from ._text import literal
 
 MOST_BOXES = 40
 
@@ -41,6 +42,7 @@ def norm_figure(sets: Sequence[Points], classes: Sequence[str], *, columns: int 
                 f"labels of {points.name!r} run from {int(points.labels.min())} to {int(points.labels.max())}, "
                 f"but there are {len(classes)} classes"
             )
+    classes = [literal(name) for name in classes]
     with style():
         columns = min(columns, len(sets))
         lines = math.ceil(len(sets) / columns)

@@ -54,15 +54,17 @@ def read_pairs_csv(path: Path | str, folder: Path | str | None = None, *, repeat
     for number, cells in lines:
         if len(cells) != len(header):
             raise DataError(f"line {number} of {path} has {len(cells)} columns, the header has {len(header)}")
-        rows.append(_row(path, number, [cells[place] for place in places]))
+        rows.append(_row(path, number, [cells[place] for place in places], len(lines)))
     return collect(path, rows, folder, repeats)
 
 
-def _row(path: Path, line: int, cells: list[str]) -> Row:
+def _row(path: Path, line: int, cells: list[str], most: int) -> Row:
     first, second, answer, *folds = cells
     if answer.lower() not in _ANSWERS:
         raise DataError(f"line {line} of {path} has same {answer!r}; expected 1 or 0, true or false")
     fold = whole_number(folds[0]) if folds else None
-    if folds and (fold is None or fold < 0):
-        raise DataError(f"line {line} of {path} has fold {folds[0]!r}; expected a whole number from 0")
+    if folds and (fold is None or not 0 <= fold < most):
+        raise DataError(
+            f"line {line} of {path} has fold {folds[0]!r}; expected a whole number from 0 and below {most}, the pairs"
+        )
     return Row(line, first, second, _ANSWERS[answer.lower()], fold)

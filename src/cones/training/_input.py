@@ -1,14 +1,17 @@
 """What a run's backbone takes, kept in the run's folder, so that the weights can be used without the data."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 import torch
 
 from ..data import Dataset, Splits
 from ..files import write_text
+from ..notation import brief
+from ..run_folder import read_object
 from ._fingerprint import fingerprints
 
 
@@ -58,7 +61,20 @@ def read_input(path: Path) -> Input:
         ValueError: it was not written by `write_input`.
     """
     try:
-        written: Any = json.loads(path.read_text(encoding="utf-8"))
-        return Input(tuple(int(size) for size in written["shape"]), int(written["num_classes"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is broken ({error!r}): delete it, and it is made anew from the data") from error
+        written = read_object(path)
+        shape, num_classes = written.get("shape"), written.get("num_classes")
+        if not isinstance(shape, list) or len(shape) not in (1, 3) or not all(_is_size(size) for size in shape):
+            raise ValueError(f"shape is {brief(repr(shape))}, expected [channels, height, width] or [features]")
+        if math.prod(shape) >= 2**31:
+            raise ValueError(f"shape is {shape}, a sample of {math.prod(shape):,} numbers, expected below 2^31")
+        if not _is_size(num_classes):
+            raise ValueError(f"num_classes is {brief(repr(num_classes))}, expected a whole number of at least 1")
+        return Input(tuple(shape), num_classes)
+    except FileNotFoundError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{path} is broken ({error}): delete it, and it is made again from the data") from error
+
+
+def _is_size(value: object) -> TypeGuard[int]:
+    return type(value) is int and 1 <= value < 2**31

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import write_text
+from ..files import remove_leftovers, write_text
 from ..run_folder import METRICS, read_metrics
 
 Metrics = dict[str, Any]
@@ -14,7 +14,8 @@ Metrics = dict[str, Any]
 class MetricsLog:
     """Writes a run's metrics to metrics.jsonl and, if asked, to TensorBoard.
 
-    A resumed run first drops what was written after its checkpoint, and a line that was cut short.
+    A resumed run first drops what was written after its checkpoint, and a line that was cut short, and removes files
+    that a killed process was writing.
 
     Args:
         folder: of the run.
@@ -26,6 +27,7 @@ class MetricsLog:
     """
 
     def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
+        remove_leftovers(folder)
         path = folder / METRICS
         kept = (
             [line for line in read_metrics(path, cut_short=True) if line.get("step", 0) <= step]

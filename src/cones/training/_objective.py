@@ -197,6 +197,9 @@ def _margin_or_schedule(trust: bool, name: str, given: dict[str, Any]) -> Object
     if name in PAPER_ANNEALINGS and not given:
         return PAPER_ANNEALINGS[name]
     if name in SCHEDULES:
+        for field, value in given.items():
+            if type(value) not in (int, float):
+                raise ValueError(f"{name}: {brief(field)} is {brief(repr(value))}, expected a number")
         return cast(Schedule, call(SCHEDULES, "schedule", name, given))
     schedules = tuple((field, value) for field, value in given.items() if isinstance(value, Schedule))
     at_first_step = {**given, **{field: schedule(1) for field, schedule in schedules}}

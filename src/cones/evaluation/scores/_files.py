@@ -92,7 +92,7 @@ def decision_from_json(text: str, source: str) -> Decision:
     """
     try:
         written = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{source} is no JSON: {error}; write it with write_decision") from error
     if not isinstance(written, dict) or written.pop("format", None) != FORMAT:
         raise ValueError(f'{source} is no decision, expected "format": "{FORMAT}"; write it with write_decision')
@@ -106,8 +106,8 @@ def decision_from_json(text: str, source: str) -> Decision:
         if written["calibration"] is not None:
             written["calibration"] = Calibration(**written["calibration"])
         return Decision(**written)
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{source}: {error!s:.300}") from error
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -123,13 +123,13 @@ def _check_fields(source: str, prefix: str, written: dict[str, Any], kinds: dict
     for name in kinds.keys() - written.keys():
         raise ValueError(f"{source} has no {prefix}{name}, expected all of {', '.join(kinds)}")
     for name in written.keys() - kinds.keys():
-        raise ValueError(f"{source} has the unknown field {prefix}{name}, expected only {', '.join(kinds)}")
+        raise ValueError(f"{source} has the unknown field {prefix}{name:.80}, expected only {', '.join(kinds)}")
     for name, kind in kinds.items():
         value = written[name]
         # a truth value is an int to Python, but no number here
         if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
             expected = " or ".join(sorted("null" if k is type(None) else k.__name__ for k in kind))
-            raise ValueError(f"{source}: {prefix}{name} is {value!r}, expected {expected}")
+            raise ValueError(f"{source}: {prefix}{name} is {value!r:.80}, expected {expected}")
 
 
 def _check_model(path: Path, decision: Decision, model: Path) -> None:

@@ -1,0 +1,121 @@
+"""Files are whole or not there, and what a kill leaves behind is removed by the next who writes there."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cones
+from cones.files import remove_leftovers, replacing, scratch_folder, whole_folder, write_text
+
+STUCK = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {package!r})  # the module alone: the package takes a second to import
+from files import replacing, scratch_folder, whole_folder
+with {call} as aside:
+    (aside / "part" if aside.is_dir() else aside).write_text("half")
+    print(flush=True)
+    time.sleep(600)
+"""
+CALLS = {
+    "file": "replacing(Path(sys.argv[1]) / 'last.safetensors')",
+    "folder": "whole_folder(Path(sys.argv[1]) / 'exported')",
+    "scratch": "scratch_folder(Path(sys.argv[1]), 'fonts')",
+}
+
+
+def stuck(folder, call):
+    """A process that is in the middle of a write in `folder`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK.format(call=CALLS[call], package=str(Path(cones.__file__).parent)), str(folder)],
+        stdout=subprocess.PIPE,
+    )
+    process.stdout.readline()
+    return process
+
+
+def end(process):
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+
+def write(folder, call):
+    match call:
+        case "file":
+            write_text(folder / "last.safetensors", "whole")
+        case "folder":
+            with whole_folder(folder / "exported") as aside:
+                (aside / "a").write_text("whole")
+        case "scratch":
+            with scratch_folder(folder, "fonts"):
+                pass
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_a_kill_left_is_removed_by_the_next_and_a_living_process_is_left_alone(tmp_path, call):
+    others = [
+        tmp_path / name for name in (".hidden", ".last.safetensors.backup", ".last.safetensors.original.safetensors")
+    ]
+    for other in others:
+        other.write_text("mine")
+    alive = stuck(tmp_path, call)
+    killed = stuck(tmp_path, call)
+    try:
+        before = set(tmp_path.iterdir())
+        assert len(before) == 5
+        write(tmp_path, call)
+        remove_leftovers(tmp_path)
+        assert before <= set(tmp_path.iterdir())
+        end(killed)
+        write_text(tmp_path / "other.txt", "of another name")
+        assert before <= set(tmp_path.iterdir())
+        if call == "folder":
+            (tmp_path / "exported" / "a").unlink()
+        write(tmp_path, call)
+        assert len(before & set(tmp_path.iterdir())) == 4
+    finally:
+        end(alive)
+        end(killed) if killed.poll() is None else None
+    remove_leftovers(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert not any("cones-" in name for name in left)
+    assert all(other.read_text() == "mine" for other in others)
+
+
+def test_links_and_missing_folders(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / ".a.cones-abcdefgh").symlink_to(tmp_path / "precious")
+    remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path / "no")
+    assert (tmp_path / ".a.cones-abcdefgh").exists()
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_nothing_is_left_open_or_behind(tmp_path):
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    for _ in range(3):
+        write_text(tmp_path / "a.txt", "whole")
+        with pytest.raises(KeyError), replacing(tmp_path / "a.txt"):
+            raise KeyError
+        with pytest.raises(KeyError), whole_folder(tmp_path / "folder"):
+            raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    if before is not None:
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_system_without_locks_loses_nothing(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    stray = tmp_path / ".a.txt.cones-abcdefgh.txt"
+    stray.write_text("half")
+    write_text(tmp_path / "a.txt", "whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert stray.exists()  # nobody can tell whether it is still being written
