@@ -63,10 +63,13 @@ ALLOWED = {
     "scenes": set(),
     "catalogue": {"feature_losses", "layer", "margins", "notation", "probe", "scenes"},
     "display": set(),
+    "stage_display": set(),
     "commands": {"model_commands", "training"},
     "model_commands": set(),
     "cli": {"actions", "commands", "model_actions", "model_commands", "notation", "training"},
-    "model_actions": {"commands", "embedding", "export", "model_commands", "open_set", "protocols"},
+    "model_actions": {
+        "commands", "embedding", "evaluation", "export", "model_commands", "open_set", "protocols", "stage_display",
+    },
     "actions": {
         "catalogue", "commands", "data", "display", "linter", "margins", "migrate", "planner", "plots", "suggestion",
         "training",
@@ -82,7 +85,7 @@ ONLY_IN = {
     "matplotlib": {"plots"},
     "jinja2": {"plots"},
     "PIL": {"data"},
-    "rich": {"actions", "cli", "data", "display", "model_actions"},
+    "rich": {"actions", "cli", "data", "display", "model_actions", "stage_display"},
     "tyro": {"cli", "commands", "model_commands"},
     "tensorboard": {"training"},
     "onnx": {"export"},
