@@ -47,7 +47,7 @@ def timed(step: Callable[[], object], device: torch.device) -> float:
 
 def brute_force(embeddings: Tensor, labels: Tensor, far: list[float], tile: int) -> str:
     """How far the figures are from those of every pair written out, on these few rows."""
-    unit = direction(embeddings)[0]
+    unit = direction(embeddings.double())[0]
     i, j = torch.triu_indices(len(unit), len(unit), offset=1, device=unit.device)
     expected = verification((unit @ unit.T)[i, j], labels[i] == labels[j], far)
     found = verification_of_all_pairs(embeddings, labels, far, tile=tile)
@@ -72,7 +72,7 @@ def main() -> None:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     embeddings, labels = (values.to(device) for values in subjects(arguments.rows, arguments.dim, arguments.a_subject))
-    unit = direction(embeddings)[0]
+    unit = direction(embeddings.double())[0]
 
     found = []
 
@@ -88,7 +88,7 @@ def main() -> None:
     ratios = [whole / bare for bare, whole in rounds]
     bare, whole = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
     print(", ".join(f"{name} {value}" for name, value in machine().items() if value is not None))
-    print(f"{arguments.rows:,} x {arguments.dim}, {arguments.rows * (arguments.rows - 1) // 2:,} pairs, float32")
+    print(f"{arguments.rows:,} x {arguments.dim}, {arguments.rows * (arguments.rows - 1) // 2:,} pairs, float64")
     print(f"bare product {bare:.2f} s, verification of all pairs {whole:.2f} s")
     print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f}) in {arguments.rounds} rounds")
     held = embeddings.numel() * embeddings.element_size() / 2**20

@@ -85,3 +85,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "toy.csv").write_bytes(b"\xff\xfe\x00a")
     with pytest.raises(DataError, match=r"toy.csv cannot be read as a csv file in UTF-8"):
         load(f"csv:{tmp_path}/toy.csv")
+
+
+def test_a_picture_with_two_labels_is_refused(tmp_path):
+    path = tmp_path / "set.csv"
+    path.write_text("path,label\na.png,ann\nb.png,bob\n./a.png,bob\n")
+    with pytest.raises(DataError, match=r"lines 2 and 4 of .*set.csv give ./a.png the labels 'ann' and 'bob'"):
+        load(f"csv:{path}")

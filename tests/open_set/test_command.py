@@ -5,7 +5,6 @@ import io
 import json
 import pickle
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -272,7 +271,7 @@ def test_scores_with_subjects(tmp_path):
     assert evaluate_scores(path, Asked(resamples=0)).evaluation.subjects == 2
 
 
-def test_options_of_the_detection_cost_and_few_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_of_the_detection_cost_and_few_pairs(tmp_path, capsys):
     path = tmp_path / "scores.csv"
     path.write_text("score,same\n0.9,1\n0.8,0\n0.7,1\n0.1,0\n")
     given = ("--far", 0.5, "--p-target", 0.5, "--costs", 2, 1, "--min-pairs", 2, "--resamples", 0)
@@ -292,7 +291,7 @@ def test_options_of_the_detection_cost_and_few_pairs(tmp_path: Path, capsys: pyt
     assert "--min-pairs is 0, expected at least 1" in capsys.readouterr().err
 
 
-def test_labels_of_strangers_in_a_file(tmp_path: Path) -> None:
+def test_labels_of_strangers_in_a_file(tmp_path):
     x = torch.randn(20, 4)
     labels = torch.arange(20) // 4
     labels[16:] = -1

@@ -1,6 +1,6 @@
 """Arrays that come in: tensors, NumPy arrays, pandas columns and lists, as tensors; labels of any kind as integers."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,19 +115,14 @@ def _array(name: str, values: npt.ArrayLike) -> npt.NDArray[np.generic]:
 
 
 def _texts(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.str_]:
-    values: list[object] = list(array.flat)
+    values: list[Any] = array.ravel().tolist()
     for place, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, str | bytes | int | np.integer):
+        if isinstance(value, bool) or not isinstance(value, str | bytes | int):
             raise ValueError(f"{name}[{place}] is {value!r}, expected text or an integer: -1 is an unknown subject")
-    if len({isinstance(value, str | bytes) for value in array.flat}) > 1:
+    if len({isinstance(value, str | bytes) for value in values}) > 1:
         raise ValueError(f"{name} holds numbers and text, expected labels of one kind")
     return array.astype(np.str_)
 
 
 def _first_text(array: npt.NDArray[np.generic]) -> str:
     return next((repr(value) for value in array.flat if not isinstance(value, int | float | np.number)), "objects")
-
-
-def names_of(labels: Sequence[int], names: Sequence[str] | None) -> list[str]:
-    """The names of labels, or the labels themselves."""
-    return [str(label) if names is None else names[label] for label in labels]
