@@ -60,9 +60,10 @@ def between(accepted: float, rejected: float) -> float:
     if math.isinf(accepted) or math.isinf(rejected):
         return accepted
     middle = rejected + (accepted - rejected) / 2
-    short = torch.tensor(middle, dtype=torch.float64).float().item()
-    if rejected < short <= accepted:
-        return short
+    nearest = torch.tensor(middle, dtype=torch.float64).float()
+    for short in (nearest.item(), nearest.nextafter(torch.tensor(math.inf)).item()):  # it may round down to `rejected`
+        if rejected < short <= accepted:
+            return short
     return max(middle, math.nextafter(rejected, math.inf))
 
 
