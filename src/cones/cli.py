@@ -47,7 +47,12 @@ COMMANDS = tuple(KINDS)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exits with 0, 1 on failure, 2 on bad usage, 130 after Ctrl-C, 141 if nobody reads on."""
+    """Run the command line.
+
+    Exits with 0, 1 on failure, 2 on bad usage, 130 after Ctrl-C, 75 after another signal to stop. Where the reader of
+    the output has left, as after `| head`, a command whose work is what it prints exits with 141; `train` and `compare`
+    write their files all the same and exit as ever.
+    """
     try:
         try:
             _main(arguments)

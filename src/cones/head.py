@@ -22,7 +22,7 @@ from .layer import losses_over, updated_statistics
 from .losses import added_to_logits, logits
 from .margins import Margin, parse
 from .planner import MEMORY_BUDGET
-from .processes import WrappingCheck, check_group, check_whole, draw_share
+from .processes import WrappingCheck, check_group, check_whole, draw_share, save_classes
 from .processor import warn_if_slow
 from .sampling import sampled
 from .streaming import Update
@@ -84,6 +84,8 @@ class Head(nn.Module):
         (torch.Size([]), torch.Size([3]), torch.Size([3, 10]))
     """
 
+    classes_held: Tensor
+
     def __init__(
         self,
         in_features: int,
@@ -122,14 +124,14 @@ class Head(nn.Module):
         self.update: Update | None = None
         self.before_update: Callable[[Tensor, Tensor], None] | None = None
         self.memory_budget = memory_budget
-        self.label_smoothing = label_smoothing
-        self.focal = focal
+        self.label_smoothing, self.focal = label_smoothing, focal
         self.ignore_index = ignore_index
         self.subcenters = subcenters
         self.group = group
         self.classes = range(num_classes)
         if group is not None:
             self.classes = range(*shard(num_classes, dist.get_rank(group), dist.get_world_size(group)))
+            save_classes(self)
         here = len(self.classes)
         self.weight = nn.Parameter(torch.empty(here * subcenters, in_features, device=device, dtype=dtype))
         shape = (here,) if margin.combine == "softmax" else ()
@@ -181,7 +183,7 @@ class Head(nn.Module):
         if learning and not torch.compiler.is_compiling():
             moved, managed = self.update is not None, not self._watch.has(self.weight)
             self._wrapping.check_once(self.weight, self.group, moved_in_backward=moved, managed=managed)
-        check_group(self.classes, self.num_classes, self.group)
+        check_group(self)
         margin = self.margin_in_force()
         all_features, taken = features, counted(features, labels, self.ignore_index, maskable=not self._statistics)
         features, labels, rows, _ = taken
@@ -202,10 +204,8 @@ class Head(nn.Module):
             new = updated_statistics(features, labels, margin, held, self.statistics(), how)
             for name, value in new.items():
                 getattr(self, f"running_{name}").copy_(value)
-        smoothing, focal = self.label_smoothing, self.focal
-        losses = losses_over(
-            features, labels, margin, held, self.statistics(), how, label_smoothing=smoothing, focal=focal
-        )
+        weighting = {"label_smoothing": self.label_smoothing, "focal": self.focal}
+        losses = losses_over(features, labels, margin, held, self.statistics(), how, **weighting)
         loss = reduce_weighted(losses, taken.weights(self.class_weights), reduction)
         if self.before_update is not None and loss.requires_grad:
             loss.register_hook(partial(self.before_update, loss.detach()))
@@ -247,7 +247,7 @@ class Head(nn.Module):
     def logits(self, features: Tensor) -> Tensor:
         """(N, K) = scale * similarity + bias of features (N, D): no label, no margin; argmax predicts."""
         check_whole(self.weight)
-        check_group(self.classes, self.num_classes, self.group)
+        check_group(self)
         ranks = None if self.group is None else count(len(features), len(self.classes), self.group, features.device)
         found = logits(
             features if ranks is None else gather(features, ranks),

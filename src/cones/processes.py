@@ -1,6 +1,7 @@
 """A head among processes: its share of W, and whether the way it is wrapped trains one model or several."""
 
 import warnings
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
@@ -8,6 +9,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from .collective import Group
+
+if TYPE_CHECKING:
+    from .head import Head
 
 BLOCK = 2**14
 """Rows of W that are drawn at once where only a share of them is kept; a multiple of 16, which torch draws at once."""
@@ -93,10 +97,48 @@ def check_whole(weight: Tensor) -> None:
         )
 
 
-def check_group(classes: range, num_classes: int, group: Group) -> None:
-    """Raise RuntimeError for a head with some of the classes and no processes that have the others."""
-    if group is None and len(classes) != num_classes:
+def save_classes(head: "Head") -> None:
+    """Have the state of a head that shares its classes say which it holds, so that no rank goes on with others' rows.
+
+    Args:
+        head: that shares its classes; its state_dict() gets "classes_held", (2,): its first class, and the one after
+            its last.
+    """
+    head.classes_held = torch.tensor([head.classes.start, head.classes.stop])
+    head.register_state_dict_post_hook(_write_classes)  # type: ignore[no-untyped-call]
+    head.register_load_state_dict_pre_hook(_read_classes)  # type: ignore[no-untyped-call]
+
+
+def _write_classes(head: "Head", state: dict[str, Tensor], prefix: str, _: object) -> None:
+    state[f"{prefix}classes_held"] = head.classes_held
+
+
+def _read_classes(head: "Head", state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    loaded = state.pop(f"{prefix}classes_held", None)
+    if loaded is not None:
+        _check_held(head, loaded)
+
+
+def check_group(head: "Head") -> None:
+    """Raise RuntimeError for a head with some of the classes and no processes that have the others, or with others'."""
+    if head.group is None and len(head.classes) != head.num_classes:
         raise RuntimeError(
-            f"group is None, but the head holds classes {classes.start}..{classes.stop - 1} of {num_classes}: a file "
-            f"cannot hold the processes that share them, set head.group after loading, on as many ranks as before"
+            f"group is None, but the head holds {_classes(head)}: a file cannot hold the processes that share them, "
+            f"set head.group after loading, on as many ranks as before"
         )
+    if head.group is not None and not torch.compiler.is_compiling():
+        _check_held(head, head.classes_held)  # a checkpoint may have been read into its place
+
+
+def _check_held(head: "Head", held: Tensor) -> None:
+    start, stop = held.tolist()
+    if (start, stop) != (head.classes.start, head.classes.stop):
+        raise RuntimeError(
+            f"the head holds {_classes(head)}, but the checkpoint has classes {start}..{stop - 1}: save and load each "
+            f"rank's own head.state_dict() (the rank in the file's name) on as many ranks; "
+            f"torch.distributed.checkpoint keeps one rank's rows alone"
+        )
+
+
+def _classes(head: "Head") -> str:
+    return f"classes {head.classes.start}..{head.classes.stop - 1} of {head.num_classes}"

@@ -7,6 +7,7 @@ import warnings
 import pytest
 import torch
 import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -143,3 +144,32 @@ def everything(rank, world):
     """All in one start of the processes, which is what takes time."""
     for each in (wrapping, disagreeing, copies, ignored):
         each(rank, world)
+
+
+def checkpointed(rank, world, folder):
+    torch.manual_seed(0)
+    head, other = (Head(5, 24, ArcFace(0.2, 8.0), group=dist.group.WORLD) for _ in range(2))
+    own = head.state_dict()
+    assert own["classes_held"].tolist() == [12 * rank, 12 * rank + 12]
+    other.load_state_dict(own)
+    assert torch.equal(other.weight, head.weight)
+    other(*batch())
+    # the other rank's rows, of the same shape
+    rows = [None] * world
+    dist.all_gather_object(rows, own)
+    with pytest.raises(RuntimeError, match=rf"holds classes {12 * rank}\.\..* of 24, but the checkpoint has classes "):
+        other.load_state_dict(rows[1 - rank])
+    # read in place, of which the module hears nothing: one rank's rows for all, and one rank's range
+    state = {"head": head.state_dict()}
+    dcp.save(state, checkpoint_id=folder)
+    dcp.load(state, checkpoint_id=folder)
+    refused = head.classes_held.tolist() != [12 * rank, 12 * rank + 12]
+    dist.all_gather_object(rows, refused)
+    assert sorted(rows) == [False, True]
+    if refused:
+        with pytest.raises(RuntimeError, match=r"torch.distributed.checkpoint keeps one rank's rows alone"):
+            head(*batch())
+
+
+def test_the_rows_of_another_rank_are_not_loaded(tmp_path):
+    in_world(2, checkpointed, tmp_path / "checkpoint")
