@@ -38,7 +38,8 @@ ALLOWED = {
         "small", "tiles",
     },
     "losses": {
-        "arguments", "classes", "collective", "geometry", "ignored", "layer", "margins", "planner", "similarity",
+        "arguments", "classes", "collective", "geometry", "ignored", "layer", "margins", "planner", "processor",
+        "similarity",
     },
     "situation": {"margins"},
     "linter": {"losses", "margins", "notation", "planner", "plots", "similarity", "situation", "tiles"},
@@ -110,7 +111,7 @@ ALLOWED = {
     "import_path": {"notation"},
     "printable": set(),
     "run_folder": {"notation"},
-    "tensor_file": set(),
+    "tensor_file": {"extras"},
     "terminal": {"printable"},
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 
-from cones import ArcFace, Head, processor
+from cones import ArcFace, Head, margin_softmax, processor
 from cones.processor import Speeds, compare_speeds, faster_dtype
 
 
@@ -99,3 +99,10 @@ def test_a_head_in_a_fast_bfloat16_or_in_float32_says_nothing(monkeypatch):
         head_with(monkeypatch, Speeds("products", 5.0, 2.0))(torch.randn(2, 4), torch.tensor([0, 2]))
         monkeypatch.setattr(processor, "product_speeds", None)  # not even asked
         Head(4, 3, ArcFace(margin=0.1, scale=8.0))(torch.randn(2, 4), torch.tensor([0, 2]))
+
+
+def test_the_function_warns_as_the_head_does(monkeypatch):
+    head = head_with(monkeypatch, Speeds("products of 4 by 3", 0.5, 40.0))
+    x, y = torch.randn(2, 4), torch.tensor([0, 2])
+    with pytest.warns(UserWarning, match=r"float32 0.5 ms, bfloat16 40 ms\): compute_dtype=None is faster"):
+        margin_softmax(x, head.weight, y, head.margin, compute_dtype=torch.bfloat16)

@@ -22,6 +22,7 @@ from .ignored import IGNORE_INDEX, counted
 from .layer import losses_over
 from .margins import Margin, Rows, surveyed
 from .planner import MEMORY_BUDGET
+from .processor import warn_if_slow
 from .similarity import cross_entropy_of, in_geometry, nearest_center
 
 
@@ -86,6 +87,8 @@ def margin_softmax(
     check_arguments(
         features, weight, None if group is not None else labels, margin, bias, subcenters=subcenters, rows=rows
     )
+    if compute_dtype is not None and features.device.type == "cpu":
+        warn_if_slow(*weight.shape[::-1], instead="compute_dtype=None")
     here = len(weight) // subcenters
     settings = {} if group is None else settings_text(
         margin, dims=features.shape[1], dtype=features.dtype, bias=bias is not None, compute_dtype=compute_dtype,

@@ -1,7 +1,7 @@
 """A head among processes: its share of W, and whether the way it is wrapped trains one model or several."""
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -10,8 +10,18 @@ from torch.nn.parallel import DistributedDataParallel
 
 from .collective import Group
 
-if TYPE_CHECKING:
-    from .head import Head
+
+class SharedHead(Protocol):
+    """A head that may hold some of the classes, and other processes the others."""
+
+    classes: range
+    classes_held: Tensor
+    num_classes: int
+    group: Group
+
+    def register_state_dict_post_hook(self, hook: Any) -> Any: ...
+    def register_load_state_dict_pre_hook(self, hook: Any) -> Any: ...
+
 
 BLOCK = 2**14
 """Rows of W that are drawn at once where only a share of them is kept; a multiple of 16, which torch draws at once."""
@@ -97,7 +107,7 @@ def check_whole(weight: Tensor) -> None:
         )
 
 
-def save_classes(head: "Head") -> None:
+def save_classes(head: SharedHead) -> None:
     """Have the state of a head that shares its classes say which it holds, so that no rank goes on with others' rows.
 
     Args:
@@ -105,21 +115,21 @@ def save_classes(head: "Head") -> None:
             its last.
     """
     head.classes_held = torch.tensor([head.classes.start, head.classes.stop])
-    head.register_state_dict_post_hook(_write_classes)  # type: ignore[no-untyped-call]
-    head.register_load_state_dict_pre_hook(_read_classes)  # type: ignore[no-untyped-call]
+    head.register_state_dict_post_hook(_write_classes)
+    head.register_load_state_dict_pre_hook(_read_classes)
 
 
-def _write_classes(head: "Head", state: dict[str, Tensor], prefix: str, _: object) -> None:
+def _write_classes(head: SharedHead, state: dict[str, Tensor], prefix: str, _: object) -> None:
     state[f"{prefix}classes_held"] = head.classes_held
 
 
-def _read_classes(head: "Head", state: dict[str, Tensor], prefix: str, *_: object) -> None:
+def _read_classes(head: SharedHead, state: dict[str, Tensor], prefix: str, *_: object) -> None:
     loaded = state.pop(f"{prefix}classes_held", None)
     if loaded is not None:
         _check_held(head, loaded)
 
 
-def check_group(head: "Head") -> None:
+def check_group(head: SharedHead) -> None:
     """Raise RuntimeError for a head with some of the classes and no processes that have the others, or with others'."""
     if head.group is None and len(head.classes) != head.num_classes:
         raise RuntimeError(
@@ -130,7 +140,7 @@ def check_group(head: "Head") -> None:
         _check_held(head, head.classes_held)  # a checkpoint may have been read into its place
 
 
-def _check_held(head: "Head", held: Tensor) -> None:
+def _check_held(head: SharedHead, held: Tensor) -> None:
     start, stop = held.tolist()
     if (start, stop) != (head.classes.start, head.classes.stop):
         raise RuntimeError(
@@ -140,5 +150,5 @@ def _check_held(head: "Head", held: Tensor) -> None:
         )
 
 
-def _classes(head: "Head") -> str:
+def _classes(head: SharedHead) -> str:
     return f"classes {head.classes.start}..{head.classes.stop - 1} of {head.num_classes}"

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .extras import require
+
 CHECKSUM, CHECKED = "checksum", "checksum_of"
 """Entries of the metadata: the checksums, and what has one. Either without the other is damage."""
 
@@ -33,6 +35,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     Raises:
         SafetensorError, OSError: the disk is full, or the like.
     """
+    require("a .safetensors file", "safetensors")
     from safetensors.torch import save_file
 
     # tied weights that share memory, and channels that lie last, are what the format refuses
@@ -59,6 +62,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         >>> read_tensors(path)
         ({'weight': tensor([[1., 0.], [0., 1.]])}, {'format': 'mine'})
     """
+    require("a .safetensors file", "safetensors")
     from safetensors import SafetensorError, safe_open
 
     try:

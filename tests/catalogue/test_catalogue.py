@@ -172,7 +172,7 @@ def test_what_works_in_blocks_says_so():
 
     assert cost(Blocks) == [
         "Takes the class weights W, and sends them a gradient.",
-        "Works in blocks of 1 MiB, whatever the number of classes.",
+        "Works in blocks of the classes, whose size does not grow with their number.",
     ]
 
 

@@ -78,7 +78,7 @@ def _cost_of_call(loss: Callable[..., Any]) -> list[str]:
         found.append(f"Takes the class weights W, and sends them {'no' if gradient is None else 'a'} gradient.")
     largest = _largest_temporary(loss)
     if "?" in _shape(largest):
-        return [*found, f"Works in blocks of {largest.nbytes / 2**20:.0f} MiB, whatever the number of classes."]
+        return [*found, "Works in blocks of the classes, whose size does not grow with their number."]
     return [*found, f"Largest temporary: {_shape(largest)}."]
 
 
