@@ -2,9 +2,10 @@
 
 python benchmarks/class_layer.py [--preset smoke|default|full] [--out docs/benchmarks]
 
-Writes OUT/class_layer.json (every time taken), OUT.md (the tables) and OUT/growth.svg and .png (the plot). A time is a
-ratio: each layer, in a process of its own, takes turns with the three float32 products that any dense class layer
-needs. Extra memory is measured in another process. N rows, K classes, D dims.
+Writes OUT/PROCESSOR/class_layer.json (every time taken), OUT/PROCESSOR.md (the tables), OUT/PROCESSOR/growth.svg and
+.png (the plot), and OUT.md, which sets all processors side by side. A time is a ratio: each layer, in a process of its
+own, takes turns with the three float32 products that any dense class layer needs. Extra memory is measured in another
+process. N rows, K classes, D dims.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from contenders import (
     AUTOCAST,
     CONES,
     CONES_LOW,
+    CONES_SOFTMAX,
     CONTENDERS,
     FAST_PRODUCTS,
     INDEXED,
@@ -27,9 +29,10 @@ from contenders import (
     by_name,
 )
 from growth import growth_figure
-from machine import machine
+from machine import machine, short_name
 from measure import device, run
 from memory import available
+from processors import side_by_side
 from summary import ratio
 from table import page
 
@@ -38,6 +41,8 @@ from cones.plots import save
 
 EVERYONE = tuple(contender.name for contender in CONTENDERS)
 GROWING = (FAST_PRODUCTS, CONES, CONES_LOW, INDEXED, AUTOCAST, LINEAR_CE)
+WITH_FEW = (CONES, CONES_SOFTMAX, INDEXED, LINEAR_CE)
+NUMBERS = "class_layer.json"
 HEADROOM = 2**29
 """What a process takes beside its tensors, and what the system should keep: 512 MiB."""
 
@@ -58,6 +63,7 @@ class Preset:
         rounds: how often a layer and the products take turns.
         heads: sizes at which everyone of `contenders` is measured, in time and memory; the first is the head line.
         growth: by the axis that grows, the sizes at which those of `growing` are timed.
+        few_classes: sizes at which those of `with_few` are timed, where the logits are few.
         errors: the size at which errors are told.
         profiled: whose time is told by phase, at the first of `heads`.
     """
@@ -65,22 +71,27 @@ class Preset:
     rounds: int
     heads: tuple[Size, ...]
     growth: dict[str, tuple[Size, ...]]
+    few_classes: tuple[Size, ...]
     errors: Size
     contenders: tuple[str, ...] = EVERYONE
     growing: tuple[str, ...] = GROWING
+    with_few: tuple[str, ...] = WITH_FEW
     profiled: tuple[str, ...] = (CONES, CONES_LOW)
 
 
 HEADS = (Size(512, 100_000, 512), Size(256, 10_000, 512), Size(512, 1000, 512))
+FEW_CLASSES = tuple(Size(rows, classes, 512) for rows in (64, 256, 512, 1024) for classes in (10, 100, 1000))
 ERRORS = Size(64, 5000, 512)
 PRESETS = {
     "smoke": Preset(
         rounds=5,
         heads=(Size(32, 1000, 16),),
         growth={"classes": (Size(32, 500, 16), Size(32, 1000, 16)), "rows": (), "dim": ()},
+        few_classes=(Size(8, 10, 16),),
         errors=Size(16, 200, 16),
         contenders=(FAST_PRODUCTS, CONES, INDEXED),
         growing=(CONES,),
+        with_few=(CONES, INDEXED, LINEAR_CE),
         profiled=(CONES,),
     ),
     "default": Preset(
@@ -91,6 +102,7 @@ PRESETS = {
             "rows": tuple(Size(rows, 20_000, 512) for rows in (64, 256, 512, 2048)),
             "dim": tuple(Size(512, 20_000, dim) for dim in (64, 128, 512)),
         },
+        few_classes=FEW_CLASSES,
         errors=ERRORS,
         contenders=tuple(name for name in EVERYONE if name != TORCH_CE_CHUNKED),  # minutes for one step: see "full"
     ),
@@ -104,6 +116,7 @@ PRESETS = {
             "rows": tuple(Size(rows, 20_000, 512) for rows in (64, 128, 256, 512, 1024, 2048, 4096)),
             "dim": tuple(Size(512, 20_000, dim) for dim in (64, 128, 256, 512, 1024)),
         },
+        few_classes=FEW_CLASSES,
         errors=ERRORS,
     ),
 }
@@ -113,7 +126,8 @@ def cases(preset: Preset) -> Iterator[tuple[str, Size, bool]]:
     """Contender, size and whether its memory is asked for, none twice."""
     heads = [(name, size) for size in preset.heads for name in preset.contenders]
     growing = [(name, size) for sizes in preset.growth.values() for size in sizes for name in preset.growing]
-    for name, size in dict.fromkeys(heads + growing):
+    few = [(name, size) for size in preset.few_classes for name in preset.with_few]
+    for name, size in dict.fromkeys(heads + growing + few):
         yield name, size, size in preset.heads
 
 
@@ -143,11 +157,19 @@ def by_phase(preset: Preset) -> dict[str, dict[str, float]]:
 
 
 def report(results: dict[str, Any], out: Path) -> None:
-    """Write the page, and the plot where something grew."""
+    """Write a processor's page, and the plot where something grew."""
     figure = growth_figure(results)
     if figure is not None:
         save(figure, out / "growth")
     write_text(out.with_name(out.name + ".md"), page(results, out.name, figure is not None))
+
+
+def report_all(out: Path) -> None:
+    """Write every processor's page from its numbers, and the page of them all."""
+    found = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in out.glob(f"*/{NUMBERS}")}
+    for name, results in found.items():
+        report(results, out / name)
+    write_text(out.with_name(out.name + ".md"), side_by_side(found, out.name))
 
 
 def main() -> None:
@@ -155,12 +177,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", choices=PRESETS, default="default", help="which sizes: seconds, minutes, an hour")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder; the page stands beside it")
-    parser.add_argument("--redraw", action="store_true", help="measure nothing: page and plot from the numbers there")
+    parser.add_argument("--processor", help="the folder in it; by default by family, model and vector width")
+    parser.add_argument("--redraw", action="store_true", help="measure nothing: pages and plots from the numbers there")
     arguments = parser.parse_args()
-    numbers = arguments.out / "class_layer.json"
     if arguments.redraw:
-        report(json.loads(numbers.read_text(encoding="utf-8")), arguments.out)
+        report_all(arguments.out)
         return
+    numbers = arguments.out / (arguments.processor or short_name()) / NUMBERS
     preset = PRESETS[arguments.preset]
     results: dict[str, Any] = {
         "preset": arguments.preset,
@@ -168,6 +191,7 @@ def main() -> None:
         **asdict(preset),
         "heads": [size._asdict() for size in preset.heads],
         "growth": {axis: [size._asdict() for size in sizes] for axis, sizes in preset.growth.items()},
+        "few_classes": [size._asdict() for size in preset.few_classes],
         "errors": preset.errors._asdict(),
         "error": {},
         "phases": {},
@@ -181,7 +205,7 @@ def main() -> None:
         results["cases"].append(measured(name, size, preset.rounds, with_memory))
         write_text(numbers, json.dumps(results, indent=1) + "\n")
         print(f"{index}/{len(todo)}  {_line(results['cases'][-1])}", file=sys.stderr)
-    report(results, arguments.out)
+    report_all(arguments.out)
 
 
 def _unless_too_large(name: str, size: Size, beside: int, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -189,6 +189,8 @@ def _arcface(name: str, budget: int, low: torch.dtype | None = None) -> Contende
 FAST_PRODUCTS = "three products, tiled, cones' kernel"
 CONES = "cones ArcFace"
 CONES_LOW = "cones ArcFace, bfloat16"
+CONES_TIGHT = "cones ArcFace, 64 MiB"
+CONES_SOFTMAX = "cones Softmax"
 INDEXED = "dense ArcFace, indexed"
 AUTOCAST = "dense ArcFace, indexed, bfloat16 autocast"
 LINEAR_CE = "linear + cross_entropy, no margin"
@@ -199,9 +201,9 @@ CONTENDERS = (
     Contender(FAST_PRODUCTS, None, budget=MEMORY_BUDGET),
     _arcface(CONES, MEMORY_BUDGET),
     _arcface(CONES_LOW, MEMORY_BUDGET, torch.bfloat16),
-    _arcface("cones ArcFace, 64 MiB", SMALL_BUDGET),
+    _arcface(CONES_TIGHT, SMALL_BUDGET),
     _arcface("cones ArcFace, bfloat16, 64 MiB", SMALL_BUDGET, torch.bfloat16),
-    Contender("cones Softmax", _cones(Softmax()), budget=MEMORY_BUDGET),
+    Contender(CONES_SOFTMAX, _cones(Softmax()), budget=MEMORY_BUDGET),
     Contender("cones, a margin that bends the others", _cones(Bent()), copies=2, budget=MEMORY_BUDGET),
     Contender("pytorch-metric-learning ArcFaceLoss", PmlArcFace, arcface=True, matrices=5, copies=2),
     Contender("dense ArcFace, one-hot", partial(Layer, one_hot_arcface), arcface=True, matrices=10, copies=2),

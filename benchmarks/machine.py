@@ -31,6 +31,13 @@ def machine() -> dict[str, str | float | None]:
     }
 
 
+def short_name() -> str:
+    """A folder's name for this kind of processor: maker, family, model and vector width, as amd-25-1-avx2."""
+    maker = (_processor().split() or ["unknown"])[0].lower().removesuffix("(r)")
+    numbers = [field for name in ("cpu family", "model") if (field := _cpuinfo(name)) is not None]
+    return "-".join([maker, *numbers, torch.backends.cpu.get_cpu_capability().lower()])
+
+
 def _processor() -> str:
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 

@@ -29,3 +29,10 @@ def find(results: dict[str, Any], contender: str, size: dict[str, int]) -> Case 
         ),
         None,
     )
+
+
+def over(results: dict[str, Any], contender: str, rival: str, size: dict[str, int]) -> str:
+    """The ratio of a contender to the products over that of a rival, as text; a dash where either was left out."""
+    one, other = find(results, contender, size), find(results, rival, size)
+    ratios = [None if case is None else ratio(case) for case in (one, other)]
+    return "–" if ratios[0] is None or ratios[1] is None else f"{ratios[0] / ratios[1]:.2f}"

@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from contenders import AUTOCAST, FAST_PRODUCTS, INDEXED, by_name
-from summary import Case, find, ratio, spread
+from contenders import AUTOCAST, FAST_PRODUCTS, INDEXED, LINEAR_CE, by_name
+from summary import Case, find, over, ratio, spread
 
 AXES = {"classes": "K", "rows": "N", "dim": "D"}
 METHOD = """\
@@ -29,6 +29,10 @@ ERRORS = """\
 Error against float64 at {rows:,} rows, {classes:,} classes, {dim} dims, half of the rows random and half 45 degrees
 from their own class: the norm of the difference over the norm of the truth, the largest of five problems. In brackets:
 times that of "{indexed}", or for bfloat16 of "{autocast}"."""
+
+FEW = """\
+Where the logits are few, a step is a matter of fractions of a millisecond: times, and a layer's ratio to the products
+over that of a rival."""
 
 NOTES = (
     """Part of a ratio below a rival's is the choice of kernel: `torch.mm` and `F.linear` go through the vendor's BLAS
@@ -63,6 +67,8 @@ def page(results: dict[str, Any], folder: str, plotted: bool) -> str:
         picture = f"![Ratio of time to that of the products, against K, N and D]({folder}/growth.svg)"
         parts += ["## Growth", "Ratio to the products, as above.", picture]
     parts += [_growth(results, axis) for axis, sizes in results["growth"].items() if sizes]
+    if any(find(results, results["with_few"][0], size) for size in results.get("few_classes", ())):
+        parts += ["## Few classes", FEW, _few(results)]
     parts += ["## How", _method(results), "## Notes", _notes(results)]
     return "\n\n".join(parts) + "\n"
 
@@ -85,7 +91,7 @@ def _head(results: dict[str, Any], size: dict[str, int]) -> str:
     rows = [_head_row(results, case, None if fast is None else ratio(fast)) for case in cases]
     title = f"## {size['rows']:,} rows, {size['classes']:,} classes, {size['dim']} dims"
     left_out = [f"{case['contender']}: left out, {case['skipped']}." for case in cases if "skipped" in case]
-    return "\n\n".join([title, _table(columns, rows), *left_out])
+    return "\n\n".join([title, table(columns, rows), *left_out])
 
 
 def _head_row(results: dict[str, Any], case: Case, fast: float | None) -> list[str]:
@@ -124,7 +130,7 @@ def _errors(results: dict[str, Any]) -> str:
         ]
         for name, own in results["error"].items()
     ]
-    return text + "\n\n" + _table(("class layer", "loss", "gradient of features", "gradient of W"), rows)
+    return text + "\n\n" + table(("class layer", "loss", "gradient of features", "gradient of W"), rows)
 
 
 def _phases(results: dict[str, Any]) -> str:
@@ -132,7 +138,7 @@ def _phases(results: dict[str, Any]) -> str:
     text = PROFILED.format(rows=size["rows"], classes=size["classes"], dim=size["dim"])
     names = list(next(iter(results["phases"].values())))
     rows = [[name, *(f"{100 * own[phase]:.0f} %" for phase in names)] for name, own in results["phases"].items()]
-    return text + "\n\n" + _table(("class layer", *names), rows)
+    return text + "\n\n" + table(("class layer", *names), rows)
 
 
 def _growth(results: dict[str, Any], axis: str) -> str:
@@ -144,7 +150,34 @@ def _growth(results: dict[str, Any], axis: str) -> str:
         ratios = [None if case is None else ratio(case) for case in found]
         rows.append([name, *("–" if value is None else f"{value:.2f}" for value in ratios)])
     columns = ("class layer", *(f"{AXES[axis]} = {size[axis]:,}" for size in sizes))
-    return f"### {AXES[axis]} grows, {fixed}\n\n{_table(columns, rows)}"
+    return f"### {AXES[axis]} grows, {fixed}\n\n{table(columns, rows)}"
+
+
+def _few(results: dict[str, Any]) -> str:
+    columns = ["N", "K"]
+    for name in results["with_few"]:
+        columns += [f"{name}, ms"]
+    own = [name for name in results["with_few"] if name.startswith("cones")]
+    columns += [f"{name} / {rival}" for name in own for rival in (LINEAR_CE, INDEXED)]
+    rows = []
+    for size in results["few_classes"]:
+        found = {name: find(results, name, size) for name in results["with_few"]}
+        if not any(found.values()):
+            continue
+        times = {name: _milliseconds(case) for name, case in found.items()}
+        rows.append(
+            [
+                f"{size['rows']:,}",
+                f"{size['classes']:,}",
+                *times.values(),
+                *(over(results, name, rival, size) for name in own for rival in (LINEAR_CE, INDEXED)),
+            ]
+        )
+    return table(columns, rows)
+
+
+def _milliseconds(case: Case | None) -> str:
+    return "–" if case is None or "seconds" not in case else f"{1000 * statistics.median(case['seconds']):.3g}"
 
 
 def _method(results: dict[str, Any]) -> str:
@@ -159,6 +192,9 @@ def _notes(results: dict[str, Any]) -> str:
     kept = [case for case in results["cases"] if "seconds" in case]
     noise = [largest / smallest for smallest, largest in map(spread, kept)]
     notes = list(NOTES)
+    wanted = [(name, size) for sizes in results["growth"].values() for size in sizes for name in results["growing"]]
+    if any(find(results, name, size) is None for name, size in wanted):
+        notes.append("The run was cut short: what has a dash and no reason was not measured.")
     if noise:
         notes.append(
             f"Noise: the largest ratio of a case's rounds is {statistics.median(noise):.2f} times its smallest in the "
@@ -167,6 +203,7 @@ def _notes(results: dict[str, Any]) -> str:
     return "\n".join("- " + note.replace("\n", "\n  ") for note in notes)
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, the first column to the left."""
     rule = ["---", *["---:"] * (len(columns) - 1)]
     return "\n".join("| " + " | ".join(row) + " |" for row in (columns, rule, *rows))

@@ -19,24 +19,29 @@ SCRIPT = Path(__file__).parent.parent / "benchmarks" / "class_layer.py"
 
 def test_smoke_preset_writes_numbers_page_and_plot(tmp_path):
     out = tmp_path / "benchmarks"
-    subprocess.run([sys.executable, str(SCRIPT), "--preset", "smoke", "--out", str(out)], check=True)
-    assert {path.name for path in out.iterdir()} == {"class_layer.json", "growth.svg", "growth.png"}
-    results = json.loads((out / "class_layer.json").read_text())
+    options = ["--preset", "smoke", "--out", str(out), "--processor", "mine"]
+    subprocess.run([sys.executable, str(SCRIPT), *options], check=True)
+    assert {path.name for path in out.iterdir()} == {"mine", "mine.md"}
+    assert {path.name for path in (out / "mine").iterdir()} == {"class_layer.json", "growth.svg", "growth.png"}
+    results = json.loads((out / "mine" / "class_layer.json").read_text())
     preset = PRESETS["smoke"]
     assert [case["contender"] for case in results["cases"]] == [name for name, _, _ in cases(preset)]
     for case in results["cases"]:
         assert ("skipped" in case) != (len(case.get("products_seconds", ())) == preset.rounds)
     assert {"processor", "threads", "torch", "date"} <= results["machine"].keys()
-    page = (tmp_path / "benchmarks.md").read_text()
+    pages = [out / "mine.md", tmp_path / "benchmarks.md"]
+    page, index = (path.read_text() for path in pages)
     for column in ("ratio to products", "min..max", "to tiled", "ms", "extra MiB", "error, x dense", "K = 500"):
         assert f" {column} |" in page
-    assert "(benchmarks/growth.svg)" in page
+    assert "(mine/growth.svg)" in page
+    assert "(benchmarks/mine.md)" in index
     assert all(abs(sum(shares.values()) - 1) < 1e-9 for shares in results["phases"].values())
-    assert str(tmp_path) not in page + json.dumps(results)
+    assert str(tmp_path) not in page + index + json.dumps(results)
 
-    (tmp_path / "benchmarks.md").unlink()
+    for path in pages:
+        path.unlink()
     subprocess.run([sys.executable, str(SCRIPT), "--redraw", "--out", str(out)], check=True)
-    assert (tmp_path / "benchmarks.md").read_text() == page
+    assert [path.read_text() for path in pages] == [page, index]
 
 
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.name)

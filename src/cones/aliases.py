@@ -69,7 +69,7 @@ _FEATURE_LOSSES = {
 }
 _ALIASES = _MARGINS | _FEATURE_LOSSES
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
-_COMPOUND = re.compile(r"[A-Za-z]\w*(?:[- ][A-Za-z]\w*)+")
+_COMPOUND = re.compile(r"\b[A-Za-z]\w*(?:[- ][A-Za-z]\w*)+")  # \b: else a long word costs its length squared
 
 
 def nearest_loss(name: str, known: Iterable[str]) -> str | None:
@@ -95,10 +95,9 @@ def check_compound_names(text: str) -> None:
     Args:
         text: an expression, such as "AM-Softmax(margin=0.2) + 0.1 * CenterLoss".
     """
+    by_plain = {_plain(name): name for name in _ALIASES.values()} | _ALIASES
     for found in _COMPOUND.finditer(_QUOTED.sub("", text)):
-        loss = _ALIASES.get(_plain(found[0])) or {_plain(name): name for name in _ALIASES.values()}.get(
-            _plain(found[0])
-        )
+        loss = by_plain.get(_plain(found[0]))
         if loss is not None:
             raise ValueError(f"{found[0]!r} is no loss (did you mean {loss}?)")
 
