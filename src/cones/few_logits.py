@@ -29,6 +29,9 @@ FEW = 2**22
 COPIES = 4
 """Arrays of their size that live at once then."""
 
+ENOUGH_FOR_LOW = 2**17
+"""Logits from which a product in low precision gains more than the conversions cost."""
+
 WIDE_FROM = 512
 """Classes from which the own similarity is worked out in float64; below, that would cost as much as the products."""
 
@@ -45,12 +48,14 @@ class Form(NamedTuple):
         features, weight: geometries of the two sides.
         bounded: whether no exponential can overflow or vanish.
         others_sum: whether the sum of the other classes' logits is wanted.
+        low: precision of the gradients' products, None for that of the features.
     """
 
     features: Geometry
     weight: Geometry
     bounded: bool
     others_sum: bool
+    low: torch.dtype | None = None
 
 
 class Terms(NamedTuple):
@@ -208,7 +213,7 @@ class _FewLogits(torch.autograd.Function):
             gradient.scatter_(1, labels[:, None], own_gradient[:, None])
         d_x = d_weight = None
         if needs_x:
-            d_x = product_of_many(gradient, weight)
+            d_x = _gradient_product(gradient, weight, form.low)
             back = None if row is None else along_x * row * -row
             if d_feature_norm is not None:
                 outward = d_feature_norm.to(x.dtype) / norms[0]
@@ -216,7 +221,7 @@ class _FewLogits(torch.autograd.Function):
             if back is not None:
                 d_x.addcmul_(x, back[:, None])
         if needs_weight:
-            d_weight = product_of_many(gradient.T, x)
+            d_weight = _gradient_product(gradient.T, x, form.low)
             back = None if column is None else along_weight * column * -column
             if d_weight_norm is not None:
                 outward = (d_weight_norm / norms[1][labels]).to(x.dtype)
@@ -225,6 +230,12 @@ class _FewLogits(torch.autograd.Function):
             if back is not None:
                 d_weight.addcmul_(weight, back[:, None])
         return d_x, d_weight, d_bias, d_scale, None, None, None, None
+
+
+def _gradient_product(a: Tensor, b: Tensor, low: torch.dtype | None) -> Tensor:
+    if low is None or a.numel() < ENOUGH_FOR_LOW:
+        return product_of_many(a, b)
+    return product(a.to(low), b.to(low)).to(a.dtype)
 
 
 def _own_class(

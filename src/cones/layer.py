@@ -135,7 +135,7 @@ def _few(
     bias = None if classes.bias is None else classes.bias.to(dtype)
     scale = margin.scale_with(statistics)
     bounded = is_bounded(bound_of(margin, statistics, bias), len(weight), dtype)
-    form = Form(margin.features, margin.weights, bounded, sums)
+    form = Form(margin.features, margin.weights, bounded, sums, how.low)
     terms = few_logits(features, weight, bias, scale, classes.places, norms, form)
     rows = Rows(terms.own, terms.feature_norm, terms.weight_norm, labels, statistics)
     target = margin.target(rows.similarity, rows)
