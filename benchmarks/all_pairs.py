@@ -15,8 +15,8 @@ from machine import machine
 from memory import growth_of
 from torch import Tensor
 
+from cones.common.unit_vectors import direction
 from cones.evaluation import verification, verification_of_all_pairs
-from cones.geometry import direction
 
 
 def subjects(rows: int, dim: int, a_subject: int) -> tuple[Tensor, Tensor]:

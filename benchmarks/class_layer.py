@@ -36,7 +36,7 @@ from processors import side_by_side
 from summary import ratio
 from table import page
 
-from cones.files import write_text
+from cones.common.atomic_files import write_text
 from cones.plots import save
 
 EVERYONE = tuple(contender.name for contender in CONTENDERS)

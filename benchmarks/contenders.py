@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cones import ArcFace, Margin, Rows, Softmax, margin_softmax
-from cones.planner import MEMORY_BUDGET
-from cones.processor import product_speeds
+from cones.engine.planner import MEMORY_BUDGET
+from cones.engine.processor import product_speeds
 
 MARGIN = 0.5
 SCALE = 64.0

@@ -19,7 +19,7 @@ from agreement import CLASSES, DIM, ROWS, Difference, Pair, difference, pairs
 from peers import OML, PML, has_oml, version
 from subject import Subject
 
-from cones.files import write_text
+from cones.common.atomic_files import write_text
 
 PROBES: tuple[Callable[[], Subject], ...] = (
     margins.on_the_class_direction,

@@ -18,7 +18,7 @@ from typing import Any
 from machine import machine
 from recipes import RECIPES, Recipe
 
-from cones.files import write_text
+from cones.common.atomic_files import write_text
 from cones.training import Run, fit, write_results
 
 ENOUGH = 0.9

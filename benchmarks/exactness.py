@@ -26,7 +26,7 @@ from contract import engine, formula  # noqa: E402
 from losses import EVERY_MARGIN, problem  # noqa: E402
 from references.features import FEATURE_CASES  # noqa: E402
 
-from cones.files import write_text  # noqa: E402
+from cones.common.atomic_files import write_text  # noqa: E402
 
 TESTS = ("tests/test_contract*.py", "tests/feature_losses", "tests/margins", "tests/test_peer_defects.py")
 EDGES = ("edge", "pole", "extreme", "unit_by_rounding", "one_class", "zero", "origin")

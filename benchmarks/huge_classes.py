@@ -15,7 +15,7 @@ import time
 import torch
 
 import cones
-from cones.planner import plan, tile_bytes_of
+from cones.engine.planner import plan, tile_bytes_of
 
 
 def peak_gib() -> float:

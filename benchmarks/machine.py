@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from contenders import PML, pml_version
 
-from cones.products import kernel
+from cones.engine.matmul import kernel
 
 
 def machine() -> dict[str, str | float | None]:

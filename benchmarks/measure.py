@@ -17,8 +17,8 @@ from contenders import CONTENDERS, Contender, by_name, indexed_arcface
 from memory import growth_of
 from torch import Tensor
 
-from cones.planner import plan, tile_bytes_of
-from cones.products import product
+from cones.engine.matmul import product
+from cones.engine.planner import plan, tile_bytes_of
 
 WARM_UP = (64, 256)
 """N and K of the call after which the peak is watched: the libraries have then set themselves up."""

@@ -19,7 +19,7 @@ from open_set_page import page
 from open_set_recipes import RECIPES
 from open_set_trial import RAW, Trial, run_trial
 
-from cones.files import write_text
+from cones.common.atomic_files import write_text
 
 SMOKE = ("Softmax", "ArcFace")
 Results = dict[str, list[dict[str, Any]]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from cones.files import replacing
+from cones.common.atomic_files import replacing
 
 COLOURS = 128
 """Enough for ten classes, their pale sectors and the edges between; a third of the bytes."""

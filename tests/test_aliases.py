@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from cones import feature_losses, margins
-from cones.aliases import _ALIASES, _plain, nearest_loss
 from cones.catalogue import every_loss, find_loss
+from cones.common.aliases import _ALIASES, _plain, nearest_loss
 from cones.margins import parse
 from cones.training import parse_objective
 

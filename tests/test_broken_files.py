@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 import cones
+from cones.common.expressions import parse_tree
+from cones.common.run_folder import read_comparison, read_metrics, read_summary
+from cones.common.tensor_file import read_tensors
 from cones.data import DataError
 from cones.evaluation import choose_decision, read_decision, write_decision
 from cones.margins import parse
 from cones.migrate import WeightsError, read_head, write_head
-from cones.notation import parse_tree
 from cones.plots import write_comparison_report
 from cones.plots._run import read_run as read_finished
 from cones.protocols import read_pairs_csv
-from cones.run_folder import read_comparison, read_metrics, read_summary
-from cones.tensor_file import read_tensors
 from cones.training import CheckpointError, Position, Run, parse_objective, read_run, write_run
 from cones.training._checkpoint import load_checkpoint, save_checkpoint
 from cones.training._input import read_input

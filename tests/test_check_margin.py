@@ -52,7 +52,7 @@ from losses import Bending
 
 import cones
 from cones import Margin, check_margin
-from cones.cli import main
+from cones.cli.app import main
 from cones.margins import known
 
 # losses whose definition is not what the linter asks for: a hard switch, a factor that is not differentiated

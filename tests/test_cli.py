@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cones.cli import main
+from cones.cli.app import main
 from cones.training import Run, fit
 
 FAST = ["--width", "0.125", "--epochs", "1", "--precision", "float32", "--no-tensorboard", "--threads", "1"]

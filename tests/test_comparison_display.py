@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from cones.comparison_display import ComparisonDisplay, in_words, time_left
+from cones.cli.comparison_progress import ComparisonDisplay, in_words, time_left
 
 
 class Clock:

@@ -12,7 +12,7 @@ from losses import ARTIFICIAL, EVERY_MARGIN, of_classes, problem
 import cones
 import cones.margins
 from cones import Head, margin_softmax
-from cones.similarity import cross_entropy_of
+from cones.engine.similarity import cross_entropy_of
 
 # one class a tile with nothing kept; a few classes; two tiles with all kept; one tile; all logits at once
 BUDGETS = [1, 3000, 10_000, "one tile", 2**28]
@@ -22,8 +22,8 @@ BUDGETS = [1, 3000, 10_000, "one tile", 2**28]
 def budget(request, monkeypatch):
     """The memory budget of a test; "one tile" keeps the engine from making all logits at once."""
     if request.param == "one tile":
-        monkeypatch.setattr("cones.small.SMALL", 0)
-        monkeypatch.setattr("cones.few_logits.FEW", 0)
+        monkeypatch.setattr("cones.engine.small.SMALL", 0)
+        monkeypatch.setattr("cones.engine.few_logits.FEW", 0)
         return 2**28
     return request.param
 

@@ -47,8 +47,8 @@ def test_margins_at_every_size(margin, dtype, monkeypatch):
     expected = dense(*ones, y, margin)
     expected.sum().backward()
     for path in ("dense", "small", "stream"):
-        monkeypatch.setattr("cones.small.SMALL", 0 if path == "stream" else 2**14)
-        monkeypatch.setattr("cones.few_logits.FEW", 0 if path == "stream" else 2**22)
+        monkeypatch.setattr("cones.engine.small.SMALL", 0 if path == "stream" else 2**14)
+        monkeypatch.setattr("cones.engine.few_logits.FEW", 0 if path == "stream" else 2**22)
         leaves = [x.clone().requires_grad_(), w.clone().requires_grad_()]
         losses = (dense if path == "dense" else engine)(*leaves, y, margin)
         losses.sum().backward()

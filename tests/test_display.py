@@ -2,7 +2,7 @@
 
 import pytest
 
-from cones.display import TrainingDisplay
+from cones.cli.progress import TrainingDisplay
 
 TRAIN = {
     "kind": "train", "epoch": 0.5, "step": 40, "loss": 1.0, "accuracy": 0.5, "target_cosine": 0.1,

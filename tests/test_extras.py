@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from cones import interrupts
-from cones.cli import main
-from cones.extras import MissingExtraError, require
+from cones.cli.app import main
+from cones.common import interrupts
+from cones.common.extras import MissingExtraError, require
 from cones.open_set import Asked, evaluate_embeddings, write_evaluation
 
 TRAIN = ("numpy", "PIL", "rich", "safetensors", "tomli_w", "tyro")
@@ -107,7 +107,7 @@ def test_a_pipe_that_closes_costs_no_report_and_no_word(arguments, tmp_path, cap
 
     reader, writer = os.pipe()
     os.close(reader)
-    monkeypatch.setattr("cones.actions._report", report)
+    monkeypatch.setattr("cones.cli.actions._report", report)
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stdout", closed)
         with pytest.raises(SystemExit, match="0"):

@@ -6,9 +6,9 @@ from contract import dense, differentiable, engine, gradients
 from losses import EVERY_MARGIN, problem
 
 import cones
-from cones import products
-from cones.few_logits import Form, by_autograd, few_logits, ordinary_norms
-from cones.similarity import bends
+from cones.engine import matmul as products
+from cones.engine.few_logits import Form, by_autograd, few_logits, ordinary_norms
+from cones.engine.similarity import bends
 
 STRAIGHT = [margin for margin in EVERY_MARGIN if not bends(margin) and differentiable(margin)]
 
@@ -19,7 +19,7 @@ STRAIGHT = [margin for margin in EVERY_MARGIN if not bends(margin) and different
 @pytest.mark.parametrize("others_sum", [True, False])
 @pytest.mark.parametrize("wide", [True, False])
 def test_values_and_gradients_are_autograds(features, weight, bounded, others_sum, wide, monkeypatch):
-    monkeypatch.setattr("cones.few_logits.WIDE_FROM", 0 if wide else 100)
+    monkeypatch.setattr("cones.engine.few_logits.WIDE_FROM", 0 if wide else 100)
     x, w, y, b = problem(7, 23, 5)
     form, scale = Form(features, weight, bounded, others_sum), torch.tensor(1.7, dtype=torch.float64)
 

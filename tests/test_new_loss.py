@@ -14,8 +14,8 @@ from sharding.world import in_world
 
 import cones
 from cones import margins
-from cones.cli import main
-from cones.collective import shard
+from cones.cli.app import main
+from cones.engine.collective import shard
 from cones.margins._parse import written
 from cones.training import Run, parse_objective
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cones.cli import KINDS, main, parse
-from cones.commands import Train, UsageError
-from cones.model_commands import Evaluate
-from cones.options import check_options, in_options, options_of
+from cones.cli.app import KINDS, main, parse
+from cones.cli.commands import Train, UsageError
+from cones.cli.model_commands import Evaluate
+from cones.cli.options import check_options, in_options, options_of
 from cones.training import read_run
 
 

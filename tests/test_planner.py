@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cones.planner import plan
+from cones.engine.planner import plan
 
 
 @given(

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from cones.cli import main
-from cones.display import TrainingDisplay, summary_line
+from cones.cli.app import main
+from cones.cli.progress import TrainingDisplay, summary_line
+from cones.cli.terminal import Console
+from cones.cli.terminal import print as print_escaped
+from cones.common.printable import printable, printable_lines
 from cones.plots import feature_figure, norm_figure, save
 from cones.plots._page import render
 from cones.plots._points import Points
 from cones.plots._text import literal
 from cones.plots.grid import Panel, grid_figure
-from cones.printable import printable, printable_lines
-from cones.terminal import Console
-from cones.terminal import print as print_escaped
 
 NASTY = "\x1b[31mred\x07\r\n\u202egnp.\x9b2J\udcff"
 ESCAPED = r"\x1b[31mred\x07\r\n\u202egnp.\x9b2J\udcff"

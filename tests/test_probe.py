@@ -10,7 +10,7 @@ from losses import Bending, Biased
 
 import cones
 from cones.catalogue import LONG_TAIL
-from cones.probe import (
+from cones.probing.margins import (
     NORMS,
     View,
     asks_for_rest,

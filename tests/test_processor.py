@@ -5,8 +5,9 @@ import warnings
 import pytest
 import torch
 
-from cones import ArcFace, Head, margin_softmax, processor
-from cones.processor import Speeds, compare_speeds, faster_dtype
+from cones import ArcFace, Head, margin_softmax
+from cones.engine import processor
+from cones.engine.processor import Speeds, compare_speeds, faster_dtype
 
 
 def timing(float32, bfloat16, asked=None):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cones.products import LONGEST, SHORTEST, product, product_of_many
+from cones.engine.matmul import LONGEST, SHORTEST, product, product_of_many
 
 
 def layouts(rows, columns):

@@ -12,7 +12,7 @@ import cones
 from cones.catalogue import every_loss, example
 from cones.margins import Margin
 from cones.plots import feature_loss_figure, save
-from cones.scenes import scene
+from cones.probing.feature_losses import scene
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from losses import ARTIFICIAL, EVERY_MARGIN, problem
 import cones
 from cones import ArcFace, ClassSGD, Head, L2Softmax, LMSoftmax, NPCFace, Softmax, SphereFace2
 from cones.backbones._prelu import PReLU
-from cones.geometry import direction
+from cones.common.unit_vectors import direction
 
 REFUSED = r"^the engine has no second derivative; dense_margin_softmax has"
 
@@ -16,8 +16,8 @@ REFUSED = r"^the engine has no second derivative; dense_margin_softmax has"
 @pytest.fixture
 def streamed(monkeypatch):
     """Keeps the engine from making all logits at once."""
-    monkeypatch.setattr("cones.small.SMALL", 0)
-    monkeypatch.setattr("cones.few_logits.FEW", 0)
+    monkeypatch.setattr("cones.engine.small.SMALL", 0)
+    monkeypatch.setattr("cones.engine.few_logits.FEW", 0)
 
 
 def penalised(losses, leaves, of):

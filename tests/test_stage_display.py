@@ -1,6 +1,6 @@
 """Progress without a terminal: nothing of short work, a line now and then of long work."""
 
-from cones.stage_display import StageDisplay
+from cones.cli.stage_progress import StageDisplay
 
 
 def test_short_work_is_quiet_and_long_work_has_lines(capsys):

@@ -9,11 +9,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import cones
+from cones.common.tensor_file import DamagedError, read_tensors, write_tensors
 from cones.data import DataError
 from cones.migrate import WeightsError, read_head, read_weights, write_head
 from cones.plots._run import read_run
 from cones.protocols import Embeddings, read_embeddings, write_embeddings
-from cones.tensor_file import DamagedError, read_tensors, write_tensors
 from cones.training import CheckpointError, Position
 from cones.training._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 

@@ -134,7 +134,7 @@ def test_activation_checkpointing_gives_the_same_gradients():
 
 
 def test_a_second_derivative_is_refused_not_wrong(monkeypatch):
-    monkeypatch.setattr("cones.few_logits.FEW", 0)
+    monkeypatch.setattr("cones.engine.few_logits.FEW", 0)
     x, w, y, _ = problem(k=3000)
     x.requires_grad_()
     (grad,) = torch.autograd.grad(margin_softmax(x, w.requires_grad_(), y, ArcFace()).sum(), w, create_graph=True)

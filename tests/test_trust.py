@@ -16,10 +16,10 @@ from tiny_run import train
 
 import cones
 import cones.backbones
-from cones.cli import main
+from cones.cli.app import main
+from cones.common.import_path import TrustError
 from cones.embedding import load_backbone
 from cones.export import read_metadata
-from cones.import_path import TrustError
 from cones.margins import parse
 from cones.migrate import read_head, write_head
 from cones.open_set import Asked, evaluate_run

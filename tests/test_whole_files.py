@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import cones
-from cones.files import remove_leftovers, replacing, scratch_folder, whole_folder, write_text
+from cones.common.atomic_files import remove_leftovers, replacing, scratch_folder, whole_folder, write_text
 
 STUCK = """
 import sys, time

@@ -10,7 +10,7 @@ from inspect import isclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from . import interrupts
+from .common import interrupts
 
 interrupts.leave_quietly()
 
@@ -21,6 +21,8 @@ from . import feature_losses as feature_losses
 from . import margins as margins
 from . import subcenters as subcenters
 from .class_sgd import ClassSGD as ClassSGD
+from .engine.softmax import dense_margin_softmax as dense_margin_softmax
+from .engine.softmax import margin_softmax as margin_softmax
 from .feature_losses import MHE as MHE
 from .feature_losses import UNPG as UNPG
 from .feature_losses import VPL as VPL
@@ -39,8 +41,6 @@ from .layers import CosineConv2d as CosineConv2d
 from .layers import CosineLinear as CosineLinear
 from .linter import MarginReport as MarginReport
 from .linter import check_margin as check_margin
-from .losses import dense_margin_softmax as dense_margin_softmax
-from .losses import margin_softmax as margin_softmax
 from .margins import COCO as COCO
 from .margins import LDAM as LDAM
 from .margins import AdaCos as AdaCos
@@ -94,10 +94,10 @@ if TYPE_CHECKING:  # a type checker sees the modules themselves, and so every na
     from . import export as export
     from . import migrate as migrate
     from . import open_set as open_set
-    from . import planner as planner
     from . import plots as plots
     from . import protocols as protocols
     from . import training as training
+    from .engine import planner as planner
 else:
 
     def __getattr__(name: str) -> ModuleType:

@@ -3,8 +3,8 @@
 import sys
 
 from . import __version__
-from .extras import MissingExtraError
-from .interrupts import STOPPED
+from .common.extras import MissingExtraError
+from .common.interrupts import STOPPED
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
         print(f"cones {__version__}")
         return
     try:
-        from .cli import main as run
+        from .cli.app import main as run
     except MissingExtraError as error:
         sys.exit(f"cones: {error}")
     except KeyboardInterrupt:

@@ -13,21 +13,21 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .arguments import check_arguments, check_head, check_settings, check_weighting, reduce_weighted
-from .buffers import restore_precision
-from .classes import Classes, How
-from .collective import Group, count, gather, home, meet, replicated, scale_gradient, settings_text, shard
-from .ignored import IGNORE_INDEX, counted
-from .layer import losses_over, updated_statistics
-from .losses import added_to_logits, logits
+from .common.buffers import restore_precision
+from .common.watching import WeightWatch
+from .engine.checks import check_arguments, check_head, check_settings, check_weighting, reduce_weighted
+from .engine.collective import Group, count, gather, home, meet, replicated, scale_gradient, settings_text, shard
+from .engine.ignored import IGNORE_INDEX, counted
+from .engine.losses import losses_over, updated_statistics
+from .engine.planner import MEMORY_BUDGET
+from .engine.processes import WrappingCheck, check_group, check_whole, draw_share, save_classes
+from .engine.processor import warn_if_slow
+from .engine.sampling import sampled
+from .engine.softmax import added_to_logits, logits
+from .engine.step import Classes, How
+from .engine.streaming import Update
 from .margins import Margin, parse
-from .planner import MEMORY_BUDGET
-from .processes import WrappingCheck, check_group, check_whole, draw_share, save_classes
-from .processor import warn_if_slow
-from .sampling import sampled
-from .streaming import Update
 from .suggestion import far_outside
-from .watching import WeightWatch
 
 
 class Head(nn.Module):

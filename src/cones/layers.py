@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .geometry import direction
+from .common.unit_vectors import direction
 
 Pair = int | tuple[int, int]
 

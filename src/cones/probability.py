@@ -11,7 +11,7 @@ For a layer, a bias and many classes at once use `cones.Head`.
 import torch
 from torch import Tensor
 
-from .transforms import numbers_of
+from .common.transforms import numbers_of
 
 SUM_TOLERANCE = 1e-3
 """How far from 1 a distribution may sum; 2-decimal probabilities written by hand pass."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .arguments import check_arguments, working_dtype
-from .geometry import direction
+from .common.unit_vectors import direction
+from .engine.checks import check_arguments, working_dtype
 from .head import Head
 from .margins import NormFace
 

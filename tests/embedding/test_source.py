@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from tiny_run import train, write_pictures
 
-from cones.cli import main
+from cones.cli.app import main
 from cones.data import load
 from cones.embedding import Model, embed, embed_source, load_backbone
 from cones.protocols import read_embeddings

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cones.cli import main
+from cones.cli.app import main
 from cones.embedding import load_backbone
 from cones.evaluation import read_decision, write_decision
 from cones.evaluation.scores import file_sha256

@@ -11,12 +11,12 @@ import torch
 from tiny_run import train
 
 from cones.backbones import build
+from cones.common.unit_vectors import direction
 from cones.embedding import Model, embed, load_backbone
 from cones.evaluation import Decision, calibrate
 from cones.evaluation.scores import file_sha256
 from cones.export import ExportError, check_export, decide, export_onnx, export_program, read_metadata
 from cones.export._decide import spread_rows
-from cones.geometry import direction
 from cones.open_set import Asked, evaluate_run
 from cones.training._loop import read_data
 

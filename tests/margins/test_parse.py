@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from cones import CosFace
+from cones.common.expressions import parse_tree
 from cones.margins import known, parse
 from cones.margins._parse import name_of, written
-from cones.notation import parse_tree
 
 FILE = """
 from dataclasses import dataclass

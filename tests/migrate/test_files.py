@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from cones import ArcFace, CosFace, Head
-from cones.cli import main
+from cones.cli.app import main
 from cones.migrate import WeightsError, from_insightface, in_rank_order, migrate, read_head, read_weights, write_head
 
 
@@ -121,7 +121,7 @@ def test_a_full_disk_leaves_the_old_head(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("cones.files.os.fsync", full)
+    monkeypatch.setattr("cones.common.atomic_files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_head(path, Head(2, 3, ArcFace()))
     assert path.read_bytes() == before

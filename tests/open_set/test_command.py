@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from tiny_run import train
 
-from cones.cli import main
+from cones.cli.app import main
 from cones.data import DataError
 from cones.evaluation import evaluate, evaluate_pairs, pair_scores
 from cones.open_set import Asked, evaluate_list, evaluate_scores, subjects_of

@@ -12,7 +12,7 @@ import cones
 from cones.catalogue import every_loss, example, has_picture
 from cones.margins import Margin
 from cones.plots import curve_figure, loss_figure, target_curve, write_index, write_pages
-from cones.probe import View, draws_at_random
+from cones.probing.margins import View, draws_at_random
 
 ODD: list[Margin] = [Prior(), Quality(), Random(), Running(), Tail(), YesOrNo(), Bending(), Biased()]
 MARGINS = [example(kind) for kind in every_loss().values() if issubclass(kind, Margin)]

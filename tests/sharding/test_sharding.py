@@ -11,7 +11,7 @@ from losses import ARTIFICIAL, EVERY_MARGIN, of_classes, problem, statistics_of
 
 import cones
 from cones import Head
-from cones.collective import replicated, shard
+from cones.engine.collective import replicated, shard
 from sharding.world import in_world
 
 ROWS = {1: [7], 2: [3, 4], 3: [3, 0, 4]}
@@ -39,7 +39,7 @@ def compare(rank, world, num_classes, budget, subcenters, smoothing):
     rows, (start, stop) = ROWS[world], shard(num_classes, rank, world)
     mine = slice(sum(rows[:rank]), sum(rows[: rank + 1]))
     for margin in margins_for(num_classes):
-        if not deterministic(margin) or (smoothing and not cones.similarity.cross_entropy_of(margin)):
+        if not deterministic(margin) or (smoothing and not cones.engine.similarity.cross_entropy_of(margin)):
             continue
         whole = [tensor.clone().requires_grad_() for tensor in (x, w, b)]
         expected = dense(whole[0], whole[1], y, margin, whole[2], subcenters=subcenters, label_smoothing=smoothing)

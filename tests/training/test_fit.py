@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from cones.display import summary_line
+from cones.cli.progress import summary_line
 from cones.plots import write_run_report
 from cones.training import Run, TrainingError, fit, parse_objective, read_run, write_results
 from cones.training._batches import to_input

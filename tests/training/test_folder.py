@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 import cones
-from cones import products
-from cones.files import write_text
+from cones.common.atomic_files import write_text
+from cones.engine import matmul as products
 from cones.open_set import check_evaluation_folder
 from cones.plots import write_index
 from cones.training import TrainingError, compare, fit, read_run, write_run

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from cones.processor import Speeds
+from cones.engine.processor import Speeds
 from cones.training import Run, TrainingError, _precision, compare, fit, read_run
 from cones.training._precision import decided, heaviest_layer
 

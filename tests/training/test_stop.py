@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cones.cli import main
+from cones.cli.app import main
 from cones.training import Stop, compare, fit
 from cones.training._stop import SIGNALS, stop_on_signals
 
@@ -148,7 +148,7 @@ def test_train_says_how_to_go_on_and_exits_with_75(digits, tmp_path):
 
 def test_compare_says_how_to_go_on_and_exits_with_75(digits, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
-        "cones.comparison_display.ComparisonDisplay.show", lambda *_: os.kill(os.getpid(), signal.SIGUSR1)
+        "cones.cli.comparison_progress.ComparisonDisplay.show", lambda *_: os.kill(os.getpid(), signal.SIGUSR1)
     )  # at the first line of metrics
     with pytest.raises(SystemExit, match="75"):
         main(["compare", *options(digits, tmp_path / "two")])

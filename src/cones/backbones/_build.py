@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..import_path import import_path
-from ..notation import brief, call, did_you_mean, evaluate, import_paths, parse_tree
+from ..common.expressions import brief, call, did_you_mean, evaluate, import_paths, parse_tree
+from ..common.import_path import import_path
 from ._lenets import LeNets
 from ._lsoftmax_net import LSoftmaxNet
 from ._mlp import MLP

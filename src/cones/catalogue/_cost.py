@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .. import probe, scenes
+from ..engine.similarity import bends
 from ..margins import Margin
-from ..similarity import bends
+from ..probing import feature_losses as scenes
+from ..probing import margins as probe
 from ._find import EXAMPLES, example
 
 SIZES = {"N": 2001, "K": 2301, "D": 5}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import feature_losses, margins
-from ..notation import did_you_mean
+from ..common.expressions import did_you_mean
 
 LONG_TAIL = (1000, 600, 360, 216, 130, 78, 47, 28, 17, 10)
 

@@ -2,8 +2,9 @@
 
 import re
 
-from .. import probe, scenes
 from ..margins import Margin
+from ..probing import feature_losses as scenes
+from ..probing import margins as probe
 from ._cost import cost
 from ._entry import Entry, entry
 from ._find import LONG_TAIL, every_loss, example, missing_fields

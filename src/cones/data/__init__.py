@@ -1,6 +1,6 @@
 """Data sets by name and from your own files, in memory, with a train and a test side."""
 
-from ..extras import require
+from ..common.extras import require
 
 require("cones.data", "numpy", "PIL")
 

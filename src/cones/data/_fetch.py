@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from cones.files import replacing
+from cones.common.atomic_files import replacing
 
 from ._archive import read_members
 from ._errors import DataError

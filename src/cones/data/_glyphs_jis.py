@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cones.files import scratch_folder
+from cones.common.atomic_files import scratch_folder
 
 from ._archive import read_members
 from ._dataset import Dataset, Splits

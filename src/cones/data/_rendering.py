@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cones.files import replacing, write_text
+from cones.common.atomic_files import replacing, write_text
 
 from ._designs import judge
 from ._errors import DataError

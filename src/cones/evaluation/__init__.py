@@ -1,6 +1,6 @@
 """Numbers about embeddings: arrays in, frozen dataclasses out."""
 
-from ..extras import require as _require
+from ..common.extras import require as _require
 
 _require("cones.evaluation", "numpy")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cones.common.unit_vectors import direction
 from cones.evaluation._arrays import Array, as_features, as_labels_alike, strangers_apart
 from cones.evaluation._bootstrap import Bootstrap, Interval, weighted_mean
 from cones.evaluation._mates import best_scores
@@ -13,7 +14,6 @@ from cones.evaluation._progress import Progress, silent
 from cones.evaluation._scores import BLOCK, Score, check_features, check_labels, score_named
 from cones.evaluation._table import share, table
 from cones.evaluation.verification._points import between
-from cones.geometry import direction
 
 SUBJECTS = ("set", "template")
 

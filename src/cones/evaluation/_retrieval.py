@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cones.common.unit_vectors import direction
 from cones.evaluation._arrays import Array, as_features, as_labels, known_rows, strangers_apart
 from cones.evaluation._bootstrap import Bootstrap, Interval, weighted_mean
 from cones.evaluation._information import adjusted_mutual_information, normalized_mutual_information
@@ -13,7 +14,6 @@ from cones.evaluation._mates import Best, best_scores
 from cones.evaluation._progress import Progress, silent
 from cones.evaluation._scores import BLOCK, check_features, check_labels, score_named
 from cones.evaluation._table import share, table
-from cones.geometry import direction
 
 
 @dataclass(frozen=True)

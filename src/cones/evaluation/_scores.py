@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cones.geometry import direction
+from cones.common.unit_vectors import direction
 
 BLOCK = 2**21
 Similarity = Literal["cosine", "euclidean"]

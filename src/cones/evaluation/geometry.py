@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..geometry import direction
+from ..common.unit_vectors import direction
 from . import _blocks
 from ._arrays import UNKNOWN, Array, as_features, as_labels
 from ._blocks import blocks, check, check_range, classes, mean_direction, one_minus_cosine, row_angles, sum_blocks

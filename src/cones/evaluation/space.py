@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..geometry import direction
+from ..common.unit_vectors import direction
 from ._arrays import Array, as_features
 from ._blocks import beside, blocks, classes, labelled
 from ._measures import Row, table

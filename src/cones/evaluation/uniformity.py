@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..geometry import direction
+from ..common.unit_vectors import direction
 from . import _blocks
 from ._arrays import Array, as_features
 from ._blocks import check_rows, labelled

@@ -7,11 +7,11 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..common.expressions import brief
 from ..data import Splits
 from ..embedding import Model
 from ..evaluation import Decision
 from ..evaluation.scores import decision_from_json, decision_to_json, file_sha256
-from ..notation import brief
 
 DECISION, MODEL_SHA256 = "decision", "model_sha256"
 EXTRA = ("extra", "extra_files")

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..common.unit_vectors import direction
 from ..embedding import Model, embed
 from ..evaluation import Decision, pair_scores
-from ..geometry import direction
 from ._decide import all_pairs
 from ._export import INPUT_NAME, check_installed
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
+from ..common.atomic_files import replacing
 from ..embedding import Model
 from ..evaluation import Decision
-from ..files import replacing
 from ._card import metadata_of
 from ._graph import traced
 

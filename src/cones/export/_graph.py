@@ -6,8 +6,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ..common.unit_vectors import direction
 from ..embedding import Model
-from ..geometry import direction
 from ..training._batches import to_float
 
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..common.atomic_files import check_free, whole_folder, write_text
 from ..data import Dataset
 from ..embedding import Model, load_backbone
 from ..evaluation import Decision, read_decision
-from ..files import check_free, whole_folder, write_text
 from ..training._data import read_same_data
 from ._card import card_of
 from ._check import Agreement, check_export

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arguments import check_labels, check_vectors, reduce, working_dtype
-from ..geometry import direction
+from ..common.unit_vectors import direction
+from ..engine.checks import check_labels, check_vectors, reduce, working_dtype
 from ._blocks import inner_products
 
 

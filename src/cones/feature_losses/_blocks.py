@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ..transforms import in_transform
+from ..common.transforms import in_transform
 
 BLOCK = 2**22
 """Entries of the largest array of products: 16 MiB in float32. A few such arrays live at once."""

@@ -3,9 +3,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_labels, check_tensor, reduce
-from ..buffers import restore_precision
-from ..watching import UpdateWatch
+from ..common.buffers import restore_precision
+from ..common.watching import UpdateWatch
+from ..engine.checks import check_labels, check_tensor, reduce
 
 
 class CenterLoss(nn.Module):

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arguments import check_labels, check_vectors, working_dtype
-from ..geometry import direction
-from ..transforms import numbers_of
+from ..common.transforms import numbers_of
+from ..common.unit_vectors import direction
+from ..engine.checks import check_labels, check_vectors, working_dtype
 from ._blocks import inner_products
 
 

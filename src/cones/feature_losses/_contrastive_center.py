@@ -3,7 +3,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_labels, check_vectors, reduce, working_dtype
+from ..engine.checks import check_labels, check_vectors, reduce, working_dtype
 
 LARGE = 1e15
 """Past it the sum of squares of a feature may overflow float32."""

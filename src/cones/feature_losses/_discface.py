@@ -1,8 +1,8 @@
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_features_and_weight, check_labels, reduce, working_dtype
-from ..geometry import direction, widened
+from ..common.unit_vectors import direction, widened
+from ..engine.checks import check_features_and_weight, check_labels, reduce, working_dtype
 
 LONGEST = 0.05
 """Largest norm of xi that counts."""

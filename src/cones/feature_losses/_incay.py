@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..arguments import check_tensor, reduce, working_dtype
+from ..engine.checks import check_tensor, reduce, working_dtype
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..arguments import check_weight, working_dtype
-from ..geometry import direction
+from ..common.unit_vectors import direction
+from ..engine.checks import check_weight, working_dtype
 from ._blocks import blocks, inner_products
 
 

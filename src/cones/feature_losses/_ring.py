@@ -1,8 +1,8 @@
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_tensor, reduce, working_dtype
-from ..geometry import direction
+from ..common.unit_vectors import direction
+from ..engine.checks import check_tensor, reduce, working_dtype
 
 
 class RingLoss(nn.Module):

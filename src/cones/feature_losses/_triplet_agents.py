@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arguments import check_features_and_weight, check_labels, reduce, working_dtype
-from ..geometry import direction, widened
+from ..common.unit_vectors import direction, widened
+from ..engine.checks import check_features_and_weight, check_labels, reduce, working_dtype
 from ._blocks import blocks, recomputed, to_others
 
 

@@ -5,12 +5,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..arguments import check_arguments, reduce, working_dtype
-from ..classes import Classes, How
-from ..geometry import direction
-from ..layer import target_and_rest
+from ..common.unit_vectors import direction
+from ..engine.checks import check_arguments, reduce, working_dtype
+from ..engine.losses import target_and_rest
+from ..engine.planner import MEMORY_BUDGET
+from ..engine.step import Classes, How
 from ..margins import ArcFace, CosFace
-from ..planner import MEMORY_BUDGET
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..arguments import check_arguments, check_labels, check_tensor, reduce, working_dtype
-from ..buffers import restore_precision
-from ..classes import Classes, How
-from ..geometry import direction
-from ..layer import losses_over, updated_statistics
-from ..losses import added_to_logits
+from ..common.buffers import restore_precision
+from ..common.unit_vectors import direction
+from ..common.watching import UpdateWatch
+from ..engine.checks import check_arguments, check_labels, check_tensor, reduce, working_dtype
+from ..engine.losses import losses_over, updated_statistics
+from ..engine.planner import MEMORY_BUDGET
+from ..engine.softmax import added_to_logits
+from ..engine.step import Classes, How
 from ..margins import ArcFace, Margin
-from ..planner import MEMORY_BUDGET
-from ..watching import UpdateWatch
 
 
 class VPL(nn.Module):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..planner import plan
-from ..similarity import bends
-from ..tiles import BENT_COLUMNS
+from ..engine.planner import plan
+from ..engine.similarity import bends
+from ..engine.tiles import BENT_COLUMNS
 from ._report import Cost
 from ._subject import Subject, batch
 

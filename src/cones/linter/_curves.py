@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..similarity import bends
-from ..situation import Situation
+from ..engine.similarity import bends
+from ..probing.at_angles import Situation
 from ._subject import Subject
 
 OWN = (20.0, 60.0, 100.0)

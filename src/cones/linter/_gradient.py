@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..margins import Margin, Rows
-from ..situation import by_row
+from ..probing.at_angles import by_row
 from ._report import Outcome, degrees, number
 from ._subject import Batch, Subject, batch, gradients
 

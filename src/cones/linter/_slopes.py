@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ..situation import Situation
+from ..probing.at_angles import Situation
 from ._curves import where
 from ._report import Outcome, Verdict, degrees, number, short
 from ._subject import Subject, gradients

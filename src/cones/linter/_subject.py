@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..margins import Margin, Rows
-from ..situation import Situation, seeded
+from ..probing.at_angles import Situation, seeded
 
 
 class Subject(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..situation import Situation
+from ..probing.at_angles import Situation
 from ._breaks import Break, jumps, kinks
 from ._curves import Curve, angles, curves, where
 from ._report import Outcome, Verdict, degrees, number, short

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ..transforms import in_transform
+from ..common.transforms import in_transform
 
 
 def shifted_cosine(cosine: Tensor, multiple: float = 1.0, shift: float | Tensor = 0.0, *, fold: bool = True) -> Tensor:

@@ -1,8 +1,8 @@
 import cones.margins
 
-from ..aliases import check_compound_names
-from ..import_path import import_path
-from ..notation import brief, call, evaluate, parse_tree
+from ..common.aliases import check_compound_names
+from ..common.expressions import brief, call, evaluate, parse_tree
+from ..common.import_path import import_path
 from ._margin import Margin
 
 

@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..files import replacing
+from ..common.atomic_files import replacing
+from ..common.expressions import brief
+from ..common.import_path import TrustError
+from ..common.tensor_file import DamagedError, read_tensors, write_tensors
 from ..head import Head
-from ..import_path import TrustError
 from ..margins import parse, written
-from ..notation import brief
-from ..tensor_file import DamagedError, read_tensors, write_tensors
 from ._read import WeightsError
 
 FORMAT = "cones-head-1"

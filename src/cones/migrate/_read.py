@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..tensor_file import DamagedError, read_tensors
+from ..common.tensor_file import DamagedError, read_tensors
 
 
 class WeightsError(RuntimeError):

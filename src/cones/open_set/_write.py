@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..common.atomic_files import write_text
+from ..common.extras import MissingExtraError
 from ..evaluation import Evaluation
-from ..extras import MissingExtraError
-from ..files import write_text
 from ._evaluated import Evaluated
 
 

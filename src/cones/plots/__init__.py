@@ -1,6 +1,6 @@
 """Figures and reports: what the losses do to the feature space. The only part that draws."""
 
-from ..extras import require
+from ..common.extras import require
 
 require("cones.plots", "numpy", "matplotlib", "jinja2")
 

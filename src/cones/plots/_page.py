@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 from matplotlib.figure import Figure
 
-from ..printable import printable_lines
+from ..common.printable import printable_lines
 from ._save import save
 
 TEMPLATES = Path(__file__).parent

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..import_path import TrustError
+from ..common.expressions import brief
+from ..common.import_path import TrustError
+from ..common.printable import printable, printable_lines
+from ..common.run_folder import METRICS, SUMMARY, parse_json, read_metrics, read_object, read_text
+from ..common.tensor_file import DamagedError, read_tensors
 from ..margins import Margin, parse
-from ..notation import brief
-from ..printable import printable, printable_lines
-from ..run_folder import METRICS, SUMMARY, parse_json, read_metrics, read_object, read_text
-from ..tensor_file import DamagedError, read_tensors
 from ._points import Points, check_weight
 from ._text import short_objective
 

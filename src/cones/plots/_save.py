@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ..files import replacing
+from ..common.atomic_files import replacing
 from ._style import PIXEL_DPI, RASTER_DPI, style
 
 

@@ -4,8 +4,8 @@ import ast
 import math
 import textwrap
 
-from ..notation import parse_tree
-from ..printable import printable
+from ..common.expressions import parse_tree
+from ..common.printable import printable
 
 DASH = "–"
 

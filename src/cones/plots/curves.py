@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ..margins import Margin
-from ..probe import View, own_logits
+from ..probing.margins import View, own_logits
 from ._palette import FAINT, INK, MUTED, TEN
 from ._style import new_figure, panel_width, style
 from ._text import short_objective, wrap

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..common.atomic_files import write_text
 from ..evaluation import Evaluation, Figure, VerificationDetails
 from ..evaluation._figure import threshold_text
-from ..files import write_text
 from ._curves import pairs
 from ._evaluation_table import Group, figure_groups
 from ._page import Section, render, section, single_section

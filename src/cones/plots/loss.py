@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..margins import Margin
-from ..probe import NUM_CLASSES, OWN_ANGLES, USUAL_NORM, View, bends_others, lead, other_logits, views
-from ..scenes import Scene, scene
+from ..probing.feature_losses import Scene, scene
+from ..probing.margins import NUM_CLASSES, OWN_ANGLES, USUAL_NORM, View, bends_others, lead, other_logits, views
 from ._palette import FAINT, INK, MUTED, TEN
 from ._style import new_figure, style
 from .curves import angle_axis, draw_reference, target_curve
@@ -66,7 +66,7 @@ def feature_loss_figure(loss: Callable[..., Any]) -> Figure:
         The figure, to be written by `save`.
 
     Raises:
-        ValueError: the loss takes what no scene has (`cones.scenes.scene` is None).
+        ValueError: the loss takes what no scene has (`cones.probing.feature_losses.scene` is None).
     """
     found = scene(loss)
     if found is None:

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..losses import start_of_statistics
+from ..engine.softmax import start_of_statistics
 from ..margins import Margin
-from ..situation import Situation
+from ..probing.at_angles import Situation
 from ._palette import INK, TEN
 from ._style import new_figure, style
 from ._text import wrap

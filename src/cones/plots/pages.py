@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..catalogue import example, has_picture, index, page
-from ..files import write_text
+from ..common.atomic_files import write_text
 from ..margins import Margin
 from ._save import save_svg
 from .loss import feature_loss_figure, loss_figure

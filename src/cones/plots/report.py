@@ -7,9 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..files import write_text
-from ..losses import logits
-from ..run_folder import read_comparison
+from ..common.atomic_files import write_text
+from ..common.run_folder import read_comparison
+from ..engine.softmax import logits
 from ._page import Section, render, section
 from ._run import Run, read_run
 from ._table import COLUMNS, Row, headline, table, what_one_sees

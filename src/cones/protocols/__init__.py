@@ -1,6 +1,6 @@
 """Protocols and formats that others left you with: a path in, a frozen dataclass out, nothing in a file executed."""
 
-from ..extras import require as _require
+from ..common.extras import require as _require
 
 _require("cones.protocols", "numpy", "safetensors")
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..common.atomic_files import replacing
+from ..common.tensor_file import write_tensors
 from ..data import DataError
-from ..files import replacing
-from ..tensor_file import write_tensors
 from ._embeddings import Embeddings
 
 EMBEDDING_SUFFIXES = (".npz", ".npy", ".safetensors")

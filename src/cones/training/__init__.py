@@ -1,10 +1,10 @@
 """Training: a configuration, the loop, checkpoints, margin schedules."""
 
-from ..extras import require
+from ..common.extras import require
 
 require("cones.training", "numpy", "PIL", "safetensors", "tomli_w")
 
-from ..import_path import TrustError as TrustError
+from ..common.import_path import TrustError as TrustError
 from ._checkpoint import CheckpointError as CheckpointError
 from ._checkpoint import Position as Position
 from ._compare import DEMO as DEMO

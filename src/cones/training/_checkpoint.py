@@ -14,10 +14,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..files import replacing
-from ..notation import brief
-from ..run_folder import parse_object
-from ..tensor_file import DamagedError, read_tensors, write_tensors
+from ..common.atomic_files import replacing
+from ..common.expressions import brief
+from ..common.run_folder import parse_object
+from ..common.tensor_file import DamagedError, read_tensors, write_tensors
 
 FORMAT = "cones-1"
 

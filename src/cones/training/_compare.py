@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..files import write_text
-from ..run_folder import COMPARISON, SUMMARY, read_comparison, read_summary
+from ..common.atomic_files import write_text
+from ..common.run_folder import COMPARISON, SUMMARY, read_comparison, read_summary
 from ._errors import TrainingError
 from ._folder import LAST, check_comparison_folder, check_folder
 from ._loop import build_backbone, pick_device, read_data

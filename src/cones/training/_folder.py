@@ -8,8 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from shutil import rmtree
 
-from ..run_folder import COMPARISON as COMPARISON
-from ..run_folder import METRICS as METRICS
+from ..common.run_folder import COMPARISON as COMPARISON
+from ..common.run_folder import METRICS as METRICS
 from ._checkpoint import CheckpointError
 from ._errors import TrainingError
 from ._run import WITHOUT_EFFECT, Run, loss_beside, read_run

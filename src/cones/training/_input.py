@@ -8,10 +8,10 @@ from typing import TypeGuard
 
 import torch
 
+from ..common.atomic_files import write_text
+from ..common.expressions import brief
+from ..common.run_folder import read_object
 from ..data import Dataset, Splits
-from ..files import write_text
-from ..notation import brief
-from ..run_folder import read_object
 from ._fingerprint import fingerprints
 
 

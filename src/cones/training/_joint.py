@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..common.unit_vectors import direction
 from ..feature_losses import (
     MHE,
     UNPG,
@@ -21,7 +22,6 @@ from ..feature_losses import (
     RingLoss,
     TripletAgents,
 )
-from ..geometry import direction
 from ..head import Head
 from ._objective import FeatureLoss
 from ._run import Run

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import remove_leftovers, write_text
-from ..run_folder import METRICS, read_metrics
+from ..common.atomic_files import remove_leftovers, write_text
+from ..common.run_folder import METRICS, read_metrics
 
 Metrics = dict[str, Any]
 

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any, cast
 
 from .. import feature_losses
-from ..aliases import check_compound_names
+from ..common.aliases import check_compound_names
+from ..common.expressions import brief, call, did_you_mean, evaluate, parse_tree, quoted
 from ..feature_losses import (
     MHE,
     UNPG,
@@ -26,7 +27,6 @@ from ..feature_losses import (
 )
 from ..margins import Margin, name_of
 from ..margins import known as known_margins
-from ..notation import brief, call, did_you_mean, evaluate, parse_tree, quoted
 from ._schedules import PAPER_ANNEALINGS, Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup, Schedule
 
 SCHEDULES = {kind.__name__: kind for kind in (Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup)}

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..processor import Speeds, convolution_speeds, faster_dtype, product_speeds, warn_of
+from ..engine.processor import Speeds, convolution_speeds, faster_dtype, product_speeds, warn_of
 from ._batches import to_input
 from ._run import Run
 

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..common.atomic_files import replacing, write_text
+from ..common.run_folder import METRICS, SUMMARY, read_metrics
+from ..common.tensor_file import write_tensors
 from ..data import Dataset, Splits
+from ..engine.similarity import cross_entropy_of
+from ..engine.softmax import margin_softmax
 from ..evaluation import geometry
-from ..files import replacing, write_text
-from ..losses import margin_softmax
 from ..margins import Margin, written
-from ..run_folder import METRICS, SUMMARY, read_metrics
-from ..similarity import cross_entropy_of
-from ..tensor_file import write_tensors
 from ._checkpoint import load_weights
 from ._data import counts_of, read_same_data
 from ._features import features_of

@@ -11,9 +11,9 @@ import tomli_w
 from tyro.conf import Suppress
 
 from ..backbones import check_name
-from ..files import write_text
-from ..import_path import TrustError
-from ..notation import brief, did_you_mean, import_paths
+from ..common.atomic_files import write_text
+from ..common.expressions import brief, did_you_mean, import_paths
+from ..common.import_path import TrustError
 from ._objective import Objective, parse_objective
 
 if sys.version_info >= (3, 11):

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from .. import __version__
-from ..files import write_text
-from ..products import kernel, use_kernel
+from ..common.atomic_files import write_text
+from ..engine.matmul import kernel, use_kernel
 
 
 def write_versions(path: Path, step: int) -> None:

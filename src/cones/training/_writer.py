@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..common.atomic_files import write_text
 from ..data import Splits
-from ..files import write_text
 from ._checkpoint import CheckpointError, Position, save_checkpoint, save_weights
 from ._finite import check_weights
 from ._folder import BEST, CONFIG, INPUT, LAST, METRICS, VERSIONS, Home, rescue, writing_to

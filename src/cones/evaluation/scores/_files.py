@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...files import write_text
+from ...common.atomic_files import write_text
 from ._calibration import Calibration
 from ._decision import Decision
 

@@ -3,7 +3,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ...geometry import direction
+from ...common.unit_vectors import direction
 from .._arrays import Array, as_features, as_tensor
 from .._blocks import ROUNDING, block_rows, check_rows
 from ._pairs import pair_scores

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...geometry import direction
+from ...common.unit_vectors import direction
 from .. import _blocks
 from .._arrays import Array, as_features, as_tensor
 from .._blocks import check_rows

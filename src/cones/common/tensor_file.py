@@ -25,7 +25,7 @@ class DamagedError(ValueError):
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors and metadata, with their checksums, straight to `path` (see `cones.files.replacing`).
+    """Write tensors and metadata, with their checksums, straight to `path` (see `cones.common.atomic_files.replacing`).
 
     Args:
         path: the file.

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .arguments import focus, working_dtype
-from .bending import bent_rest, map_tensors
-from .classes import Classes, Found, How, bring_home, fetch_own
+from ..common.unit_vectors import widened
+from ..margins import Margin, Rows
+from .checks import focus, working_dtype
 from .collective import Ranks, gather, home, scale_gradient, total
+from .custom_op import rest_and_own
 from .few_logits import Form, few_logits, ordinary_norms
-from .geometry import widened
-from .margins import Margin, Rows
-from .operator import rest_and_own
 from .similarity import bends, bound_of, cross_entropy_of, in_geometry, nearest_center
 from .small import all_at_once, is_few, is_small
+from .step import Classes, Found, How, bring_home, fetch_own
+from .streaming_bent import bent_rest, map_tensors
 from .tiles import is_bounded, settings_for, vector_dtype
 
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from ..margins import Margin, Rows
 from .first_order import first_order_only
-from .margins import Margin, Rows
-from .products import product, product_of_many
+from .matmul import product, product_of_many
 from .tiles import Settings, Tiles, norms_of, vector_dtype
 
 

@@ -8,15 +8,15 @@ from .model_commands import Embed, Evaluate, Export
 from .terminal import Console, print
 
 if TYPE_CHECKING:
-    from .evaluation import Progress
-    from .open_set import Asked, Evaluated
+    from ..evaluation import Progress
+    from ..open_set import Asked, Evaluated
 
 EMBEDDINGS = (".npz", ".npy", ".safetensors")
 
 
 def do_evaluate(command: Evaluate) -> int:
-    from .open_set import Asked, check_evaluation_folder, write_evaluation
-    from .stage_display import StageDisplay
+    from ..open_set import Asked, check_evaluation_folder, write_evaluation
+    from .stage_progress import StageDisplay
 
     try:
         asked = Asked(
@@ -36,8 +36,8 @@ def do_evaluate(command: Evaluate) -> int:
 
 
 def do_embed(command: Embed) -> int:
-    from .embedding import embed_source, load_backbone
-    from .protocols import EMBEDDING_SUFFIXES, write_embeddings
+    from ..embedding import embed_source, load_backbone
+    from ..protocols import EMBEDDING_SUFFIXES, write_embeddings
 
     if command.out.suffix.lower() not in EMBEDDING_SUFFIXES:
         raise UsageError(f"--out is {command.out}, expected a file that ends in {', '.join(EMBEDDING_SUFFIXES)}")
@@ -55,7 +55,7 @@ def do_embed(command: Embed) -> int:
 
 
 def do_export(command: Export) -> int:
-    from .export import export_run
+    from ..export import export_run
 
     if not 0 <= command.far < 1:
         raise UsageError(f"--far is {command.far}, expected a rate of at least 0 and below 1")
@@ -78,8 +78,8 @@ def do_export(command: Export) -> int:
 
 def _evaluated(command: Evaluate, asked: "Asked", progress: "Progress") -> "Evaluated":
     """By the kind of source."""
-    from .embedding import embed_source, load_backbone
-    from .open_set import (
+    from ..embedding import embed_source, load_backbone
+    from ..open_set import (
         evaluate_bin,
         evaluate_embeddings,
         evaluate_list,
@@ -87,7 +87,7 @@ def _evaluated(command: Evaluate, asked: "Asked", progress: "Progress") -> "Eval
         evaluate_scores,
         evaluate_templates,
     )
-    from .protocols import read_embeddings
+    from ..protocols import read_embeddings
 
     source = Path(command.source)
     _check(command, source)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .notation import brief
+from .expressions import brief
 
 METRICS, SUMMARY, COMPARISON = "metrics.jsonl", "summary.json", "comparison.json"
 

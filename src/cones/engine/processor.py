@@ -12,7 +12,7 @@ from functools import cache
 import torch
 import torch.nn.functional as F
 
-from .products import product
+from .matmul import product
 
 MEASURABLE = 1.0
 """Milliseconds from which a time says more than the clock's and the scheduler's noise."""

@@ -5,7 +5,7 @@ from typing import Any, TextIO
 
 import rich.console
 
-from .printable import printable, printable_lines
+from ..common.printable import printable, printable_lines
 
 
 class Console(rich.console.Console):

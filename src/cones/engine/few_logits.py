@@ -19,9 +19,9 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from .geometry import direction
-from .margins import Geometry
-from .products import product, product_of_many
+from ..common.unit_vectors import direction
+from ..margins import Geometry
+from .matmul import product, product_of_many
 
 FEW = 2**22
 """Logits up to which they are made at once: their passes are then cheaper than those over W that a stream makes."""

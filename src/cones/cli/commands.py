@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ..training import Run
 from .model_commands import Embed, Evaluate, Export
-from .training import Run
 
 
 class UsageError(ValueError):

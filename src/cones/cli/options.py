@@ -9,7 +9,7 @@ from typing import Annotated, get_args, get_origin, get_type_hints
 
 import tyro
 
-from .training import Run
+from ..training import Run
 
 # Names that other trainers use, without their hyphens.
 _MEANT = {

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..common.unit_vectors import widened
+from ..margins import Rows
 from .collective import Ranks, home, scale_gradient
-from .geometry import widened
-from .margins import Rows
 from .streaming import Update
 
 

@@ -25,10 +25,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arguments import check_range
-from .geometry import within
+from ..common.unit_vectors import within
+from .checks import check_range
+from .matmul import add_product, product
 from .planner import Plan
-from .products import add_product, product
 from .tiles import Settings, Tiles, norms_of, vector_dtype
 
 Move = Callable[[slice | Tensor, Tensor], None]

@@ -14,20 +14,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-from .extras import require
+from ..common.extras import require
 
 require("the command line", "rich", "tyro", "numpy", "PIL", "safetensors", "tomli_w")
 
 import tyro
 
-from . import __version__, actions, model_actions
+from .. import __version__
+from ..common.expressions import did_you_mean
+from ..common.import_path import TrustError
+from ..training import DEMO, DEMO_RUN, Run, read_fields, refuse_code
+from . import actions, model_actions
 from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
-from .import_path import TrustError
 from .model_commands import Embed, Evaluate, Export
-from .notation import did_you_mean
 from .options import check_options, in_options, without_none
 from .terminal import Console
-from .training import DEMO, DEMO_RUN, Run, read_fields, refuse_code
 
 KINDS: dict[str, type] = {
     "train": Train,

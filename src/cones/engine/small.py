@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ..common.transforms import in_transform
+from ..common.unit_vectors import direction
+from ..margins import Margin, Rows, surveyed
 from . import few_logits
-from .classes import Classes, Found, How, own_columns
 from .few_logits import COPIES
-from .geometry import direction
-from .margins import Margin, Rows, surveyed
-from .transforms import in_transform
+from .step import Classes, Found, How, own_columns
 
 SMALL = 2**14
 """Logits, of all rows and centers, up to which they are made at once."""

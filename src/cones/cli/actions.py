@@ -9,15 +9,15 @@ from pathlib import Path
 
 from rich.table import Column, Table
 
-from .catalogue import describe_in_full, every_loss, find_loss, loss_table
+from ..catalogue import describe_in_full, every_loss, find_loss, loss_table
+from ..common.extras import MissingExtraError
+from ..common.run_folder import COMPARISON, read_comparison
+from ..margins import parse as parse_margin
+from ..training import Stop, compare, fit, jobs_for, read_summaries, write_results
 from .commands import Check, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
-from .comparison_display import ComparisonDisplay
-from .display import TrainingDisplay, summary_line
-from .extras import MissingExtraError
-from .margins import parse as parse_margin
-from .run_folder import COMPARISON, read_comparison
+from .comparison_progress import ComparisonDisplay
+from .progress import TrainingDisplay, summary_line
 from .terminal import Console, print
-from .training import Stop, compare, fit, jobs_for, read_summaries, write_results
 
 
 def do_train(command: Train) -> int:
@@ -64,7 +64,7 @@ def do_plot(command: Plot) -> int:
     if command.folder is None and not command.margins:
         raise UsageError("plot needs the folder of a run or of a comparison, or --margins")
     if command.margins:
-        from .plots import curve_figure, save
+        from ..plots import curve_figure, save
 
         for path in save(curve_figure([parse_margin(text) for text in command.margins]), command.out):
             print(path)
@@ -96,7 +96,7 @@ def _report_if_possible(folder: Path, jobs: int = 1, *, trust: bool) -> str:
 
 
 def _report(folder: Path, jobs: int = 1, *, trust: bool) -> Path:
-    from .plots import write_comparison_report, write_run_report
+    from ..plots import write_comparison_report, write_run_report
 
     if (folder / COMPARISON).exists():
         runs = [folder / name for name in read_comparison(folder).runs]
@@ -116,7 +116,7 @@ def do_losses(command: Losses) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     if command.out is not None:
-        from .plots import write_index, write_pages
+        from ..plots import write_index, write_pages
 
         if not command.name:
             print(write_index(command.out))
@@ -129,7 +129,7 @@ def do_losses(command: Losses) -> int:
 
 
 def do_data(command: Data) -> int:
-    from .data import load, named
+    from ..data import load, named
 
     console = Console(soft_wrap=True, highlight=False, emoji=False)
     if not command.spec:
@@ -150,10 +150,10 @@ def do_plan(command: Plan) -> int:
     for name in ("classes", "dim", "batch", "ranks", "memory_budget"):
         if getattr(command, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(command, name)}, expected at least 1")
-    from .planner import per_rank
+    from ..engine.planner import per_rank
 
     if command.precision == "bfloat16":
-        from .processor import warn_if_slow
+        from ..engine.processor import warn_if_slow
 
         warn_if_slow(command.dim, command.classes, instead="--precision float32")
 
@@ -176,7 +176,7 @@ def do_plan(command: Plan) -> int:
 
 
 def do_suggest(command: Suggest) -> int:
-    from .suggestion import suggest
+    from ..suggestion import suggest
 
     try:
         print(suggest(command.classes, command.dim, command.probability))
@@ -186,8 +186,8 @@ def do_suggest(command: Suggest) -> int:
 
 
 def do_migrate(command: Migrate) -> int:
-    from .migrate import compare as compare_with
-    from .migrate import migrate, write_head
+    from ..migrate import compare as compare_with
+    from ..migrate import migrate, write_head
 
     try:
         head, reference = migrate(
@@ -215,7 +215,7 @@ def do_migrate(command: Migrate) -> int:
 
 
 def do_check(command: Check) -> int:
-    from .linter import check_margin
+    from ..linter import check_margin
 
     try:
         report = check_margin(parse_margin(command.margin), num_classes=command.classes, detached=command.detached)
@@ -223,7 +223,7 @@ def do_check(command: Check) -> int:
         raise UsageError(str(error)) from error
     print(report)
     if command.out is not None:
-        from .plots import save
+        from ..plots import save
 
         for path in save(report.figure(), command.out):
             print(path)

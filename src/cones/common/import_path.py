@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .notation import brief, did_you_mean
+from .expressions import brief, did_you_mean
 
 
 class TrustError(ValueError):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .transforms import in_transform, numbers_of
+from ..common.transforms import in_transform, numbers_of
 
 IGNORE_INDEX = -100
 """The label of F.cross_entropy for a row that is left out."""

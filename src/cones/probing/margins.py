@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .margins import Margin, Rows
+from ..margins import Margin, Rows
 
 NUM_CLASSES = 10
 NORMS = (1.0, 10.0, 40.0, 110.0)

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .geometry import direction, through_direction, within
-from .margins import Geometry
+from ..common.unit_vectors import direction, through_direction, within
+from ..margins import Geometry
+from .matmul import wide_product
 from .planner import Plan, plan, tile_bytes_of
-from .products import wide_product
 
 BENT_COLUMNS = 8
 """Arrays of (N, C) that live at once while autograd works on a tile."""

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .margins import Margin, Rows
+from ..margins import Margin, Rows
 
 SEED = 0
 

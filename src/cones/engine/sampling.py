@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .classes import Classes
+from .step import Classes
 from .streaming import Move, Update
 
 

@@ -14,16 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arguments import check_arguments, check_fraction, check_settings, working_dtype
-from .classes import Classes, How, own_columns
+from ..common.unit_vectors import direction
+from ..margins import Margin, Rows, surveyed
+from .checks import check_arguments, check_fraction, check_settings, working_dtype
 from .collective import Group, Ranks, meet, settings_text
-from .geometry import direction
 from .ignored import IGNORE_INDEX, counted
-from .layer import losses_over
-from .margins import Margin, Rows, surveyed
+from .losses import losses_over
 from .planner import MEMORY_BUDGET
 from .processor import warn_if_slow
 from .similarity import cross_entropy_of, in_geometry, nearest_center
+from .step import Classes, How, own_columns
 
 
 def margin_softmax(

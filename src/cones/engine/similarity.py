@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .arguments import working_dtype
-from .geometry import direction
-from .margins import Margin
+from ..common.unit_vectors import direction
+from ..margins import Margin
+from .checks import working_dtype
 
 
 def bends(margin: Margin, subcenters: int = 1) -> bool:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 import cones
 
-from .arguments import check_label_kind, check_range
-from .margins import Margin
+from ..margins import Margin
+from .checks import check_label_kind, check_range
 
 Group = Any
 """A torch.distributed.ProcessGroup; None for one process alone."""

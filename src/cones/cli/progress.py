@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from .printable import printable
+from ..common.printable import printable
 from .terminal import Console
 
 

@@ -6,8 +6,8 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from .margins import Margin
-from .transforms import numbers_of
+from ..common.transforms import numbers_of
+from ..margins import Margin
 
 
 def check_arguments(

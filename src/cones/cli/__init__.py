@@ -1,0 +1,1 @@
+"""The `cones` command."""
