@@ -14,11 +14,12 @@ from peers import pml_loss, pml_losses
 from torch import Tensor, nn
 
 from cones.data import Dataset, Splits
-from cones.evaluation import gallery_probe_split, geometry, identification, retrieval, verification_in_detail
+from cones.evaluation import gallery_probe_split, identification, retrieval, verification_in_detail
+from cones.evaluation.embedding_space import geometry
 from cones.training import Run
-from cones.training._batches import augment, order, to_float, to_input
 from cones.training._loop import build_model, counts_of, extract, precision, read_data
 from cones.training._optimizer import build_optimizer, learning_rate
+from cones.training.batches import augment, order, to_float, to_input
 
 RAW = "raw pixels"
 DRAWS = 200

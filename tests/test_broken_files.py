@@ -18,11 +18,11 @@ from cones.evaluation import choose_decision, read_decision, write_decision
 from cones.margins import parse
 from cones.migrate import WeightsError, read_head, write_head
 from cones.plots import write_comparison_report
-from cones.plots._run import read_run as read_finished
+from cones.plots.runs._run import read_run as read_finished
 from cones.protocols import read_pairs_csv
 from cones.training import CheckpointError, Position, Run, parse_objective, read_run, write_run
-from cones.training._checkpoint import load_checkpoint, save_checkpoint
-from cones.training._input import read_input
+from cones.training.checkpoint import load_checkpoint, save_checkpoint
+from cones.training.input import read_input
 
 NASTY = (
     "1e999", "-1", "0", "0.5", "NaN", "-Infinity", "null", "true", '""', '"a"', "[]", "{}", "[[1]]", "1" * 5000,

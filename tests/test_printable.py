@@ -14,9 +14,9 @@ from cones.cli.terminal import print as print_escaped
 from cones.common.printable import printable, printable_lines
 from cones.plots import feature_figure, norm_figure, save
 from cones.plots._page import render
-from cones.plots._points import Points
 from cones.plots._text import literal
-from cones.plots.grid import Panel, grid_figure
+from cones.plots.runs._points import Points
+from cones.plots.runs.grid import Panel, grid_figure
 
 NASTY = "\x1b[31mred\x07\r\n\u202egnp.\x9b2J\udcff"
 ESCAPED = r"\x1b[31mred\x07\r\n\u202egnp.\x9b2J\udcff"

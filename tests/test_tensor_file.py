@@ -12,10 +12,10 @@ import cones
 from cones.common.tensor_file import DamagedError, read_tensors, write_tensors
 from cones.data import DataError
 from cones.migrate import WeightsError, read_head, read_weights, write_head
-from cones.plots._run import read_run
+from cones.plots.runs._run import read_run
 from cones.protocols import Embeddings, read_embeddings, write_embeddings
 from cones.training import CheckpointError, Position
-from cones.training._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from cones.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 
 
 def model():

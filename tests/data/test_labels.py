@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cones.data._labels import encode
+from cones.data.labels import encode
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from cones.data import DataError, Dataset, load, load_whole, read_flat_folder
 from cones.data import _glyphs_jis as jis
-from cones.data._formats import readable
+from cones.data.formats import readable
 
 Draw = Callable[..., Path]
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from cones.data import DataError
-from cones.data._pictures import read_pictures, resized, with_channels
+from cones.data.pictures import read_pictures, resized, with_channels
 
 Draw = Callable[..., Path]
 

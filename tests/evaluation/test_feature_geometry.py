@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import cones.evaluation._blocks
-from cones.evaluation import Geometry, angular_fisher_score, geometry
+import cones.evaluation.blocks
+from cones.evaluation import Geometry, angular_fisher_score
+from cones.evaluation.embedding_space import geometry
 
 
 def angle(a: Tensor, b: Tensor) -> float:

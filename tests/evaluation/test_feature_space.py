@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import cones.evaluation._blocks
+import cones.evaluation.blocks
 from cones.evaluation import (
     alignment,
     class_directions,
@@ -21,8 +21,8 @@ from cones.evaluation import (
     participation_ratio,
     rank_correlation,
     simplex_distance,
-    uniformity,
 )
+from cones.evaluation.embedding_space import uniformity
 
 
 def simplex(classes, dims=None, seed=0):

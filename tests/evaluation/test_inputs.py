@@ -13,7 +13,6 @@ from cones.evaluation import (
     evaluate_pairs,
     fold_accuracy,
     gallery_probe_split,
-    geometry,
     identification,
     mean_directions,
     normalized_mutual_information,
@@ -26,6 +25,7 @@ from cones.evaluation import (
     verification_intervals,
     verification_of_all_pairs,
 )
+from cones.evaluation.embedding_space import geometry
 from cones.plots import det_figure, subject_figure
 
 

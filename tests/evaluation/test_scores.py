@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import cones.evaluation._blocks
+import cones.evaluation.blocks
 from cones.evaluation import combine_embeddings, normalised_scores
 from cones.evaluation.scores import pair_scores
 

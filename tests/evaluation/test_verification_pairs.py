@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cones.evaluation import _blocks, pair_scores, verification, verification_of_all_pairs
+from cones.evaluation import blocks as _blocks
+from cones.evaluation import pair_scores, verification, verification_of_all_pairs
 from cones.evaluation.verification import _all_pairs, _bins, _tally, _tiles
 
 FAR = (1e-3, 1e-2, 0.1, 0.3)

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from cones.plots._palette import class_colors, text_color
-from cones.plots._plane import spread
+from cones.plots.runs._plane import spread
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB
 SIGHTS = {

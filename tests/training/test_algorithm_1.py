@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from cones.data import load
 from cones.training import fit
-from cones.training._batches import order
-from cones.training._loop import build_model
+from cones.training.batches import order
+from cones.training.model import build_model
 
 LAMBDA, ALPHA, MU = 0.7, 0.3, 0.05
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from cones.training import CheckpointError, fit
-from cones.training._checkpoint import Position, load_checkpoint, load_weights, save_checkpoint
+from cones.training.checkpoint import Position, load_checkpoint, load_weights, save_checkpoint
 
 
 def parts():

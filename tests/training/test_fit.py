@@ -11,10 +11,11 @@ from safetensors.torch import load_file
 from cones.cli.progress import summary_line
 from cones.plots import write_run_report
 from cones.training import Run, TrainingError, fit, parse_objective, read_run, write_results
-from cones.training._batches import to_input
-from cones.training._checkpoint import load_checkpoint
-from cones.training._loop import build_model, read_data
 from cones.training._optimizer import build_optimizer
+from cones.training.batches import to_input
+from cones.training.checkpoint import load_checkpoint
+from cones.training.data import read_data
+from cones.training.model import build_model
 
 JOINT = (
     "ASoftmax(margin=3, blend=Annealing(base=10.0, gamma=0.1, power=2.0, minimum=0.0)) "
@@ -231,7 +232,7 @@ def test_a_loss_that_explodes_is_told_and_keeps_the_good_checkpoint(small, tmp_p
             {"backbone": "fractions:Fraction"},
             r"fractions.Fraction.*expected a subclass of torch.nn.Module or a function",
         ),
-        ({"device": "cuda:9"}, r"device is 'cuda:9', which is not to be had here"),
+        ({"device": "cuda:9"}, r"device is 'cuda:9', which is not available here"),
     ],
 )
 def test_what_does_not_fit_is_said(small, tmp_path, change, text):

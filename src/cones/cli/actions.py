@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from ..catalogue import describe_in_full, every_loss, find_loss, loss_table
 from ..common.extras import MissingExtraError
-from ..common.run_folder import COMPARISON, read_comparison
+from ..common.run_folder import COMPARISON, CONFIG, read_comparison
 from ..margins import parse as parse_margin
 from ..training import Stop, compare, fit, jobs_for, read_summaries, write_results
 from .commands import Check, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
@@ -69,7 +69,7 @@ def do_plot(command: Plot) -> int:
         for path in save(curve_figure([parse_margin(text) for text in command.margins]), command.out):
             print(path)
     if command.folder is not None:
-        if (command.folder / "config.toml").exists():
+        if (command.folder / CONFIG).exists():
             write_results(command.folder, data_folder=command.data_folder, trust=command.trust)
         print(_report(command.folder, trust=command.trust))
     return 0

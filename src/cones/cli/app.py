@@ -23,6 +23,7 @@ import tyro
 from .. import __version__
 from ..common.expressions import did_you_mean
 from ..common.import_path import TrustError
+from ..common.run_folder import CONFIG
 from ..training import DEMO, DEMO_RUN, Run, read_fields, refuse_code
 from . import actions, model_actions
 from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
@@ -190,12 +191,12 @@ def _starting_point(default: Run, config: Path | None, resume: Path | None, type
     """The defaults of a run; of what is typed in their place nothing is read, and no code is imported unasked."""
     if resume is not None and config is not None:
         raise UsageError("--resume and --config are both given: a resumed run has its own settings")
-    if resume is not None and not (resume / "config.toml").is_file():
+    if resume is not None and not (resume / CONFIG).is_file():
         raise UsageError(
             f"--resume is {resume}, but there is no configuration {resume / 'config.toml'}: name the folder of a run, "
             "or leave --resume out to begin one"
         )
-    path = config if resume is None else resume / "config.toml"
+    path = config if resume is None else resume / CONFIG
     if path is None:
         return default
     given = {name: value for name, value in read_fields(path, Run).items() if name not in typed}

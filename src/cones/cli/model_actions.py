@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..common.run_folder import CONFIG
 from .commands import UsageError
 from .model_commands import Embed, Evaluate, Export
 from .terminal import Console, print
@@ -92,7 +93,7 @@ def _evaluated(command: Evaluate, asked: "Asked", progress: "Progress") -> "Eval
     source = Path(command.source)
     _check(command, source)
     if command.model is None:
-        if (source / "config.toml").is_file():
+        if (source / CONFIG).is_file():
             return evaluate_run(
                 source,
                 asked,
@@ -134,7 +135,7 @@ def _check(command: Evaluate, source: Path) -> None:
         raise UsageError("--pairs and --templates are both given: one of them says what is compared")
     if command.model is not None:
         return
-    is_run = (source / "config.toml").is_file()
+    is_run = (source / CONFIG).is_file()
     if source.suffix.lower() == ".bin":
         raise UsageError(f"{source} holds pictures: name the run that embeds them with --model")
     if not is_run and source.suffix.lower() not in (*EMBEDDINGS, ".csv"):

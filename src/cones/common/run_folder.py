@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from .expressions import brief
 
+CONFIG, INPUT, VERSIONS = "config.toml", "input.json", "versions.json"
 METRICS, SUMMARY, COMPARISON = "metrics.jsonl", "summary.json", "comparison.json"
+LAST, BEST, FEATURES = "last.safetensors", "best.safetensors", "features.safetensors"
 
 
 class Comparison(NamedTuple):

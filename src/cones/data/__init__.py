@@ -14,5 +14,5 @@ from ._load import load as load
 from ._load import load_whole as load_whole
 from ._named import NamedSet as NamedSet
 from ._named import named as named
-from ._pictures import with_channels as with_channels
 from ._root import default_root as default_root
+from .pictures import with_channels as with_channels

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ._dataset import Dataset, Splits
 from ._errors import DataError
-from ._labels import encode
-from ._pictures import read_pictures
 from ._scan import Found, PassedOver, scan, tell
 from ._split import as_given
+from .labels import encode
+from .pictures import read_pictures
 
 _TRAIN = ("train", "training")
 _TEST = ("test", "testing", "val", "valid", "validation")  # the first of these that is there

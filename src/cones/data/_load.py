@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-from ._csv import read_csv
 from ._dataset import Dataset, Splits
 from ._errors import DataError
 from ._faces_orl import FACES_ORL
@@ -15,10 +14,11 @@ from ._folder import read_folder
 from ._glyphs_jis import NAME as GLYPHS_JIS
 from ._glyphs_jis import SIZE, UNSEEN, read_glyphs
 from ._named import DRAWN, NAMES, READERS
-from ._npz import read_npz
-from ._pictures import resized
 from ._root import data_root
 from ._split import by_identity, by_sample, whole
+from .csv_files import read_csv
+from .npz import read_npz
+from .pictures import resized
 
 _Split = Literal["auto", "given", "sample", "identity"]
 _FILES: dict[str, Callable[[str, Path, int | None], Dataset | Splits]] = {

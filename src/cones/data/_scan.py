@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from ._errors import DataError
-from ._formats import readable, why_passed_over
+from .formats import readable, why_passed_over
 
 _EXAMPLES = 3
 

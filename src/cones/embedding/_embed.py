@@ -2,7 +2,7 @@ import torch
 from torch import Tensor
 
 from ..evaluation import combine_embeddings
-from ..training._features import BLOCK, features_of
+from ..training.features import BLOCK, features_of
 from ._model import Model
 
 

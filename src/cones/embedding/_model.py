@@ -6,11 +6,12 @@ from typing import Literal
 import torch
 from torch import nn
 
+from ..common.run_folder import BEST, CONFIG, INPUT, LAST
 from ..training import Position, Run, read_run
-from ..training._checkpoint import load_weights
-from ..training._folder import BEST, INPUT, LAST
-from ..training._input import Input, input_of, read_input
-from ..training._loop import build_backbone, pick_device, read_data
+from ..training.checkpoint import load_weights
+from ..training.data import read_data
+from ..training.input import Input, input_of, read_input
+from ..training.model import build_backbone, pick_device
 
 Which = Literal["last", "best"]
 _FILES = {"last": LAST, "best": BEST}
@@ -77,9 +78,9 @@ def load_backbone(
     if which not in _FILES:
         raise ValueError(f"which is {which!r}, expected one of {', '.join(_FILES)}")
     folder = Path(folder)
-    if not (folder / "config.toml").is_file():
+    if not (folder / CONFIG).is_file():
         raise FileNotFoundError(f"{folder} holds no run (there is no {folder / 'config.toml'}): name the folder of one")
-    run = read_run(folder / "config.toml")
+    run = read_run(folder / CONFIG)
     found = read_input(folder / INPUT) if (folder / INPUT).exists() else input_of(read_data(run, data_folder).train)
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are written over
         backbone, dim = build_backbone(run, torch.zeros(2, *found.shape, dtype=found.dtype), trust=trust)

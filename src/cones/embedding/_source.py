@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..data import Dataset, is_flat, load_whole, read_flat_folder, with_channels
 from ..protocols import Embeddings
-from ..training._data import read_data, read_same_data
+from ..training.data import read_data, read_same_data
 from ._embed import embed
 from ._model import Model
 

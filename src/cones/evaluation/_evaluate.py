@@ -6,12 +6,12 @@ import torch
 
 from ._arrays import UNKNOWN, Array, as_features, as_labels, as_tensor, known_rows
 from ._evaluation import Evaluation
-from ._identification import identification
-from ._progress import Progress, silent
-from ._retrieval import retrieval
-from ._scores import Similarity
-from ._split import gallery_probe_split
-from .geometry import geometry
+from .embedding_space.geometry import geometry
+from .progress import Progress, silent
+from .search._identification import identification
+from .search._retrieval import retrieval
+from .search._split import gallery_probe_split
+from .search.scores import Similarity
 from .verification import pairs_in_detail, verification_in_detail
 from .verification._check import check_embeddings, check_integers
 from .verification._folds import accuracy_of_folds

@@ -4,12 +4,12 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ._figure import Figure
-from ._figures_of import of_folds, of_geometry, of_identification, of_retrieval, of_verification
-from ._identification import Identification
-from ._retrieval import Retrieval
 from ._table import table
-from .geometry import Geometry
+from .embedding_space.geometry import Geometry
+from .figure import Figure
+from .figures_of import of_folds, of_geometry, of_identification, of_retrieval, of_verification
+from .search._identification import Identification
+from .search._retrieval import Retrieval
 from .verification import FoldAccuracy, Verification, VerificationDetails, VerificationIntervals
 
 HEADINGS = ("task", "figure", "value", "interval", "threshold", "note")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..common.unit_vectors import direction
 from ..embedding import Model
-from ..training._batches import to_float
+from ..training.batches import to_float
 
 
 class UnitEmbedding(nn.Module):

@@ -11,7 +11,7 @@ from ..common.atomic_files import check_free, whole_folder, write_text
 from ..data import Dataset
 from ..embedding import Model, load_backbone
 from ..evaluation import Decision, read_decision
-from ..training._data import read_same_data
+from ..training.data import read_same_data
 from ._card import card_of
 from ._check import Agreement, check_export
 from ._decide import decide, spread_rows

@@ -6,8 +6,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from ..common.expressions import call, evaluate, parse_tree
-from ..margins import Geometry, Margin, known
-from ..margins._margin import Combine
+from ..margins import Combine, Geometry, Margin, known
 from ._report import Outcome
 from ._subject import Subject
 

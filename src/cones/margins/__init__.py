@@ -17,6 +17,7 @@ from ._lmsoftmax import LMSoftmax as LMSoftmax
 from ._logit_adjusted import LogitAdjusted as LogitAdjusted
 from ._lsoftmax import LSoftmax as LSoftmax
 from ._magface import MagFace as MagFace
+from ._margin import Combine as Combine
 from ._margin import Geometry as Geometry
 from ._margin import Margin as Margin
 from ._margin import Rows as Rows

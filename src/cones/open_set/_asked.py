@@ -3,8 +3,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..evaluation import Evaluation, Progress, Similarity, evaluate, evaluate_pairs
-from ..evaluation._progress import silent
-from ..evaluation.verification._asked import Asked as Figures
+from ..evaluation.progress import silent
+from ..evaluation.verification.asked import Asked as Figures
 
 
 @dataclass(frozen=True)

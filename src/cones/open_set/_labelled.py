@@ -6,9 +6,9 @@ from pathlib import Path
 from ..data import DataError
 from ..embedding import embed, load_backbone
 from ..evaluation import Progress
-from ..evaluation._progress import silent
+from ..evaluation.progress import silent
 from ..protocols import Embeddings, read_embeddings
-from ..training._data import read_same_data
+from ..training.data import read_same_data
 from ._asked import Asked
 from ._evaluated import Evaluated, PictureFiles
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from ..data import with_channels
 from ..embedding import Model, embed
 from ..evaluation import Progress, combine_embeddings, pair_scores
-from ..evaluation._progress import silent
-from ..evaluation._scores import zero_rows
+from ..evaluation.progress import silent
+from ..evaluation.search.scores import zero_rows
 from ..protocols import (
     Embeddings,
     Pairs,
@@ -25,7 +25,7 @@ from ..protocols import (
     read_templates,
     read_trials,
 )
-from ..protocols._lines import read_lines
+from ..protocols.lines import read_lines
 from ._asked import Asked
 from ._evaluated import Evaluated, PictureFiles
 

@@ -5,7 +5,7 @@ from ..common.extras import require as _require
 _require("cones.protocols", "numpy", "safetensors")
 
 
-from ..data._pictures import decode_pictures as decode_pictures
+from ..data.pictures import decode_pictures as decode_pictures
 from ._bin import ImagePairs as ImagePairs
 from ._bin import read_bin as read_bin
 from ._embeddings import Embeddings as Embeddings

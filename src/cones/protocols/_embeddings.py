@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ..common.tensor_file import DamagedError, read_tensors
 from ..data import DataError
-from ..data._formats import readable
-from ..data._labels import encode
-from ..data._npz import array_error, misspelt, read_arrays
+from ..data.formats import readable
+from ..data.labels import encode
+from ..data.npz import array_error, misspelt, read_arrays
 
 _RECORDINGS = frozenset((".aac", ".flac", ".m4a", ".mp3", ".npy", ".ogg", ".opus", ".pt", ".sph", ".wav"))
 _EXPECTED = "expected features (or embeddings), and names or labels or both or neither"

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from ..data import DataError
 from ._image_record import ImageRecord
-from ._lines import line_of, read_integers
 from ._recordio import RecordFile
+from .lines import line_of, read_integers
 
 _Integers = npt.NDArray[np.int64]
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from ..data import DataError
-from ..data._formats import readable
-from ._lines import read_lines, whole_number
+from ..data.formats import readable
 from ._pairs import Pairs, Row, collect
+from .lines import read_lines, whole_number
 
 _EXPECTED = "a first line of folds and pairs (10 300), then name n1 n2 or name1 n1 name2 n2"
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data import DataError
-from ._lines import check_is_file, member
+from .lines import check_is_file, member
 
 
 @dataclass(frozen=True, eq=False)

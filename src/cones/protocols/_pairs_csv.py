@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from ..data import DataError
-from ..data._csv import read_table
-from ._lines import whole_number
+from ..data.csv_files import read_table
 from ._pairs import Pairs, Row, collect
+from .lines import whole_number
 
 _COLUMNS = ("a", "b", "same", "fold")
 _EXPECTED = "expected a first line a,b,same or a,b,same,fold"

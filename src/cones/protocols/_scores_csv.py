@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data import DataError
-from ..data._csv import read_table
+from ..data.csv_files import read_table
 from ._embeddings import as_classes
 
 _EXPECTED = "expected a first line score,same or score,same,subject_a,subject_b"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data import DataError
-from ._lines import check_is_file, line_of, member, read_integers, read_lines, whole_number
+from .lines import check_is_file, line_of, member, read_integers, read_lines, whole_number
 
 _IMAGES = "image template media"
 _PAIRS = "template template label"

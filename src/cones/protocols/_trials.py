@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ..data import DataError
-from ._lines import read_lines
 from ._pairs import Pairs, Row, collect
+from .lines import read_lines
 
 _EXPECTED = (
     "1 or 0, then two files (1 id1/x/1.wav id1/y/2.wav), or two files, then target or nontarget, 1 or 0, in all lines"

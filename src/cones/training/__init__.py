@@ -5,8 +5,6 @@ from ..common.extras import require
 require("cones.training", "numpy", "PIL", "safetensors", "tomli_w")
 
 from ..common.import_path import TrustError as TrustError
-from ._checkpoint import CheckpointError as CheckpointError
-from ._checkpoint import Position as Position
 from ._compare import DEMO as DEMO
 from ._compare import DEMO_RUN as DEMO_RUN
 from ._compare import compare as compare
@@ -30,6 +28,8 @@ from ._schedules import CosineWarmup as CosineWarmup
 from ._schedules import ExponentialWarmup as ExponentialWarmup
 from ._schedules import LinearWarmup as LinearWarmup
 from ._stop import Stop as Stop
+from .checkpoint import CheckpointError as CheckpointError
+from .checkpoint import Position as Position
 
 __all__ = [
     "DEMO",

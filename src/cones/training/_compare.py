@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from ..common.atomic_files import write_text
-from ..common.run_folder import COMPARISON, SUMMARY, read_comparison, read_summary
+from ..common.run_folder import COMPARISON, CONFIG, LAST, SUMMARY, read_comparison, read_summary
 from ._errors import TrainingError
-from ._folder import LAST, check_comparison_folder, check_folder
-from ._loop import build_backbone, pick_device, read_data
+from ._folder import check_comparison_folder, check_folder
 from ._metrics import Metrics
 from ._objective import parse_objective
 from ._precision import decided
 from ._run import Run, read_run
 from ._side_by_side import cores, one_by_one, side_by_side
 from ._stop import Stop, stop_on_signals
+from .data import read_data
+from .model import build_backbone, pick_device
 
 DEMO_RUN = Run(
     width=0.375,
@@ -132,7 +133,7 @@ def _with_one_precision(run: Run, folders: Sequence[Path], data_folder: Path | N
         return run
     for folder in folders:
         if (folder / LAST).exists():
-            return replace(run, precision=read_run(folder / "config.toml").precision)
+            return replace(run, precision=read_run(folder / CONFIG).precision)
     backbone, _ = build_backbone(run, train.inputs[:2], trust=run.trust)
     return decided(run, backbone, train.inputs[:1], pick_device(run.device))
 

@@ -8,14 +8,11 @@ from dataclasses import fields
 from pathlib import Path
 from shutil import rmtree
 
-from ..common.run_folder import COMPARISON as COMPARISON
-from ..common.run_folder import METRICS as METRICS
-from ._checkpoint import CheckpointError
+from ..common.run_folder import COMPARISON, CONFIG, INPUT, LAST
 from ._errors import TrainingError
 from ._run import WITHOUT_EFFECT, Run, loss_beside, read_run
+from .checkpoint import CheckpointError
 
-CONFIG, INPUT, VERSIONS = "config.toml", "input.json", "versions.json"
-LAST, BEST = "last.safetensors", "best.safetensors"
 LEFT_OVER = (f".{CONFIG}", f".{INPUT}", f".{COMPARISON}")  # of a run that was killed in its first moments
 
 

@@ -10,19 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..backbones import build
+from ..common.run_folder import INPUT, LAST, VERSIONS
 from ..data import Dataset, Splits
-from ._batches import augment, lies_channels_last, order, to_input
-from ._checkpoint import Position, load_checkpoint
-from ._data import counts_of as counts_of
-from ._data import read_data as read_data
-from ._data import with_data
 from ._errors import TrainingError
-from ._features import extract, precision
 from ._fingerprint import check_data
 from ._finite import check_loss
-from ._folder import INPUT, LAST, VERSIONS, check_folder
-from ._joint import JointLoss, build_loss
+from ._folder import check_folder
+from ._joint import JointLoss
 from ._metrics import Metrics
 from ._optimizer import build_optimizer, learning_rate
 from ._precision import decided
@@ -30,6 +24,11 @@ from ._run import Run
 from ._stop import Stop, stop_on_signals
 from ._versions import use_recorded_kernel
 from ._writer import RunWriter
+from .batches import augment, order, to_input
+from .checkpoint import Position, load_checkpoint
+from .data import counts_of, read_data, with_data
+from .features import extract, precision
+from .model import build_model, pick_device
 
 
 def fit(
@@ -171,66 +170,11 @@ def fit(
         writer.close()
 
 
-def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
-    """Backbone and joint loss of a run, drawn from its seed.
-
-    Raises:
-        TrainingError: the backbone does not give one vector a row.
-    """
-    torch.manual_seed(run.seed)
-    backbone, dim = build_backbone(run, train.inputs[:2], trust=run.trust)
-    loss = build_loss(run, counts_of(train), dim)
-    return backbone, loss.double() if run.precision == "float64" else loss
-
-
-def build_backbone(run: Run, samples: Tensor, *, trust: bool) -> tuple[nn.Module, int]:
-    """Backbone of a run, drawn from PyTorch's random numbers as they stand and tried on a few samples, and its D.
-
-    Raises:
-        TrainingError: the backbone does not give one vector a row.
-    """
-    shape = samples.shape[1:]
-    backbone = build(run.backbone, shape, run.with_feature_dim().feature_dim, run.width, trust=trust)
-    if run.precision == "float64":
-        backbone = backbone.double()
-    if lies_channels_last(run):
-        backbone = backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = torch.get_rng_state()
-    with torch.no_grad():
-        try:
-            features = backbone.eval()(to_input(samples, run))
-        except RuntimeError as error:
-            raise TrainingError(
-                f"backbone {run.backbone} cannot take inputs of shape {tuple(shape)}: {error}"
-            ) from error
-    torch.set_rng_state(state)
-    if not isinstance(features, Tensor) or features.dim() != 2:
-        got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        raise TrainingError(f"backbone {run.backbone} returned {got}, expected one vector a row, (N, D)")
-    return backbone, features.shape[1]
-
-
 def accuracy(backbone: nn.Module, loss: JointLoss, dataset: Dataset, run: Run, device: torch.device) -> float:
     """Share of rows whose class has the largest logit."""
     loss.eval()
     right = sum(int((loss.predict(x) == y).sum()) for x, y in extract(backbone, dataset, device, run=run))
     return right / len(dataset)
-
-
-def pick_device(name: str) -> torch.device:
-    """The device by name; "auto" is a GPU where there is one.
-
-    Raises:
-        TrainingError: the device is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise TrainingError(f"device is {name!r}, which is not to be had here ({error}): use cpu or auto") from None
-    return device
 
 
 def _check_extension(earlier: Run, run: Run, position: Position, steps_an_epoch: int) -> None:

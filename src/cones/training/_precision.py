@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..engine.processor import Speeds, convolution_speeds, faster_dtype, product_speeds, warn_of
-from ._batches import to_input
 from ._run import Run
+from .batches import to_input
 
 logger = logging.getLogger(__name__)
 

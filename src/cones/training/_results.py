@@ -11,20 +11,19 @@ import torch
 from torch import Tensor
 
 from ..common.atomic_files import replacing, write_text
-from ..common.run_folder import METRICS, SUMMARY, read_metrics
+from ..common.run_folder import CONFIG, FEATURES, LAST, METRICS, SUMMARY, read_metrics
 from ..common.tensor_file import write_tensors
 from ..data import Dataset, Splits
 from ..engine.similarity import cross_entropy_of
 from ..engine.softmax import margin_softmax
 from ..evaluation import geometry
 from ..margins import Margin, written
-from ._checkpoint import load_weights
-from ._data import counts_of, read_same_data
-from ._features import features_of
-from ._folder import CONFIG, LAST
 from ._joint import JointLoss
-from ._loop import build_model, pick_device
 from ._run import read_run
+from .checkpoint import load_weights
+from .data import counts_of, read_same_data
+from .features import features_of
+from .model import build_model, pick_device
 
 AT_MOST = 20_000
 """Rows of each side whose features are written: enough to draw."""
@@ -87,7 +86,7 @@ def write_results(
         "classes": json.dumps(splits.train.classes),
         "test_classes": json.dumps(splits.test.classes),
     }
-    with replacing(folder / "features.safetensors") as aside:
+    with replacing(folder / FEATURES) as aside:
         write_tensors(aside, tensors, metadata)
 
     lines = read_metrics(folder / METRICS, cut_short=True)

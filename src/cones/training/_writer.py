@@ -8,14 +8,15 @@ import torch
 from torch import nn
 
 from ..common.atomic_files import write_text
+from ..common.run_folder import BEST, CONFIG, INPUT, LAST, METRICS, VERSIONS
 from ..data import Splits
-from ._checkpoint import CheckpointError, Position, save_checkpoint, save_weights
 from ._finite import check_weights
-from ._folder import BEST, CONFIG, INPUT, LAST, METRICS, VERSIONS, Home, rescue, writing_to
-from ._input import write_input
+from ._folder import Home, rescue, writing_to
 from ._metrics import Metrics, MetricsLog
 from ._run import Run, write_run
 from ._versions import write_versions
+from .checkpoint import CheckpointError, Position, save_checkpoint, save_weights
+from .input import write_input
 
 
 class RunWriter:

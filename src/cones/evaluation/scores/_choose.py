@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_features, as_tensor
-from .._scores import Similarity
+from ..search.scores import Similarity
 from ..verification._all_pairs import rows_and_subjects, tally_of
-from ..verification._asked import Asked
 from ..verification._distances import warn_of_scores
 from ..verification._figures import place_at_far
 from ..verification._points import between
 from ..verification._tiles import tiles_of
+from ..verification.asked import Asked
 from ._calibration import Calibration, calibrate
 from ._decision import Decision, Normalisation, plain_scores, tensor_sha256
 from ._files import file_sha256

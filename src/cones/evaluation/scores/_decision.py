@@ -7,8 +7,8 @@ from typing import Literal
 from torch import Tensor
 
 from .._arrays import Array, as_features
-from .._blocks import block_rows
-from .._scores import SIMILARITIES, Similarity
+from ..blocks import block_rows
+from ..search.scores import SIMILARITIES, Similarity
 from ._calibration import Calibration
 from ._normalisation import NORMALISATIONS, normalised_scores
 from ._pairs import pair_scores

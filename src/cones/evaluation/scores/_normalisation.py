@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ...common.unit_vectors import direction
 from .._arrays import Array, as_features, as_tensor
-from .._blocks import ROUNDING, block_rows, check_rows
+from ..blocks import ROUNDING, block_rows, check_rows
 from ._pairs import pair_scores
 
 Cohorts = Literal["z", "t", "s"]

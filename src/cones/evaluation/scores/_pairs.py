@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from ...common.unit_vectors import direction
-from .. import _blocks
+from .. import blocks as _blocks
 from .._arrays import Array, as_features, as_tensor
-from .._blocks import check_rows
-from .._scores import SIMILARITIES, Similarity, score_named
+from ..blocks import check_rows
+from ..search.scores import SIMILARITIES, Similarity, score_named
 
 
 def pair_scores(features: Array, pairs: Array, similarity: Similarity = "cosine") -> Tensor:

@@ -1,6 +1,6 @@
 """Do two samples show one subject? Exact figures from scores, pairs, or all pairs of labelled embeddings."""
 
-from .._scores import Similarity as Similarity
+from ..search.scores import Similarity as Similarity
 from ._all_pairs import verification_of_all_pairs as verification_of_all_pairs
 from ._curve import Roc as Roc
 from ._curve import roc as roc

@@ -7,9 +7,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from .._arrays import UNKNOWN, Array, as_features, as_labels, strangers_apart
-from .._progress import Progress, silent
-from .._scores import Similarity, zero_rows
-from ._asked import Asked
+from ..progress import Progress, silent
+from ..search.scores import Similarity, zero_rows
 from ._bins import turned
 from ._check import check_embeddings, check_integers
 from ._points import Points
@@ -17,6 +16,7 @@ from ._tally import Tally
 from ._tiles import Tile, Tiles, count, count_and_keep, keep, tiles_of
 from ._verification import Verification, figures
 from ._wanted import deciding, likely, too_many
+from .asked import Asked
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@
 import torch
 from torch import Tensor
 
-from .._progress import Progress, silent
+from ..progress import Progress, silent
 from ._listed import Listed
 
 

@@ -4,8 +4,8 @@
 
 from torch import Tensor
 
-from ._asked import Asked
 from ._points import Points
+from .asked import Asked
 
 
 def place_at_far(points: Points, far: float) -> int:

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_labels, as_tensor, strangers_apart
-from .._progress import Progress, silent
-from .._scores import Similarity, zero_rows
+from ..progress import Progress, silent
+from ..search.scores import Similarity, zero_rows
 from ._all_pairs import auc_error, rows_and_subjects, tally_of
-from ._asked import Asked
 from ._check import check_integers, check_scores
 from ._describe import Errors, curve_of, details_of
 from ._details import VerificationDetails
@@ -21,6 +20,7 @@ from ._listed import MOST_GENUINE, Listed, floor_of, given_pairs, list_pairs
 from ._points import Points, points_of
 from ._tiles import tiles_of
 from ._verification import Verification, figures
+from .asked import Asked
 
 FEW = 2**20
 """Pairs of which every figure gets an interval; of more, TAR alone does, from the pairs of high score."""

@@ -5,14 +5,14 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_labels, as_tensor, strangers_apart
-from .._progress import Progress, silent
-from ._asked import Asked
+from ..progress import Progress, silent
 from ._check import check_integers, check_scores
 from ._distances import warn_of_scores
 from ._draws import multiplicities
 from ._figures import area, detection_costs, equal_error_rate, place_at_far
 from ._points import Points, falling, points_of
 from ._verification import Verification, figures, rate_key
+from .asked import Asked
 
 Interval = tuple[float, float]
 """Low and high end."""

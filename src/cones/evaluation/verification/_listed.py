@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .._progress import Progress, silent
+from ..progress import Progress, silent
 from ._points import Points
 from ._tiles import Tile, Tiles, told
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .._progress import Progress, silent
-from .._scores import Score, Similarity, score_named, slices
+from ..progress import Progress, silent
+from ..search.scores import Score, Similarity, score_named, slices
 from ._bins import GENUINE, NO_PAIR, by_bits
 from ._check import check_embeddings
 from ._tally import Tally, of_codes

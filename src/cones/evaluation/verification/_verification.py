@@ -2,11 +2,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .._arrays import Array, as_tensor
-from ._asked import Asked
 from ._check import check_scores
 from ._distances import warn_of_distances
 from ._figures import area, detection_costs, equal_error_rate, place_at_far, place_of_equal_error
 from ._points import Points, points_of
+from .asked import Asked
 
 
 @dataclass(frozen=True)

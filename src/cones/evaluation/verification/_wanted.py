@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from ._asked import Asked
 from ._bins import BINS
 from ._figures import detection_costs, equal_error_rate, place_at_far, place_of_crossing
 from ._points import Points
+from .asked import Asked
 
 WIDEST = 0.02
 """Share of the impostor pairs: a wider range of scores costs more to keep than a second product."""

@@ -1,0 +1,1 @@
+"""Figures of an embedding space: how classes lie, collapse, uniformity, dimension."""

@@ -1,0 +1,1 @@
+"""Search among embeddings: identification, retrieval, clusters."""

@@ -1,0 +1,174 @@
+"""Each sample as a query against all others: R@k, R-precision, MAP@R, and clusters against classes."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cones.common.unit_vectors import direction
+from cones.evaluation._arrays import Array, as_features, as_labels, known_rows, strangers_apart
+from cones.evaluation._bootstrap import Bootstrap, Interval, weighted_mean
+from cones.evaluation._table import share, table
+from cones.evaluation.progress import Progress, silent
+from cones.evaluation.search._information import adjusted_mutual_information, normalized_mutual_information
+from cones.evaluation.search._k_means import k_means
+from cones.evaluation.search._mates import Best, best_scores
+from cones.evaluation.search.scores import BLOCK, check_features, check_labels, score_named
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """The numbers that `retrieval` returns.
+
+    Attributes:
+        recall: R@k for each k of `recall_at`: share of queries with one of their class among the k nearest.
+        recall_at: the k.
+        r_precision: mean over queries of the share of their class among the R nearest, R the others of their class.
+        map_at_r: mean over queries of MAP@R.
+        nmi: normalised mutual information of k-means clusters and classes; None without clustering.
+        ami: the same, adjusted for chance.
+        recall_interval: of `recall[0]`; None without resampling or with fewer than two classes of queries.
+        map_at_r_interval: of `map_at_r`.
+        queries: how many were counted.
+        excluded: rows without another of their class: no query, but in everybody's gallery.
+        classes: among all rows, without the unknown.
+        confidence: of the intervals.
+    """
+
+    recall: tuple[float, ...]
+    recall_at: tuple[int, ...]
+    r_precision: float
+    map_at_r: float
+    nmi: float | None
+    ami: float | None
+    recall_interval: Interval | None
+    map_at_r_interval: Interval | None
+    queries: int
+    excluded: int
+    classes: int
+    confidence: float
+
+    def __str__(self) -> str:
+        lines = [("", "value", f"{100 * self.confidence:g}% interval")]
+        for place, (k, value) in enumerate(zip(self.recall_at, self.recall, strict=True)):
+            lines.append((f"R@{k}", share(value), share(self.recall_interval) if place == 0 else ""))
+        lines.append(("R-precision", share(self.r_precision), ""))
+        lines.append(("MAP@R", share(self.map_at_r), share(self.map_at_r_interval)))
+        for name, information in (("NMI", self.nmi), ("AMI", self.ami)):
+            if information is not None:
+                lines.append((name, f"{information:.4f}", ""))
+        head = f"{self.queries} queries of {self.classes} classes, {self.excluded} rows alone in their class left out"
+        return f"{head}\n\n{table(lines)}"
+
+
+def retrieval(
+    features: Array,
+    labels: Array,
+    *,
+    recall_at: tuple[int, ...] = (1, 2, 4, 8),
+    similarity: str = "cosine",
+    restarts: int = 3,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    block: int = BLOCK,
+    progress: Progress = silent,
+) -> Retrieval:
+    """Measure how far the nearest others of a sample are of its class.
+
+        R-precision = 1/R Σ_{i=1..R} rel(i),   MAP@R = 1/R Σ_{i=1..R} rel(i) P(i)
+
+    rel(i) is 1 where the i-th nearest is of the query's class, P(i) the precision among the first i, R the number of
+    others of the class. Each row is a query against all others; one without another of its class is no query. Of equal
+    scores those of other classes come first: a tie counts against the query, and the order of the rows never matters.
+
+    Args:
+        features: (N, D), any floating dtype.
+        labels: (N,) integers or text, at least one of them twice; -1 for a subject that is not known: its row is no
+            query, but in everybody's gallery, and in no cluster.
+        recall_at: the k of R@k, each 1 or more.
+        similarity: "cosine" or "euclidean", see `top_k`.
+        restarts: of k-means with as many clusters as classes, on unit vectors for "cosine"; 0 for no clustering.
+        resamples: of the bootstrap over classes (the gallery stays as it is); 0 for no intervals.
+        confidence: of the percentile intervals.
+        seed: of clustering and resampling.
+        block: about how many float64 numbers are held at once, but at least the largest class for one query.
+        progress: is told of the queries and the steps of clustering that are done.
+
+    Returns:
+        `Retrieval`; `print` shows it as a table.
+
+    Raises:
+        ValueError: shapes that do not fit, rows that are not finite, no class with two rows, settings out of range.
+
+    Reference: K. Musgrave, S. Belongie, S.-N. Lim, "A Metric Learning Reality Check", ECCV 2020, arXiv 2003.08505
+        (R-precision and MAP@R; the same figures as the authors' library gives on rows without ties).
+
+    Example:
+        >>> x = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
+        >>> found = retrieval(x, torch.tensor([0, 0, 1, 1]), similarity="euclidean", recall_at=(1, 2), restarts=0)
+        >>> found.recall, found.map_at_r  # the row at 3 is nearer to the rows at 1 and 0 than to its own at 7
+        ((0.75, 0.75), 0.75)
+    """
+    features = as_features("features", features)
+    given, _ = as_labels("labels", labels)
+    check_features("features", features)
+    check_labels("labels", given, len(features))
+    labels = strangers_apart(given)
+    bootstrap = Bootstrap(resamples, confidence, seed)
+    if not recall_at or min(recall_at) < 1:
+        raise ValueError(f"recall_at is {recall_at}, expected one or more k, each 1 or more, such as (1, 2, 4, 8)")
+    if restarts < 0:
+        raise ValueError(f"restarts is {restarts}, expected 0 (no clustering) or more")
+    measure = score_named(similarity, features)
+    _, classes, counts = labels.to(features.device).unique(return_inverse=True, return_counts=True)
+    others = counts[classes] - 1
+    asked = others > 0
+    queries = int(asked.sum())
+    if queries == 0:
+        raise ValueError(f"labels has no class with two rows among its {len(labels)}: retrieval needs a mate to find")
+    largest = int(others.max())
+    figures = torch.cat([
+        _figures(best, others[best.rows])
+        for best in best_scores(
+            measure, features, classes, features, classes,
+            own=largest, others=min(len(features), max(*recall_at, largest)), exclude_self=True, block=block,
+            stage="queries", progress=progress,
+        )
+    ])[asked]  # fmt: skip
+    first, precision, average = figures.unbind(1)
+    subjects = classes[asked]
+    nmi = ami = None
+    if restarts:
+        rows, known = known_rows(features, given)
+        x = direction(rows.detach().double())[0] if similarity == "cosine" else rows
+        clusters = k_means(
+            x, len(known.unique()), restarts=restarts, seed=seed, block=block, progress=progress
+        ).assignment
+        nmi, ami = normalized_mutual_information(known, clusters), adjusted_mutual_information(known, clusters)
+    hits = first <= recall_at[0]
+    return Retrieval(
+        recall=tuple(int((first <= k).sum()) / queries for k in recall_at),
+        recall_at=tuple(recall_at),
+        r_precision=precision.mean().item(),
+        map_at_r=average.mean().item(),
+        nmi=nmi,
+        ami=ami,
+        recall_interval=bootstrap.interval(lambda times: weighted_mean(hits, times), subjects),
+        map_at_r_interval=bootstrap.interval(lambda times: weighted_mean(average, times), subjects),
+        queries=queries,
+        excluded=len(features) - queries,
+        classes=len(known_rows(features, given)[1].unique()),
+        confidence=confidence,
+    )
+
+
+def _figures(best: Best, relevant: Tensor) -> Tensor:
+    """Rank of the first hit, R-precision and MAP@R of each row, (n, 3); `relevant` is R, (n,)."""
+    ranks = best.ranks().double()
+    place = torch.arange(1, ranks.shape[1] + 1, device=ranks.device)
+    r = relevant[:, None]
+    found = (place <= r) & (ranks <= r)
+    precision = found.double().sum(1) / relevant.clamp_min(1)
+    average = torch.where(found, place / ranks, 0.0).sum(1) / relevant.clamp_min(1)
+    return torch.stack([ranks[:, 0], precision, average], 1)

@@ -1,0 +1,148 @@
+"""The numbers of a report as text: one row a run, the best of a column marked."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ._run import Run
+from .._text import DASH, degrees, finite, number, percent
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number of a run: its heading, where it stands, how it is written, and which end of it is the better."""
+
+    heading: str
+    value: Callable[[Run], object]
+    write: Callable[[object], str]
+    best: Literal["high", "low"] | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    objective: str
+    link: str | None
+    cells: tuple[Cell, ...]
+
+
+def in_summary(name: str) -> Callable[[Run], object]:
+    return lambda run: run.summary.get(name)
+
+
+def in_geometry(name: str, side: str = "geometry") -> Callable[[Run], object]:
+    def value(run: Run) -> object:
+        geometry = run.summary.get(side)
+        return geometry.get(name) if isinstance(geometry, Mapping) else None
+
+    return value
+
+
+def in_train_geometry(name: str) -> Callable[[Run], object]:
+    return in_geometry(name, "train_geometry")
+
+
+def seconds(value: object) -> str:
+    known = finite(value)
+    if known is None:
+        return DASH
+    return f"{known:.1f} s" if known < 100 else f"{int(known) // 60} min {int(known) % 60:02d} s"
+
+
+COLUMNS = (
+    Column("train accuracy", in_summary("train_accuracy"), percent, "high"),
+    Column("test accuracy", in_summary("test_accuracy"), percent, "high"),
+    Column("mean angle within classes", in_geometry("mean_intra_angle"), degrees, "low"),
+    Column("mean angle between classes", in_geometry("mean_inter_angle"), degrees, "high"),
+    Column("min angle between classes", in_geometry("min_inter_angle"), degrees, "high"),
+    Column("Fisher ratio", in_geometry("fisher_ratio"), number, "high"),
+    Column("angular Fisher score", in_geometry("angular_fisher_score"), number, "low"),
+    Column(
+        "train images with p\u00a0>\u00a00.99", in_train_geometry("confident_share"), lambda value: percent(value, 1)
+    ),
+    Column("mean gradient they get", in_summary("confident_gradient"), number),
+    Column("mean norm", in_geometry("mean_norm"), number),
+    Column("time", in_summary("seconds"), seconds),
+)
+
+SPEED = (
+    Column("images a second", in_summary("images_per_second"), number),
+    Column("parameters", in_summary("parameters"), number),
+)
+
+
+def table(runs: Sequence[Run], columns: Sequence[Column] = COLUMNS) -> list[Row]:
+    """One row a run; a value is best when no other run's, as it is written, is better."""
+    texts = [[column.write(column.value(run)) for column in columns] for run in runs]
+    best = [_best(column, runs, [row[place] for row in texts]) for place, column in enumerate(columns)]
+    rows = []
+    for run, row in zip(runs, texts, strict=True):
+        cells = tuple(Cell(text, text in mark) for text, mark in zip(row, best, strict=True))
+        link = f"{run.folder.name}/report.html" if (run.folder / "report.html").is_file() else None
+        rows.append(Row(run.name, run.title, link, cells))
+    return rows
+
+
+def _best(column: Column, runs: Sequence[Run], texts: Sequence[str]) -> set[str]:
+    """The text of the best value, so that equal texts are marked alike; empty where no two values differ."""
+    values = [(finite(column.value(run)), text) for run, text in zip(runs, texts, strict=True)]
+    known = [(value, text) for value, text in values if value is not None]
+    if column.best is None or len({text for _, text in known}) < 2:
+        return set()
+    return {max(known)[1] if column.best == "high" else min(known)[1]}
+
+
+def headline(run: Run) -> list[tuple[str, str]]:
+    """The numbers at the top of a run's own report, by heading."""
+    return [(column.heading, column.write(column.value(run))) for column in (*COLUMNS, *SPEED)]
+
+
+def what_one_sees(runs: Sequence[Run]) -> list[str]:
+    """Sentences about a comparison, from its numbers; a sentence whose numbers are missing is left out."""
+    said = [
+        "Every disc is the same network on the same data; only the loss differs. "
+        f"A dot is one {runs[0].shown.name} image, a line a class direction from the origin to the rim"
+        + (", and the faint sectors behind are what the head would predict." if _planar(runs) else ".")
+    ]
+    within, apart, right = COLUMNS[2], COLUMNS[4], COLUMNS[1]
+    wide, narrow = _extreme(runs, within, max), _extreme(runs, within, min)
+    if wide and narrow and wide is not narrow:
+        said.append(
+            f"The widest cones are those of {_called(wide, runs)}, whose features lie {_written(within, wide)} from "
+            f"the direction of their class on average; {_called(narrow, runs)} narrows that to "
+            f"{_written(within, narrow)}."
+        )
+    far = _extreme(runs, apart, max)
+    if far and len(runs) > 1:
+        said.append(f"The two nearest classes are farthest apart with {_called(far, runs)}, at {_written(apart, far)}.")
+    best = _extreme(runs, right, max)
+    if best and len(runs) > 1:
+        said.append(f"Most test images are recognised with {_called(best, runs)}: {_written(right, best)}.")
+    return said
+
+
+def _planar(runs: Sequence[Run]) -> bool:
+    return all(run.weight.shape[1] == 2 for run in runs)
+
+
+def _extreme(runs: Sequence[Run], column: Column, pick: Callable[..., Run]) -> Run | None:
+    known = [run for run in runs if finite(column.value(run)) is not None]
+    return pick(known, key=lambda run: finite(column.value(run)) or 0.0) if known else None
+
+
+def _called(run: Run, runs: Sequence[Run]) -> str:
+    """The loss without its numbers where that tells it apart from the other runs."""
+    bare = [re.sub(r"\([^()]*\)", "", other.title) for other in runs]
+    name = bare[list(runs).index(run)]
+    return name if bare.count(name) == 1 else run.title
+
+
+def _written(column: Column, run: Run) -> str:
+    return column.write(column.value(run))
