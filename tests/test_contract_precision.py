@@ -6,7 +6,7 @@ from contract import dense, each_margin, engine, gradients, scale_of, seeded
 from losses import of_classes, problem, statistics_of
 
 import cones
-from cones.engine.softmax import combined
+from cones.engine.dense import combined
 from cones.margins import surveyed
 
 

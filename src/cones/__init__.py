@@ -21,7 +21,7 @@ from . import feature_losses as feature_losses
 from . import margins as margins
 from . import subcenters as subcenters
 from .class_sgd import ClassSGD as ClassSGD
-from .engine.softmax import dense_margin_softmax as dense_margin_softmax
+from .engine.dense import dense_margin_softmax as dense_margin_softmax
 from .engine.softmax import margin_softmax as margin_softmax
 from .feature_losses import MHE as MHE
 from .feature_losses import UNPG as UNPG

@@ -15,16 +15,17 @@ from torch import Tensor, nn
 
 from .common.buffers import restore_precision
 from .common.watching import WeightWatch
-from .engine.checks import check_arguments, check_head, check_settings, check_weighting, reduce_weighted
+from .engine.checks import check_arguments, check_head, check_settings, check_weighting
 from .engine.collective import Group, count, gather, home, meet, replicated, scale_gradient, settings_text, shard
+from .engine.dense import logits
 from .engine.ignored import IGNORE_INDEX, counted
 from .engine.losses import losses_over, updated_statistics
 from .engine.planner import MEMORY_BUDGET
 from .engine.processes import WrappingCheck, check_group, check_whole, draw_share, save_classes
 from .engine.processor import warn_if_slow
+from .engine.reduction import reduce_weighted
 from .engine.sampling import sampled
-from .engine.softmax import added_to_logits, logits
-from .engine.step import Classes, How
+from .engine.step import Classes, How, added_to_logits
 from .engine.streaming import Update
 from .margins import Margin, parse
 from .suggestion import far_outside

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .common.dtypes import working_dtype
 from .common.unit_vectors import direction
-from .engine.checks import check_arguments, working_dtype
+from .engine.checks import check_arguments
 from .head import Head
 from .margins import NormFace
 

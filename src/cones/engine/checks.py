@@ -165,14 +165,6 @@ def check_head(
         raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
 
 
-def working_dtype(*tensors: Tensor) -> torch.dtype:
-    """The widest dtype among the tensors, float32 at least: half precision is too narrow for squares and sums."""
-    dtype = torch.float32
-    for tensor in tensors:
-        dtype = torch.promote_types(dtype, tensor.dtype)
-    return dtype
-
-
 def check_fraction(name: str, value: float) -> None:
     """Raise ValueError unless `value` is in [0, 1)."""
     if not 0 <= value < 1:
@@ -199,30 +191,3 @@ def check_weighting(label_smoothing: float, focal: float, class_weights: Tensor 
         raise ValueError(
             f"class_weights[{place}] is {class_weights[place].item()}, expected a finite number of at least 0"
         )
-
-
-def focus(cross_entropy: Tensor, focal: float) -> Tensor:
-    """(1 - p)^focal with p = exp(-cross_entropy), the probability of the own class; (N,) from (N,)."""
-    # the smallest number keeps the slope of the power finite where p is 1
-    return (-torch.expm1(-cross_entropy)).clamp(min=torch.finfo(cross_entropy.dtype).tiny) ** focal
-
-
-def reduce_weighted(losses: Tensor, weights: Tensor | None, reduction: str) -> Tensor:
-    """As `reduce`, each row counted by its weight (N,); the mean is over the sum of weights."""
-    if weights is None:
-        return reduce(losses, reduction)
-    weighted = losses * weights.to(losses.dtype)
-    if reduction == "mean":
-        return weighted.sum() / weights.to(losses.dtype).sum().clamp(min=torch.finfo(losses.dtype).tiny)
-    return reduce(weighted, reduction)
-
-
-def reduce(losses: Tensor, reduction: str) -> Tensor:
-    """losses (N,) as they are ("none"), their "sum", or their "mean", which is 0 for no rows."""
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return losses.sum()
-    if reduction == "mean":
-        return losses.sum() / max(len(losses), 1)
-    raise ValueError(f"reduction is {reduction!r}, expected 'none', 'mean' or 'sum'")

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from ..common.dtypes import vector_dtype
 from ..common.transforms import in_transform
 from .first_order import first_order_only, refuse
 from .streaming import Update, empty_for_backward, per_total, rest_backward, rest_forward
-from .tiles import Settings, vector_dtype
+from .tiles import Settings
 
 
 def rest_and_own(

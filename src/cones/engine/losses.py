@@ -9,17 +9,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ..common.dtypes import vector_dtype, working_dtype
 from ..common.unit_vectors import widened
 from ..margins import Margin, Rows
-from .checks import focus, working_dtype
-from .collective import Ranks, gather, home, scale_gradient, total
+from .collective import gather, home, scale_gradient, total
 from .custom_op import rest_and_own
 from .few_logits import Form, few_logits, ordinary_norms
+from .reduction import focus
+from .sharding import bring_home, fetch_own, join_ranks, rows_of_all, sum_of_bias
 from .similarity import bends, bound_of, cross_entropy_of, in_geometry, nearest_center
 from .small import all_at_once, is_few, is_small
-from .step import Classes, Found, How, bring_home, fetch_own
+from .step import Classes, Found, How
 from .streaming_bent import bent_rest, map_tensors
-from .tiles import is_bounded, settings_for, vector_dtype
+from .tiles import is_bounded, settings_for
 
 
 def losses_over(
@@ -109,7 +111,7 @@ def target_and_rest(
         if center is not None:
             others_sum = (scaled * center).sum(dim=1) - margin.scale_with(statistics) * rows.similarity
             if own_bias is not None:
-                others_sum = others_sum + _sum_of_bias(classes, x.dtype) - own_bias
+                others_sum = others_sum + sum_of_bias(classes, x.dtype) - own_bias
     if own_bias is not None:
         target = target + own_bias
     return Found(rows, target, rest, others_sum)
@@ -206,18 +208,10 @@ def _streamed(
     )  # fmt: skip
     rest, own, center = rest_and_own(scaled, weight, bias, places, settings, how.update)
     if ranks is not None:
-        rest = _join_ranks(rest, margin, ranks)
+        rest = join_ranks(rest, margin, ranks)
         if centered:
             center = total(scale_gradient(center, 1 / ranks.world), ranks)
     return rest, bring_home(own, classes), center if centered else None
-
-
-def _sum_of_bias(classes: Classes, dtype: torch.dtype) -> Tensor:
-    """The sum of the bias over the classes of all ranks, 0-dim."""
-    assert classes.bias is not None
-    whole = classes.bias.to(dtype).sum()
-    ranks = classes.ranks
-    return whole if ranks is None else total(scale_gradient(whole, 1 / ranks.world), ranks)
 
 
 def _bent(
@@ -237,7 +231,7 @@ def _bent(
         x, weight, bias, places, margin=margin, target=target, rows=rows, subcenters=subcenters, settings=settings
     )
     if ranks is not None:
-        rest = _join_ranks(rest, margin, ranks)
+        rest = join_ranks(rest, margin, ranks)
         others_sum = home(scale_gradient(others_sum, 1 / ranks.world), ranks).sum(dim=0) if sums else others_sum
     return rest, others_sum if sums else None
 
@@ -250,20 +244,3 @@ def _surveyed(x: Tensor, margin: Margin, rows: Rows, classes: Classes, how: How)
         rest, _ = _bent(x, survey, survey.target(rows.similarity, rows), rows, classes, how, False)
         found.append(rest.to(x.dtype))
     return rows._replace(surveys=tuple(found))
-
-
-def rows_of_all(rows: Rows, ranks: Ranks) -> Rows:
-    """What the margin may know of the rows of all ranks."""
-    similarity, feature_norm, weight_norm = (
-        scale_gradient(gather(part, ranks), ranks.world)
-        for part in (rows.similarity, rows.feature_norm, rows.weight_norm)
-    )
-    return Rows(similarity, feature_norm, weight_norm, gather(rows.label, ranks), rows.statistics)
-
-
-def _join_ranks(rest: Tensor, margin: Margin, ranks: Ranks) -> Tensor:
-    """rest (N,) of this rank's rows over all classes, from that (M,) of all rows over the classes here."""
-    parts = home(scale_gradient(rest, 1 / ranks.world), ranks)
-    if ranks.world == 1:
-        return parts[0]
-    return parts.logsumexp(dim=0) if margin.combine == "softmax" else parts.sum(dim=0)

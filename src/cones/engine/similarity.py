@@ -6,11 +6,12 @@ N rows, D dims, S centers a class.
 import math
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
+from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
 from ..margins import Margin
-from .checks import working_dtype
 
 
 def bends(margin: Margin, subcenters: int = 1) -> bool:
@@ -49,3 +50,23 @@ def bound_of(margin: Margin, statistics: Mapping[str, Tensor], bias: Tensor | No
     known = margin.features == margin.weights == "unit" and isinstance(scale, float | int) and bias is None
     # a cosine may pass 1 by rounding
     return 1.001 * abs(float(scale)) if known else math.inf
+
+
+def similarities(x: Tensor, weight: Tensor, margin: Margin, subcenters: int) -> Tensor:
+    """(N, K) products of features x (N, D) with the nearest center of each class."""
+    weight = weight.to(x.dtype)
+    products = x @ (direction(weight)[0] if margin.weights == "unit" else weight).T
+    return products.unflatten(1, (-1, subcenters)).max(dim=2).values if subcenters > 1 else products
+
+
+def start_of_statistics(margin: Margin, num_classes: int, device: torch.device) -> dict[str, Tensor]:
+    """The margin's running numbers by name, 0-dim float32, as they start."""
+    return {
+        name: torch.tensor(value, device=device, dtype=torch.float32)
+        for name, value in margin.init_statistics(num_classes).items()
+    }
+
+
+def own_columns(labels: Tensor, num_classes: int) -> Tensor:
+    """True in each row's own column, (N, K) from labels (N,); F.one_hot looks at values, which vmap refuses."""
+    return labels[:, None] == torch.arange(num_classes, device=labels.device)

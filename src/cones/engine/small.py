@@ -13,7 +13,8 @@ from ..common.unit_vectors import direction
 from ..margins import Margin, Rows, surveyed
 from . import few_logits
 from .few_logits import COPIES
-from .step import Classes, Found, How, own_columns
+from .similarity import own_columns
+from .step import Classes, Found, How
 
 SMALL = 2**14
 """Logits, of all rows and centers, up to which they are made at once."""

@@ -6,12 +6,11 @@ N rows of features, M those of all processes, D dims, K classes, C of them here,
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..common.unit_vectors import widened
-from ..margins import Rows
-from .collective import Ranks, home, scale_gradient
+from ..common.dtypes import working_dtype
+from ..margins import Margin, Rows
+from .collective import Ranks
 from .streaming import Update
 
 
@@ -77,25 +76,15 @@ class Found(NamedTuple):
     others_sum: Tensor | None
 
 
-def own_columns(labels: Tensor, num_classes: int) -> Tensor:
-    """True in each row's own column, (N, K) from labels (N,); F.one_hot looks at values, which vmap refuses."""
-    return labels[:, None] == torch.arange(num_classes, device=labels.device)
-
-
-def fetch_own(x: Tensor, classes: Classes) -> Tensor:
-    """Each row's own rows of W, (N, S * D) in x's dtype."""
-    places, _ = classes.nearby()
-    subcenters = classes.subcenters
-    index = places[:, None] * subcenters + torch.arange(subcenters, device=places.device)
-    # sparse, so that these few rows do not bring an array of the size of W
-    own = widened(F.embedding(index, classes.weight, sparse=True), x.dtype).flatten(1)
-    return bring_home(own, classes)
-
-
-def bring_home(own: Tensor, classes: Classes) -> Tensor:
-    """What belongs to this rank's rows (N, ...), from what each rank has for all rows (M, ...), 0 but for one rank."""
-    ranks = classes.ranks
-    if ranks is None:
-        return own
-    here = classes.nearby()[1].view(-1, *[1] * (own.dim() - 1))
-    return home(scale_gradient(torch.where(here, own, 0), 1 / ranks.world), ranks).sum(dim=0)
+def added_to_logits(
+    margin: Margin, bias: Tensor | None, num_classes: int, weight: Tensor, ranks: Ranks | None
+) -> Tensor | None:
+    """All that is added to the logits of the classes here after the margin, (C,) or None: the layer's bias and the
+    margin's class bias."""
+    class_bias = margin.class_bias(num_classes)
+    if class_bias is None:
+        return bias
+    class_bias = class_bias.to(weight.device, working_dtype(weight))
+    if ranks is not None:
+        class_bias = class_bias[ranks.first_class :][: ranks.classes[ranks.rank]]
+    return class_bias if bias is None else bias + class_bias

@@ -25,11 +25,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..common.dtypes import vector_dtype
 from ..common.unit_vectors import within
 from .checks import check_range
 from .matmul import add_product, product
 from .planner import Plan
-from .tiles import Settings, Tiles, norms_of, vector_dtype
+from .tiles import Settings, Tiles, norms_of
 
 Move = Callable[[slice | Tensor, Tensor], None]
 """Takes some rows of W, by slice or by number (C,), and their gradient (C, D), and moves them."""

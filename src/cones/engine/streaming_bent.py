@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from ..common.dtypes import vector_dtype
 from ..margins import Margin, Rows
 from .first_order import first_order_only
 from .matmul import product, product_of_many
-from .tiles import Settings, Tiles, norms_of, vector_dtype
+from .tiles import Settings, Tiles, norms_of
 
 
 def bent_rest(

@@ -112,11 +112,6 @@ def norms_of(weight: Tensor, dtype: torch.dtype) -> Tensor:
     return norms
 
 
-def vector_dtype(x: Tensor) -> torch.dtype:
-    """What sums over all classes are gathered in: these (N,) numbers cost nothing, and float32 would round them."""
-    return x.dtype if x.device.type == "mps" else torch.float64
-
-
 class Tiles:
     """The classes of a step, tile by tile, as its rows see them.
 

@@ -5,8 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
-from ..engine.checks import check_labels, check_vectors, reduce, working_dtype
+from ..engine.checks import check_labels, check_vectors
+from ..engine.reduction import reduce
 from ._blocks import inner_products
 
 

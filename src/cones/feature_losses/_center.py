@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from ..common.buffers import restore_precision
 from ..common.watching import UpdateWatch
-from ..engine.checks import check_labels, check_tensor, reduce
+from ..engine.checks import check_labels, check_tensor
+from ..engine.reduction import reduce
 
 
 class CenterLoss(nn.Module):

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..common.dtypes import working_dtype
 from ..common.transforms import numbers_of
 from ..common.unit_vectors import direction
-from ..engine.checks import check_labels, check_vectors, working_dtype
+from ..engine.checks import check_labels, check_vectors
 from ._blocks import inner_products
 
 

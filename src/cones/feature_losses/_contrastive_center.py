@@ -3,7 +3,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..engine.checks import check_labels, check_vectors, reduce, working_dtype
+from ..common.dtypes import working_dtype
+from ..engine.checks import check_labels, check_vectors
+from ..engine.reduction import reduce
 
 LARGE = 1e15
 """Past it the sum of squares of a feature may overflow float32."""

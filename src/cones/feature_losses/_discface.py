@@ -1,8 +1,10 @@
 import torch
 from torch import Tensor, nn
 
+from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction, widened
-from ..engine.checks import check_features_and_weight, check_labels, reduce, working_dtype
+from ..engine.checks import check_features_and_weight, check_labels
+from ..engine.reduction import reduce
 
 LONGEST = 0.05
 """Largest norm of xi that counts."""

@@ -3,7 +3,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..engine.checks import check_tensor, reduce, working_dtype
+from ..common.dtypes import working_dtype
+from ..engine.checks import check_tensor
+from ..engine.reduction import reduce
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
-from ..engine.checks import check_weight, working_dtype
+from ..engine.checks import check_weight
 from ._blocks import blocks, recomputed, squared_distances
 
 

@@ -1,8 +1,10 @@
 import torch
 from torch import Tensor, nn
 
+from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
-from ..engine.checks import check_tensor, reduce, working_dtype
+from ..engine.checks import check_tensor
+from ..engine.reduction import reduce
 
 
 class RingLoss(nn.Module):

@@ -5,8 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction, widened
-from ..engine.checks import check_features_and_weight, check_labels, reduce, working_dtype
+from ..engine.checks import check_features_and_weight, check_labels
+from ..engine.reduction import reduce
 from ._blocks import blocks, recomputed, to_others
 
 

@@ -5,10 +5,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
-from ..engine.checks import check_arguments, reduce, working_dtype
+from ..engine.checks import check_arguments
 from ..engine.losses import target_and_rest
 from ..engine.planner import MEMORY_BUDGET
+from ..engine.reduction import reduce
 from ..engine.step import Classes, How
 from ..margins import ArcFace, CosFace
 

@@ -4,13 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from ..common.buffers import restore_precision
+from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
 from ..common.watching import UpdateWatch
-from ..engine.checks import check_arguments, check_labels, check_tensor, reduce, working_dtype
+from ..engine.checks import check_arguments, check_labels, check_tensor
 from ..engine.losses import losses_over, updated_statistics
 from ..engine.planner import MEMORY_BUDGET
-from ..engine.softmax import added_to_logits
-from ..engine.step import Classes, How
+from ..engine.reduction import reduce
+from ..engine.step import Classes, How, added_to_logits
 from ..margins import ArcFace, Margin
 
 

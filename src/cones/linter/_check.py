@@ -5,7 +5,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from ..engine.softmax import start_of_statistics
+from ..engine.similarity import start_of_statistics
 from ..margins import Margin
 from . import _contract, _cost, _engine, _form, _gradient, _order, _slopes, _values
 from ._report import Cost, Finding, MarginReport, Outcome

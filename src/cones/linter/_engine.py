@@ -6,7 +6,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..engine.softmax import dense_margin_softmax, margin_softmax
+from ..engine.dense import dense_margin_softmax
+from ..engine.softmax import margin_softmax
 from ..probing.at_angles import seeded
 from ._report import Outcome, short
 from ._subject import Subject, gradients

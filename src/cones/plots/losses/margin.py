@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ...engine.softmax import start_of_statistics
+from ...engine.similarity import start_of_statistics
 from ...margins import Margin
 from ...probing.at_angles import Situation
 from .._palette import INK, TEN

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...common.atomic_files import write_text
 from ...common.run_folder import read_comparison
-from ...engine.softmax import logits
+from ...engine.dense import logits
 from .._page import Section, render, section
 from ._run import Run, read_run
 from ._table import COLUMNS, Row, headline, table, what_one_sees
