@@ -12,7 +12,7 @@ RAW = "raw pixels"
 REPEATS = 4000
 CONFIDENCE = 0.95
 Array = npt.NDArray[np.float64]
-Found = list[dict[str, Any]]
+RowTerms = list[dict[str, Any]]
 
 PAGE = """\
 # {data}: every loss on classes never seen
@@ -60,7 +60,7 @@ of two processes with a thread each.
 """
 
 
-def page(data: str, preset: str, results: dict[str, Found]) -> str:
+def page(data: str, preset: str, results: dict[str, RowTerms]) -> str:
     """The page as Markdown, from the figures of each loss by seed."""
     recipe = RECIPES[data]
     run, told = recipe.run, machine()
@@ -100,7 +100,7 @@ def page(data: str, preset: str, results: dict[str, Found]) -> str:
     )
 
 
-def drawn(recipe: Recipe, found: Found, other: Found | None = None) -> Array:
+def drawn(recipe: Recipe, found: RowTerms, other: RowTerms | None = None) -> Array:
     """TAR (REPEATS,), the mean over drawn seeds and classes; or its difference to another loss, drawn alike."""
     random = np.random.default_rng(0)
     draws = np.array([one["draws"] for one in found], dtype=np.float64)
@@ -120,11 +120,11 @@ def interval(values: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _tar(found: Found) -> float:
+def _tar(found: RowTerms) -> float:
     return float(np.mean([one["tar"][0] for one in found]))
 
 
-def _table(recipe: Recipe, whole: dict[str, Found], broken: dict[str, str]) -> str:
+def _table(recipe: Recipe, whole: dict[str, RowTerms], broken: dict[str, str]) -> str:
     more = recipe.far[1:]
     head = ["loss", f"TAR at {recipe.far[0]:g}", "to Softmax", *[f"at {rate:g}" for rate in more]]
     head += ["EER", "rank 1", "R@1", "MAP@R", "Fisher", "s"]
@@ -144,13 +144,13 @@ def _table(recipe: Recipe, whole: dict[str, Found], broken: dict[str, str]) -> s
     return "\n".join(lines)
 
 
-def _to_softmax(recipe: Recipe, whole: dict[str, Found], name: str) -> str:
+def _to_softmax(recipe: Recipe, whole: dict[str, RowTerms], name: str) -> str:
     if name in ("Softmax", RAW) or "Softmax" not in whole:
         return ""
     return _difference(recipe, whole[name], whole["Softmax"])
 
 
-def _difference(recipe: Recipe, one: Found, other: Found) -> str:
+def _difference(recipe: Recipe, one: RowTerms, other: RowTerms) -> str:
     low, high = interval(drawn(recipe, one, other))
     return f"{100 * (_tar(one) - _tar(other)):+.1f} ({100 * low:+.1f}, {100 * high:+.1f})"
 
@@ -159,12 +159,12 @@ def _percent(value: float, ends: tuple[float, float]) -> str:
     return f"**{100 * value:.1f}** ({100 * ends[0]:.1f}, {100 * ends[1]:.1f})"
 
 
-def _mean(found: Found, get: Callable[[dict[str, Any]], float | None]) -> str:
+def _mean(found: RowTerms, get: Callable[[dict[str, Any]], float | None]) -> str:
     values = [get(one) for one in found]
     return "n/a" if None in values else f"{100 * np.mean(np.array(values, dtype=np.float64)):.1f}"
 
 
-def _findings(recipe: Recipe, whole: dict[str, Found]) -> str:
+def _findings(recipe: Recipe, whole: dict[str, RowTerms]) -> str:
     ours = [name for name in whole if name not in recipe.rivals and name != RAW]
     best = max(ours, key=lambda name: _tar(whole[name]))
     lines = []

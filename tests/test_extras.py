@@ -10,7 +10,7 @@ import pytest
 from cones.cli.app import main
 from cones.common import interrupts
 from cones.common.extras import MissingExtraError, require
-from cones.open_set import Asked, evaluate_embeddings, write_evaluation
+from cones.open_set import EvaluationOptions, evaluate_embeddings, write_evaluation
 
 TRAIN = ("numpy", "PIL", "rich", "safetensors", "tomli_w", "tyro")
 BLOCK = """
@@ -93,7 +93,7 @@ def test_an_evaluation_without_matplotlib_keeps_its_numbers(tmp_path, monkeypatc
     monkeypatch.delitem(sys.modules, "cones.plots", raising=False)
     features = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
     np.savez(tmp_path / "faces.npz", features=features, labels=np.arange(20) % 5)
-    evaluated = evaluate_embeddings(tmp_path / "faces.npz", Asked((0.5,), "cosine", 0, 0.95, 0))
+    evaluated = evaluate_embeddings(tmp_path / "faces.npz", EvaluationOptions((0.5,), "cosine", 0, 0.95, 0))
     with pytest.warns(UserWarning, match=r"report.html and its figures are left out: cones.plots needs matplotlib"):
         paths = write_evaluation(tmp_path / "out", evaluated)
     assert [path.name for path in paths] == ["evaluation.json", "evaluation.csv"]

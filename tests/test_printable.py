@@ -15,7 +15,7 @@ from cones.common.printable import printable, printable_lines
 from cones.plots import feature_figure, norm_figure, save
 from cones.plots._page import render
 from cones.plots._text import literal
-from cones.plots.runs._points import Points
+from cones.plots.runs._points import LabelledFeatures
 from cones.plots.runs.grid import Panel, grid_figure
 
 NASTY = "\x1b[31mred\x07\r\n\u202egnp.\x9b2J\udcff"
@@ -66,7 +66,7 @@ def test_lines_of_a_run(capsys):
 
 def test_figures_and_pages(tmp_path):
     classes = [NASTY, "A$B$"]
-    points = Points("test", torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1]))
+    points = LabelledFeatures("test", torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1]))
     figures = (
         feature_figure([points], torch.eye(2), classes),
         norm_figure([points], classes),

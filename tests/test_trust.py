@@ -22,7 +22,7 @@ from cones.embedding import load_backbone
 from cones.export import read_metadata
 from cones.margins import parse
 from cones.migrate import read_head, write_head
-from cones.open_set import Asked, evaluate_run
+from cones.open_set import EvaluationOptions, evaluate_run
 from cones.plots import write_comparison_report, write_run_report
 from cones.plots._page import Section
 from cones.training import Run, fit, parse_objective, read_run, write_results
@@ -175,7 +175,7 @@ def test_no_function_runs_what_a_run_names(strange, marker, line):
     ):
         with pytest.raises(TrustError, match=REFUSED):
             refused()
-    asked = Asked((0.1,), "cosine", 0, 0.95, 0)
+    asked = EvaluationOptions((0.1,), "cosine", 0, 0.95, 0)
     if line.startswith("backbone"):
         with pytest.raises(TrustError, match=REFUSED):
             load_backbone(folder, device="cpu")

@@ -25,7 +25,7 @@ from .engine.processes import WrappingCheck, check_group, check_whole, draw_shar
 from .engine.processor import warn_if_slow
 from .engine.reduction import reduce_weighted
 from .engine.sampling import sampled
-from .engine.step import Classes, How, added_to_logits
+from .engine.step import EngineOptions, LocalClasses, added_to_logits
 from .engine.streaming import Update
 from .margins import Margin, parse
 from .suggestion import far_outside
@@ -197,10 +197,10 @@ class Head(nn.Module):
             warn_if_slow(self.in_features, self.num_classes, instead="compute_dtype=None")
         labels = labels.long()
         bias = added_to_logits(margin, self._class_bias(), self.num_classes, self.weight, ranks)
-        held, update = Classes(self.weight, bias, self.subcenters, places, ranks), self.update
+        held, update = LocalClasses(self.weight, bias, self.subcenters, places, ranks), self.update
         if self.training and self.sample_rate < 1:
             held, update = sampled(held, self.sample_rate, update)
-        how = How(self.memory_budget, self.compute_dtype, update)
+        how = EngineOptions(self.memory_budget, self.compute_dtype, update)
         if self.training and self._statistics:
             new = updated_statistics(features, labels, margin, held, self.statistics(), how)
             for name, value in new.items():

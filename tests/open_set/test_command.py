@@ -15,7 +15,7 @@ from tiny_run import train
 from cones.cli.app import main
 from cones.data import DataError
 from cones.evaluation import evaluate, evaluate_pairs, pair_scores
-from cones.open_set import Asked, evaluate_list, evaluate_scores, subjects_of
+from cones.open_set import EvaluationOptions, evaluate_list, evaluate_scores, subjects_of
 from cones.protocols import Pairs, read_embeddings, read_scores_csv, write_embeddings
 
 PEOPLE = ("ann", "bob", "cy", "di", "ed", "flo")
@@ -118,7 +118,7 @@ def test_lists_of_lfw_beside_aligned_pictures(tmp_path, form, mark):
         lines += [f"{a}\t{m}\t{b}\t{n}" for a, m, b, n in impostor[:size]]
     (tmp_path / "pairs.txt").write_text(mark + "\n".join(lines) + "\n", encoding="utf-8")
     given = read_embeddings(tmp_path / "e.npz")
-    found = evaluate_list(given, tmp_path / "pairs.txt", Asked(resamples=0))
+    found = evaluate_list(given, tmp_path / "pairs.txt", EvaluationOptions(resamples=0))
     assert (
         found.evaluation.verification.genuine == found.evaluation.verification.impostors == (1 if form == "1" else 12)
     )
@@ -268,7 +268,7 @@ def test_scores_with_subjects(tmp_path):
     given = read_scores_csv(path)
     assert given.names == ("a", "b")
     assert given.subjects.tolist() == [[0, 0], [0, 1], [1, 1], [1, 0]]
-    assert evaluate_scores(path, Asked(resamples=0)).evaluation.subjects == 2
+    assert evaluate_scores(path, EvaluationOptions(resamples=0)).evaluation.subjects == 2
 
 
 def test_options_of_the_detection_cost_and_few_pairs(tmp_path, capsys):

@@ -4,10 +4,10 @@ import math
 
 import torch
 
-from cones.plots import Points
+from cones.plots import LabelledFeatures
 
 
-def clusters(rows: int, dims: int = 2, classes: int = 4, seed: int = 0) -> tuple[Points, torch.Tensor]:
+def clusters(rows: int, dims: int = 2, classes: int = 4, seed: int = 0) -> tuple[LabelledFeatures, torch.Tensor]:
     """Rows around `classes` directions, evenly spread in two dimensions, and those directions."""
     generator = torch.Generator().manual_seed(seed)
     angle = torch.arange(classes) * 2 * math.pi / classes
@@ -15,4 +15,4 @@ def clusters(rows: int, dims: int = 2, classes: int = 4, seed: int = 0) -> tuple
     weight[:, 0], weight[:, 1] = angle.cos(), angle.sin()
     labels = torch.arange(rows) % classes
     features = 10 * (weight[labels] + 0.1 * torch.randn(rows, dims, generator=generator))
-    return Points("test", features, labels), weight
+    return LabelledFeatures("test", features, labels), weight

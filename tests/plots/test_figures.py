@@ -12,8 +12,8 @@ from torch import Tensor
 
 from cones.margins import ArcFace, ASoftmax, CosFace, LSoftmax, Margin, NormFace, Softmax
 from cones.plots import (
+    LabelledFeatures,
     Panel,
-    Points,
     angle_figure,
     class_angles,
     curve_figure,
@@ -88,7 +88,7 @@ def test_features_and_grid_in_any_size(dims: int, classes: int, tmp_path: Path) 
 
 
 def test_zero_features_and_zero_weights_are_drawn(tmp_path: Path) -> None:
-    points = Points("test", torch.zeros(4, 2), torch.arange(4))
+    points = LabelledFeatures("test", torch.zeros(4, 2), torch.arange(4))
     save(feature_figure([points], torch.zeros(4, 2), FOUR), tmp_path / "zero")
     save(angle_figure([points], torch.zeros(4, 2)), tmp_path / "angles")
     save(norm_figure([points], FOUR), tmp_path / "norms")
@@ -103,7 +103,7 @@ def test_far_outliers_are_counted_not_drawn() -> None:
     points, weight = clusters(1000)
     far = points.features.clone()
     far[0] = 1e4
-    figure = feature_figure([Points("test", far, points.labels)], weight, FOUR)
+    figure = feature_figure([LabelledFeatures("test", far, points.labels)], weight, FOUR)
     assert any("1 beyond" in text.get_text() for text in figure.axes[0].texts)
 
 
@@ -118,7 +118,7 @@ def test_far_outliers_are_counted_not_drawn() -> None:
 )
 def test_points_are_checked(features: Tensor, labels: Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Points("test", features, labels)
+        LabelledFeatures("test", features, labels)
 
 
 def test_errors_name_the_argument() -> None:
@@ -130,7 +130,7 @@ def test_errors_name_the_argument() -> None:
     with pytest.raises(ValueError, match=r"labels of 'test' run from 0 to 3, but there are 2 classes \(0\.\.1\)"):
         feature_figure([points], weight[:2], FOUR[:2])
     with pytest.raises(ValueError, match="1 dimension, expected 2 or more"):
-        feature_figure([Points("test", points.features[:, :1], points.labels)], weight[:, :1], FOUR)
+        feature_figure([LabelledFeatures("test", points.features[:, :1], points.labels)], weight[:, :1], FOUR)
     with pytest.raises(ValueError, match="panels is empty"):
         grid_figure([], FOUR)
     with pytest.raises(ValueError, match="columns is 0"):
@@ -140,7 +140,7 @@ def test_errors_name_the_argument() -> None:
     with pytest.raises(ValueError, match="metrics holds no numbers"):
         learning_figure([{"kind": "train", "epoch": 1.0, "loss": math.nan}])
     with pytest.raises(ValueError, match="nearest other class needs two classes"):
-        angle_figure([Points("test", torch.ones(2, 2), torch.zeros(2).long())], torch.ones(1, 2))
+        angle_figure([LabelledFeatures("test", torch.ones(2, 2), torch.zeros(2).long())], torch.ones(1, 2))
     with pytest.raises(ValueError, match="labels of 'test' run from 0 to 3, but there are 2 classes"):
         norm_figure([points], FOUR[:2])
 

@@ -10,17 +10,17 @@ from .terminal import Console, print
 
 if TYPE_CHECKING:
     from ..evaluation import Progress
-    from ..open_set import Asked, Evaluated
+    from ..open_set import Evaluated, EvaluationOptions
 
 EMBEDDINGS = (".npz", ".npy", ".safetensors")
 
 
 def do_evaluate(command: Evaluate) -> int:
-    from ..open_set import Asked, check_evaluation_folder, write_evaluation
+    from ..open_set import EvaluationOptions, check_evaluation_folder, write_evaluation
     from .stage_progress import StageDisplay
 
     try:
-        asked = Asked(
+        asked = EvaluationOptions(
             command.far, command.similarity, command.resamples, command.confidence, command.seed,
             command.p_target, command.costs, command.min_pairs,
         )  # fmt: skip
@@ -77,7 +77,7 @@ def do_export(command: Export) -> int:
     return 0
 
 
-def _evaluated(command: Evaluate, asked: "Asked", progress: "Progress") -> "Evaluated":
+def _evaluated(command: Evaluate, asked: "EvaluationOptions", progress: "Progress") -> "Evaluated":
     """By the kind of source."""
     from ..embedding import embed_source, load_backbone
     from ..open_set import (

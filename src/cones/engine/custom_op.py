@@ -15,11 +15,16 @@ from ..common.dtypes import vector_dtype
 from ..common.transforms import in_transform
 from .first_order import first_order_only, refuse
 from .streaming import Update, empty_for_backward, per_total, rest_backward, rest_forward
-from .tiles import Settings
+from .tiles import StreamSettings
 
 
 def rest_and_own(
-    x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, settings: Settings, update: Update | None = None
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    settings: StreamSettings,
+    update: Update | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """rest_i = logsumexp_{j != y_i} (x_i . u_j + b_j), W[labels] and sum_j u_j, differentiable in x, weight and bias.
 
@@ -58,7 +63,7 @@ def rest_and_own(
 
 def _rest_fake(x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, *fixed: Any) -> tuple[Tensor, ...]:
     """Shapes and dtypes of what `rest_forward` returns."""
-    settings = Settings(*fixed)
+    settings = StreamSettings(*fixed)
     rest, own = x.new_empty(x.shape[0], dtype=vector_dtype(x)), x.new_empty(x.shape)
     center = x.new_empty(x.shape[1] if settings.centered else 0)
     norms = x.new_empty(weight.shape[0] if settings.unit else 0)
@@ -85,7 +90,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(norms, total, pull, maxima, kept)
     ctx.save_for_backward(x, weight, bias, labels, norms, total, pull, maxima, kept)
-    ctx.settings = Settings(*fixed)
+    ctx.settings = StreamSettings(*fixed)
 
 
 def _differentiate(
@@ -100,7 +105,7 @@ def _gradients(
     saved: Sequence[Tensor],
     d_outputs: tuple[Tensor | None, ...],
     needs: Sequence[bool],
-    settings: Settings,
+    settings: StreamSettings,
     backward: Callable[..., tuple[Tensor, Tensor]],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """The gradients of x, weight and bias, those of the last two by `backward`, a form of `rest_backward`."""
@@ -131,7 +136,7 @@ class _Rest(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         labels: Tensor,
-        settings: Settings,
+        settings: StreamSettings,
         update: Update | None,
     ) -> tuple[Tensor, ...]:
         store = weight.new_empty(weight.shape) if settings.shares else None

@@ -19,7 +19,7 @@ from .reduction import focus
 from .sharding import bring_home, fetch_own, join_ranks, rows_of_all, sum_of_bias
 from .similarity import bends, bound_of, cross_entropy_of, in_geometry, nearest_center
 from .small import all_at_once, is_few, is_small
-from .step import Classes, Found, How
+from .step import EngineOptions, LocalClasses, RowTerms
 from .streaming_bent import bent_rest, map_tensors
 from .tiles import is_bounded, settings_for
 
@@ -28,9 +28,9 @@ def losses_over(
     features: Tensor,
     labels: Tensor,
     margin: Margin,
-    classes: Classes,
+    classes: LocalClasses,
     statistics: Mapping[str, Tensor],
-    how: How,
+    how: EngineOptions,
     *,
     label_smoothing: float = 0.0,
     focal: float = 0.0,
@@ -76,12 +76,12 @@ def target_and_rest(
     features: Tensor,
     labels: Tensor,
     margin: Margin,
-    classes: Classes,
+    classes: LocalClasses,
     statistics: Mapping[str, Tensor],
-    how: How,
+    how: EngineOptions,
     *,
     sums: bool = False,
-) -> Found:
+) -> RowTerms:
     """The own class and all the others of each row; arguments as `losses_over`, `sums` asks for `others_sum`."""
     few = _few(features, labels, margin, classes, statistics, how, sums)
     if few is not None:
@@ -114,18 +114,18 @@ def target_and_rest(
                 others_sum = others_sum + sum_of_bias(classes, x.dtype) - own_bias
     if own_bias is not None:
         target = target + own_bias
-    return Found(rows, target, rest, others_sum)
+    return RowTerms(rows, target, rest, others_sum)
 
 
 def _few(
     features: Tensor,
     labels: Tensor,
     margin: Margin,
-    classes: Classes,
+    classes: LocalClasses,
     statistics: Mapping[str, Tensor],
-    how: How,
+    how: EngineOptions,
     sums: bool,
-) -> Found | None:
+) -> RowTerms | None:
     """`target_and_rest` for few logits under a margin that bends no other class, or None where that does not apply."""
     dtype = working_dtype(features, classes.weight)
     if bends(margin, classes.subcenters) or not is_few(len(features), dtype, classes, how):
@@ -143,7 +143,7 @@ def _few(
     target = margin.target(rows.similarity, rows)
     if bias is not None:
         target = target + bias[classes.places]
-    return Found(rows, target, terms.rest, terms.others_sum if sums else None)
+    return RowTerms(rows, target, terms.rest, terms.others_sum if sums else None)
 
 
 @torch.no_grad()
@@ -151,9 +151,9 @@ def updated_statistics(
     features: Tensor,
     labels: Tensor,
     margin: Margin,
-    classes: Classes,
+    classes: LocalClasses,
     statistics: Mapping[str, Tensor],
-    how: How,
+    how: EngineOptions,
 ) -> dict[str, Tensor]:
     """The margin's running numbers with this step in them, the same on every rank; arguments as `losses_over`."""
     with torch.autocast(features.device.type, enabled=False):
@@ -179,7 +179,7 @@ def _rows_of(
     own: Tensor,
     labels: Tensor,
     margin: Margin,
-    classes: Classes,
+    classes: LocalClasses,
     statistics: Mapping[str, Tensor],
 ) -> Rows:
     """What the margin may know of the rows, from x (N, D) and each row's own rows of W, own (N, S * D).
@@ -196,7 +196,12 @@ def _rows_of(
 
 
 def _streamed(
-    scaled: Tensor, margin: Margin, classes: Classes, statistics: Mapping[str, Tensor], how: How, centered: bool
+    scaled: Tensor,
+    margin: Margin,
+    classes: LocalClasses,
+    statistics: Mapping[str, Tensor],
+    how: EngineOptions,
+    centered: bool,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """rest (N,), own rows of W (N, D) and the sum of all unit rows (D,) or None, for features with their scale."""
     weight, bias, _, places, ranks = classes
@@ -215,7 +220,7 @@ def _streamed(
 
 
 def _bent(
-    x: Tensor, margin: Margin, target: Tensor, rows: Rows, classes: Classes, how: How, sums: bool
+    x: Tensor, margin: Margin, target: Tensor, rows: Rows, classes: LocalClasses, how: EngineOptions, sums: bool
 ) -> tuple[Tensor, Tensor | None]:
     """rest (N,), and the sum of the others' logits (N,) or None."""
     weight, bias, subcenters, places, ranks = classes
@@ -236,7 +241,7 @@ def _bent(
     return rest, others_sum if sums else None
 
 
-def _surveyed(x: Tensor, margin: Margin, rows: Rows, classes: Classes, how: How) -> Rows:
+def _surveyed(x: Tensor, margin: Margin, rows: Rows, classes: LocalClasses, how: EngineOptions) -> Rows:
     """The rows with the margin's surveys: `margins.surveyed` for classes in tiles."""
     classes = classes._replace(bias=None)
     found = []

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .step import Classes
+from .step import LocalClasses
 from .streaming import Move, Update
 
 
@@ -43,7 +43,7 @@ def renumbered(update: Update, classes: Tensor) -> Update:
     return begin
 
 
-def sampled(held: Classes, rate: float, update: Update | None) -> tuple[Classes, Update | None]:
+def sampled(held: LocalClasses, rate: float, update: Update | None) -> tuple[LocalClasses, Update | None]:
     """The classes of a step among those held, and the update for what numbers only these.
 
     Args:

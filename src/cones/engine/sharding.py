@@ -7,10 +7,10 @@ from torch import Tensor
 from ..common.unit_vectors import widened
 from ..margins import Margin, Rows
 from .collective import Ranks, gather, home, scale_gradient, total
-from .step import Classes
+from .step import LocalClasses
 
 
-def fetch_own(x: Tensor, classes: Classes) -> Tensor:
+def fetch_own(x: Tensor, classes: LocalClasses) -> Tensor:
     """Each row's own rows of W, (N, S * D) in x's dtype."""
     places, _ = classes.nearby()
     subcenters = classes.subcenters
@@ -20,7 +20,7 @@ def fetch_own(x: Tensor, classes: Classes) -> Tensor:
     return bring_home(own, classes)
 
 
-def bring_home(own: Tensor, classes: Classes) -> Tensor:
+def bring_home(own: Tensor, classes: LocalClasses) -> Tensor:
     """What belongs to this rank's rows (N, ...), from what each rank has for all rows (M, ...), 0 but for one rank."""
     ranks = classes.ranks
     if ranks is None:
@@ -29,7 +29,7 @@ def bring_home(own: Tensor, classes: Classes) -> Tensor:
     return home(scale_gradient(torch.where(here, own, 0), 1 / ranks.world), ranks).sum(dim=0)
 
 
-def sum_of_bias(classes: Classes, dtype: torch.dtype) -> Tensor:
+def sum_of_bias(classes: LocalClasses, dtype: torch.dtype) -> Tensor:
     """The sum of the bias over the classes of all ranks, 0-dim."""
     assert classes.bias is not None
     whole = classes.bias.to(dtype).sum()

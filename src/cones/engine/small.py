@@ -14,7 +14,7 @@ from ..margins import Margin, Rows, surveyed
 from . import few_logits
 from .few_logits import COPIES
 from .similarity import own_columns
-from .step import Classes, Found, How
+from .step import EngineOptions, LocalClasses, RowTerms
 
 SMALL = 2**14
 """Logits, of all rows and centers, up to which they are made at once."""
@@ -23,7 +23,7 @@ SMALL_COPIES = 8
 """Arrays of their size that live at once then."""
 
 
-def is_small(x: Tensor, classes: Classes, how: How) -> bool:
+def is_small(x: Tensor, classes: LocalClasses, how: EngineOptions) -> bool:
     """Whether the (N, K) logits are so few that making them beats the fixed cost of a stream of tiles."""
     numbers = len(x) * len(classes.weight)
     affordable = SMALL_COPIES * numbers * x.element_size() <= how.memory_budget
@@ -31,7 +31,7 @@ def is_small(x: Tensor, classes: Classes, how: How) -> bool:
     return alone and affordable and 0 < numbers <= SMALL and classes.here > 1
 
 
-def is_few(num_rows: int, dtype: torch.dtype, classes: Classes, how: How) -> bool:
+def is_few(num_rows: int, dtype: torch.dtype, classes: LocalClasses, how: EngineOptions) -> bool:
     """Whether the (N, K) logits are few enough for `few_logits`, and autograd runs it as it is written."""
     numbers = num_rows * len(classes.weight)
     affordable = COPIES * numbers * dtype.itemsize <= how.memory_budget
@@ -45,10 +45,10 @@ def all_at_once(
     feature_norm: Tensor,
     labels: Tensor,
     margin: Margin,
-    classes: Classes,
+    classes: LocalClasses,
     statistics: Mapping[str, Tensor],
     sums: bool,
-) -> Found:
+) -> RowTerms:
     """What a step finds, from all logits at once and by autograd alone.
 
     Args:
@@ -82,4 +82,4 @@ def all_at_once(
         rest = logits.masked_fill(is_own, -torch.inf).logsumexp(dim=1)
     else:
         rest = margin.class_loss(logits).masked_fill(is_own, 0).sum(dim=1)
-    return Found(rows, target, rest, logits.masked_fill(is_own, 0).sum(dim=1) if sums else None)
+    return RowTerms(rows, target, rest, logits.masked_fill(is_own, 0).sum(dim=1) if sums else None)

@@ -21,7 +21,7 @@ from .losses import losses_over
 from .planner import MEMORY_BUDGET
 from .processor import warn_if_slow
 from .similarity import start_of_statistics
-from .step import Classes, How, added_to_logits
+from .step import EngineOptions, LocalClasses, added_to_logits
 
 
 def margin_softmax(
@@ -100,9 +100,9 @@ def margin_softmax(
         features,
         labels.long(),
         margin,
-        Classes(weight, bias, subcenters, places, ranks),
+        LocalClasses(weight, bias, subcenters, places, ranks),
         statistics,
-        How(memory_budget, compute_dtype),
+        EngineOptions(memory_budget, compute_dtype),
         label_smoothing=label_smoothing,
     )
     return taken.of_all(losses, len(all_features))

@@ -14,7 +14,7 @@ from .collective import Ranks
 from .streaming import Update
 
 
-class Classes(NamedTuple):
+class LocalClasses(NamedTuple):
     """The classes that are here.
 
     Attributes:
@@ -46,7 +46,7 @@ class Classes(NamedTuple):
         return self.places.clamp(0, self.here - 1), (self.places >= 0) & (self.places < self.here)
 
 
-class How(NamedTuple):
+class EngineOptions(NamedTuple):
     """How a step is computed: nothing of it changes the result but by rounding.
 
     Attributes:
@@ -60,7 +60,7 @@ class How(NamedTuple):
     update: Update | None = None
 
 
-class Found(NamedTuple):
+class RowTerms(NamedTuple):
     """What a step finds for this process's rows; every field (N,).
 
     Attributes:

@@ -30,7 +30,7 @@ from ..common.unit_vectors import within
 from .checks import check_range
 from .matmul import add_product, product
 from .planner import Plan
-from .tiles import Settings, Tiles, norms_of
+from .tiles import StreamSettings, Tiles, norms_of
 
 Move = Callable[[slice | Tensor, Tensor], None]
 """Takes some rows of W, by slice or by number (C,), and their gradient (C, D), and moves them."""
@@ -55,7 +55,7 @@ def rest_forward(
         (T, N) that the tiles' exponentials are relative to, and kept exponentials, one tile after the other; what is
         not wanted is empty.
     """
-    settings = Settings(*fixed)
+    settings = StreamSettings(*fixed)
     low = settings.low
     if settings.whole:
         check_range(labels, len(weight))
@@ -114,7 +114,7 @@ def rest_backward(
 
     `store` takes the gradient of weight in place of new memory; each tile's exponentials are read before it is written.
     """
-    settings = Settings(*fixed)
+    settings = StreamSettings(*fixed)
     dtype = x.dtype if settings.low is None else settings.low
     tiles = _tiles_in_powers_of_2(x, weight, bias, labels, norms, settings)
     d_weight = store
@@ -158,13 +158,13 @@ def rest_backward(
 
 
 def _tiles_in_powers_of_2(
-    x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, norms: Tensor, settings: Settings
+    x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, norms: Tensor, settings: StreamSettings
 ) -> Tiles:
     """The tiles whose logits count in powers of 2."""
     return Tiles(x * LOG2_E, weight, None if bias is None else bias * LOG2_E, labels, norms, settings)
 
 
-def as_kept(store: Tensor, x: Tensor, settings: Settings) -> Tensor:
+def as_kept(store: Tensor, x: Tensor, settings: StreamSettings) -> Tensor:
     """The memory of a gradient (K, D) as flat numbers in the precision of kept exponentials."""
     return store.view(-1).view(x.dtype if settings.low is None else settings.low)
 
@@ -188,7 +188,7 @@ def per_total(d_rest: Tensor, total: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.where(total == 0, 0, d_rest / total).to(dtype)
 
 
-def empty_for_backward(x: Tensor, step: Plan, settings: Settings) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def empty_for_backward(x: Tensor, step: Plan, settings: StreamSettings) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """total (N,), pull (N, D), maxima (T, N) and kept exponentials, each empty where it is not wanted."""
     n = x.shape[0]
     pull = x.new_empty((n, step.dim) if settings.needs_x else (0, 0))

@@ -16,7 +16,7 @@ from ..common.dtypes import vector_dtype
 from ..margins import Margin, Rows
 from .first_order import first_order_only
 from .matmul import product, product_of_many
-from .tiles import Settings, Tiles, norms_of
+from .tiles import StreamSettings, Tiles, norms_of
 
 
 def bent_rest(
@@ -29,7 +29,7 @@ def bent_rest(
     target: Tensor,
     rows: Rows,
     subcenters: int,
-    settings: Settings,
+    settings: StreamSettings,
 ) -> tuple[Tensor, Tensor]:
     """What the other classes come to, differentiable in whatever it depends on.
 
@@ -63,7 +63,7 @@ class _Fixed(NamedTuple):
     label: Tensor
     statistics: Any
     subcenters: int
-    settings: Settings
+    settings: StreamSettings
 
     @property
     def sums(self) -> bool:

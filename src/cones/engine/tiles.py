@@ -18,7 +18,7 @@ SAFE = 1e-15
 """Norms in [SAFE, 1 / SAFE] have squares and inverse squares that keep full precision; others take a slow road."""
 
 
-class Settings(NamedTuple):
+class StreamSettings(NamedTuple):
     """What is fixed before a step: how products run, and what is asked for.
 
     Attributes:
@@ -76,7 +76,7 @@ def settings_for(
     *,
     whole: bool = True,
     centered: bool = False,
-) -> Settings:
+) -> StreamSettings:
     """Settings of a step over features x (N, D).
 
     Args:
@@ -93,7 +93,9 @@ def settings_for(
     fits = is_bounded(bound, len(weight), x.dtype)
     grad = torch.is_grad_enabled()
     needs = [grad and tensor is not None and tensor.requires_grad for tensor in (x, weight, bias)]
-    return Settings(geometry == "unit", fits, low, memory_budget, tile_bytes_of(x.device), whole, centered, *needs)
+    return StreamSettings(
+        geometry == "unit", fits, low, memory_budget, tile_bytes_of(x.device), whole, centered, *needs
+    )
 
 
 def is_bounded(bound: float, num_classes: int, dtype: torch.dtype) -> bool:
@@ -137,7 +139,7 @@ class Tiles:
         bias: Tensor | None,
         labels: Tensor,
         norms: Tensor,
-        settings: Settings,
+        settings: StreamSettings,
         *,
         bent: bool = False,
         subcenters: int = 1,

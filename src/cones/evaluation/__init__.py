@@ -53,13 +53,13 @@ from cones.evaluation.search._split import Split as Split
 from cones.evaluation.search._split import gallery_probe_split as gallery_probe_split
 from cones.evaluation.search._top_k import top_k as top_k
 from cones.evaluation.verification import FoldAccuracy as FoldAccuracy
-from cones.evaluation.verification import InDetail as InDetail
 from cones.evaluation.verification import Roc as Roc
 from cones.evaluation.verification import Similarity as Similarity
 from cones.evaluation.verification import TarAtFar as TarAtFar
 from cones.evaluation.verification import Verification as Verification
 from cones.evaluation.verification import VerificationDetails as VerificationDetails
 from cones.evaluation.verification import VerificationIntervals as VerificationIntervals
+from cones.evaluation.verification import VerificationReport as VerificationReport
 from cones.evaluation.verification import fold_accuracy as fold_accuracy
 from cones.evaluation.verification import pairs_in_detail as pairs_in_detail
 from cones.evaluation.verification import roc as roc

@@ -11,7 +11,7 @@ from ..engine.checks import check_arguments, check_labels, check_tensor
 from ..engine.losses import losses_over, updated_statistics
 from ..engine.planner import MEMORY_BUDGET
 from ..engine.reduction import reduce
-from ..engine.step import Classes, How, added_to_logits
+from ..engine.step import EngineOptions, LocalClasses, added_to_logits
 from ..margins import ArcFace, Margin
 
 
@@ -107,8 +107,8 @@ class VPL(nn.Module):
             self._watch.look(features, self.steps)
         prototypes, labels = self.prototypes(weight), labels.long()
         bias = added_to_logits(self.margin, None, len(weight), weight, None)
-        classes = Classes(prototypes, bias, subcenters=1, places=labels, ranks=None)
-        how = How(MEMORY_BUDGET, low=None)
+        classes = LocalClasses(prototypes, bias, subcenters=1, places=labels, ranks=None)
+        how = EngineOptions(MEMORY_BUDGET, low=None)
         if self.training and self._statistics:
             new = updated_statistics(features, labels, self.margin, classes, self.statistics(), how)
             for name, value in new.items():

@@ -1,5 +1,6 @@
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import torch
@@ -8,10 +9,10 @@ from torch import Tensor
 from ..engine.similarity import start_of_statistics
 from ..margins import Margin
 from . import _contract, _cost, _engine, _form, _gradient, _order, _slopes, _values
-from ._report import Cost, Finding, MarginReport, Outcome
+from ._report import Cost, Finding, MarginReport
 from ._subject import Subject, batch
 
-Check = Callable[[Subject], Outcome]
+Check = Callable[[Subject], Finding]
 
 NO_STATISTICS: Mapping[str, Tensor] = MappingProxyType({})
 
@@ -105,10 +106,10 @@ def _judge(subject: Subject, checks: Mapping[str, Check]) -> dict[str, Finding]:
     found = {}
     for name, check in checks.items():
         try:
-            outcome = check(subject)
+            finding = check(subject)
         except Exception as error:
-            outcome = Outcome("fails", _what_raised(error, subject.margin))
-        found[name] = Finding(name, *outcome)
+            finding = Finding("fails", _what_raised(error, subject.margin))
+        found[name] = replace(finding, name=name)
     return found
 
 
@@ -118,7 +119,7 @@ def _after(
     """Judge once nothing that the checks rest on has failed."""
     for name in names:
         if found[name].verdict == "fails":
-            return {check: Finding(check, "not applicable", f"waits for: {name}") for check in checks}
+            return {check: Finding("not applicable", f"waits for: {name}", name=check) for check in checks}
     return _judge(subject, checks)
 
 

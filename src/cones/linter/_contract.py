@@ -5,47 +5,47 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ._report import Outcome
+from ._report import Finding
 from ._subject import Batch, Subject, answers, batch
 
 CLOSE = 1e-10
 
 
-def shapes(subject: Subject) -> Outcome:
+def shapes(subject: Subject) -> Finding:
     """Each function returns the shape and the dtype it should."""
     for dtype in (torch.float64, torch.float32):
         wrong = _wrong(subject, batch(subject, dtype=dtype))
         if wrong:
-            return Outcome("fails", wrong)
+            return Finding("fails", wrong)
     bias = subject.margin.class_bias(subject.num_classes)
     if bias is not None and bias.shape != (subject.num_classes,):
-        return Outcome("fails", f"class_bias has shape {tuple(bias.shape)}, expected ({subject.num_classes},)")
-    return Outcome("holds", "every function returns the shape and the dtype that it should, in float64 and float32")
+        return Finding("fails", f"class_bias has shape {tuple(bias.shape)}, expected ({subject.num_classes},)")
+    return Finding("holds", "every function returns the shape and the dtype that it should, in float64 and float32")
 
 
-def few(subject: Subject) -> Outcome:
+def few(subject: Subject) -> Finding:
     """No rows, one row, one other class."""
     for num_rows, num_others in ((0, 7), (1, 1)):
         wrong = _wrong(subject, batch(subject, num_rows, num_others))
         if wrong:
-            return Outcome("fails", f"with {num_rows} rows and {num_others} other classes: {wrong}")
-    return Outcome("holds", "no rows, one row and one other class give what they should")
+            return Finding("fails", f"with {num_rows} rows and {num_others} other classes: {wrong}")
+    return Finding("holds", "no rows, one row and one other class give what they should")
 
 
-def repeatable(subject: Subject) -> Outcome:
+def repeatable(subject: Subject) -> Finding:
     """The same question has the same answer; random draws are torch's."""
     asked = batch(subject)
     first, again, other = (dict(answers(subject, asked, seed)) for seed in (0, 0, 1))
     for name, value in first.items():
         if not _equal(value, again[name]):
-            return Outcome("fails", f"{name} answers the same question in two ways: it remembers or draws elsewhere")
+            return Finding("fails", f"{name} answers the same question in two ways: it remembers or draws elsewhere")
     drawn = [name for name, value in first.items() if not _equal(value, other[name])]
     if drawn:
-        return Outcome("warns", f"{drawn[0]} draws at random: it is judged row by row, with the same draw for each")
-    return Outcome("holds", "the same rows have the same logits, whenever asked")
+        return Finding("warns", f"{drawn[0]} draws at random: it is judged row by row, with the same draw for each")
+    return Finding("holds", "the same rows have the same logits, whenever asked")
 
 
-def kept(subject: Subject) -> Outcome:
+def kept(subject: Subject) -> Finding:
     """Arguments are not modified in place."""
     margin, before = subject.margin, batch(subject)
     asked, target = before.copy(), dict(answers(subject, before))["target"]
@@ -59,26 +59,26 @@ def kept(subject: Subject) -> Outcome:
         ask()
         changed = _changed(before, asked) + ([] if _equal(target, target_before) else ["target"])
         if changed:
-            return Outcome("fails", f"{name} changes {changed[0]} in place: the engine still needs it")
-    return Outcome("holds", "no function changes what it is given")
+            return Finding("fails", f"{name} changes {changed[0]} in place: the engine still needs it")
+    return Finding("holds", "no function changes what it is given")
 
 
-def independent(subject: Subject) -> Outcome:
+def independent(subject: Subject) -> Finding:
     """A row's logits do not depend on which rows stand beside it."""
     asked = batch(subject)
     whole = dict(answers(subject, asked))
     if any(not _equal(value, dict(answers(subject, asked, seed=1))[name]) for name, value in whole.items()):
-        return Outcome("not applicable", "the margin draws at random, so that rows differ by their place")
+        return Finding("not applicable", "the margin draws at random, so that rows differ by their place")
     some = torch.tensor([7, 2, 5, 1])
     alone = dict(answers(subject, asked.take(some)))
     for name, value in whole.items():
         if not _close(alone[name], value[some]):
             gap = _gap(alone[name], value[some])
-            return Outcome("fails", f"{name} of a row differs by {gap} with other rows beside it")
-    return Outcome("holds", "no row depends on the rows beside it")
+            return Finding("fails", f"{name} of a row differs by {gap} with other rows beside it")
+    return Finding("holds", "no row depends on the rows beside it")
 
 
-def elementwise(subject: Subject) -> Outcome:
+def elementwise(subject: Subject) -> Finding:
     """The logit of a class does not depend on which classes stand in the same tile."""
     asked = batch(subject)
     found = dict(answers(subject, asked))
@@ -88,21 +88,21 @@ def elementwise(subject: Subject) -> Outcome:
         for name in names:
             if not _close(tile[name], found[name][:, start:stop]):
                 gap = _gap(tile[name], found[name][:, start:stop])
-                return Outcome("fails", f"{name} of a class differs by {gap} with other classes in its tile")
-    return Outcome("holds", "the logit of a class does not depend on the classes in its tile")
+                return Finding("fails", f"{name} of a class differs by {gap} with other classes in its tile")
+    return Finding("holds", "the logit of a class does not depend on the classes in its tile")
 
 
-def statistics(subject: Subject) -> Outcome:
+def statistics(subject: Subject) -> Finding:
     """The running numbers are updated by a pure function of batches, as small as one row."""
     start = subject.margin.init_statistics(subject.num_classes)
     if not start:
-        return Outcome("not applicable", "keeps no running numbers")
+        return Finding("not applicable", "keeps no running numbers")
     for num_rows in (12, 1):
         asked = batch(subject, num_rows)
         wrong = _wrong_update(subject, asked)
         if wrong:
-            return Outcome("fails", f"update_statistics, for {num_rows} rows, {wrong}")
-    return Outcome("holds", f"{', '.join(start)}: updated by a pure function, finite, also for one row")
+            return Finding("fails", f"update_statistics, for {num_rows} rows, {wrong}")
+    return Finding("holds", f"{', '.join(start)}: updated by a pure function, finite, also for one row")
 
 
 def _wrong_update(subject: Subject, asked: Batch) -> str | None:

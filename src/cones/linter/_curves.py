@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..engine.similarity import bends
-from ..probing.at_angles import Situation
+from ..probing.at_angles import MarginProbe
 from ._subject import Subject
 
 OWN = (20.0, 60.0, 100.0)
@@ -47,7 +47,7 @@ def angles(subject: Subject) -> Tensor:
     return torch.linspace(0, math.pi, 61 if subject.alone else 721, dtype=torch.float64)
 
 
-def curves(situation: Situation, dtype: torch.dtype = torch.float64) -> Iterator[Curve]:
+def curves(situation: MarginProbe, dtype: torch.dtype = torch.float64) -> Iterator[Curve]:
     """All that is asked over an angle; others that are only scaled need no asking."""
     yield Curve("target", None, situation.target)
     if bends(situation.margin):
@@ -56,13 +56,13 @@ def curves(situation: Situation, dtype: torch.dtype = torch.float64) -> Iterator
     yield Curve("loss", None, lambda cosine: situation.losses(cosine, others.expand(len(cosine), -1)))
 
 
-def others_curves(situation: Situation, dtype: torch.dtype = torch.float64) -> Iterator[Curve]:
+def others_curves(situation: MarginProbe, dtype: torch.dtype = torch.float64) -> Iterator[Curve]:
     """The logit of another class over its angle, with the own class here and there."""
     for own in OWN:
         yield Curve("others", own, _others(situation, torch.tensor(math.cos(math.radians(own)), dtype=dtype)))
 
 
-def where(situation: Situation, subject: Subject) -> str:
+def where(situation: MarginProbe, subject: Subject) -> str:
     """The norms and the class in words, unless they are those of the first situation."""
     first = subject.situations()[0]
     if (situation.feature_norm, situation.label) == (first.feature_norm, first.label):
@@ -72,5 +72,5 @@ def where(situation: Situation, subject: Subject) -> str:
     )
 
 
-def _others(situation: Situation, own: Tensor) -> Callable[[Tensor], Tensor]:
+def _others(situation: MarginProbe, own: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda other: situation.others(other[:, None], own.expand(len(other))).squeeze(1)

@@ -9,14 +9,14 @@ from torch import Tensor
 from ..engine.dense import dense_margin_softmax
 from ..engine.softmax import margin_softmax
 from ..probing.at_angles import seeded
-from ._report import Outcome, short
+from ._report import Finding, short
 from ._subject import Subject, gradients
 
 NUM_ROWS = 17
 CLOSE = 1e-10
 
 
-def engine_equals_dense(subject: Subject) -> Outcome:
+def engine_equals_dense(subject: Subject) -> Finding:
     """The streamed losses and gradients are those of the whole matrix of logits."""
     generator = torch.Generator().manual_seed(0)
     x = 4 * torch.randn(NUM_ROWS, subject.dim, generator=generator, dtype=torch.float64)
@@ -29,11 +29,11 @@ def engine_equals_dense(subject: Subject) -> Outcome:
                 gap = float((one - other).abs().max() / other.abs().max().clamp(min=1.0))
                 if not gap <= CLOSE:
                     words = f"{name} of margin_softmax differs from dense_margin_softmax by {gap:.3g}"
-                    return Outcome("fails", f"{words} with a memory budget of {budget} bytes")
-    return Outcome("holds", f"margin_softmax is dense_margin_softmax to {CLOSE:g}, however the classes are cut")
+                    return Finding("fails", f"{words} with a memory budget of {budget} bytes")
+    return Finding("holds", f"margin_softmax is dense_margin_softmax to {CLOSE:g}, however the classes are cut")
 
 
-def edges(subject: Subject) -> Outcome:
+def edges(subject: Subject) -> Finding:
     """Losses and gradients are numbers at zero vectors and at the poles, in four precisions."""
     x, weight, labels = _edge_problem(subject)
     for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
@@ -49,8 +49,8 @@ def edges(subject: Subject) -> Outcome:
                 row = int(bad[0, 0])
                 which = f"class {row}" if name == "d weight" else EDGES[row]
                 words = f"{name} has {float(value[tuple(bad[0])])} for {which}"
-                return Outcome("fails", f"{words}, features in {short(dtype)}")
-    return Outcome("holds", "losses and gradients are finite at zero vectors and poles in every precision")
+                return Finding("fails", f"{words}, features in {short(dtype)}")
+    return Finding("holds", "losses and gradients are finite at zero vectors and poles in every precision")
 
 
 EDGES = (

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..margins import Margin, Rows
 from ..probing.at_angles import by_row
-from ._report import Outcome, degrees, number
+from ._report import Finding, degrees, number
 from ._subject import Batch, Subject, batch, gradients
 
 STEP = 1e-6
@@ -29,7 +29,7 @@ class Part(NamedTuple):
     variables: dict[str, Tensor]
 
 
-def gradient(subject: Subject) -> Outcome:
+def gradient(subject: Subject) -> Finding:
     """Autograd's slopes are those of the values."""
     asked = batch(subject, 24, 1)
     for part in _parts(subject, asked):
@@ -44,10 +44,10 @@ def gradient(subject: Subject) -> Outcome:
             angle = _own_angle(subject, asked, row) if part.name in ("target", "others") else None
             words += "" if angle is None else f" at {degrees(angle)} to the own class"
             if subject.detached:
-                return Outcome("warns", f"the gradient is not that of the value, as declared: {words}", angle)
+                return Finding("warns", f"the gradient is not that of the value, as declared: {words}", angle)
             advice = "something is detached, or a backward is wrong; if the loss is defined so, say detached=True"
-            return Outcome("fails", f"{words}: {advice}", angle)
-    return Outcome("holds", "autograd's slopes of target and others are those of the values: nothing is detached")
+            return Finding("fails", f"{words}: {advice}", angle)
+    return Finding("holds", "autograd's slopes of target and others are those of the values: nothing is detached")
 
 
 def _parts(subject: Subject, asked: Batch) -> Iterator[Part]:

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from ._curves import angles, others_curves, where
-from ._report import Outcome, Verdict, degrees, number
+from ._report import Finding, Verdict, degrees, number
 from ._subject import Subject
 
 
-def target_falls(subject: Subject) -> Outcome:
+def target_falls(subject: Subject) -> Finding:
     """The target logit falls with the angle to the own class."""
     theta = angles(subject)
     for situation in subject.situations():
@@ -19,11 +19,11 @@ def target_falls(subject: Subject) -> Outcome:
             start, stop, size = found
             words = f"the target logit rises by {number(size)} from {degrees(start)} to {degrees(stop)}"
             words = f"{words}{where(situation, subject)}: there a row gains by turning away"
-            return Outcome(_verdict(subject), words, start)
-    return Outcome("holds", "the target logit never rises with the angle to the own class")
+            return Finding(_verdict(subject), words, start)
+    return Finding("holds", "the target logit never rises with the angle to the own class")
 
 
-def others_rise(subject: Subject) -> Outcome:
+def others_rise(subject: Subject) -> Finding:
     """The logit of another class does not fall as it gets nearer."""
     theta = angles(subject)
     for situation in subject.situations():
@@ -33,11 +33,11 @@ def others_rise(subject: Subject) -> Outcome:
                 start, stop, size = found
                 words = f"{curve} falls by {number(size)} as it comes from {degrees(stop)} to {degrees(start)}"
                 own = math.radians(curve.own or 0.0)
-                return Outcome(_verdict(subject), words + where(situation, subject), own, start)
-    return Outcome("holds", "the logit of another class never falls as it gets nearer")
+                return Finding(_verdict(subject), words + where(situation, subject), own, start)
+    return Finding("holds", "the logit of another class never falls as it gets nearer")
 
 
-def below_neutral(subject: Subject) -> Outcome:
+def below_neutral(subject: Subject) -> Finding:
     """The target logit is nowhere above the logit without margin."""
     theta = angles(subject)
     for situation in subject.situations():
@@ -46,8 +46,8 @@ def below_neutral(subject: Subject) -> Outcome:
         if excess[worst] > 1e-6 * abs(situation.neutral):
             place, size = float(theta[worst]), number(float(excess[worst]))
             words = f"the target logit is {size} above scale * similarity at {degrees(place)}"
-            return Outcome("fails", f"{words}{where(situation, subject)}: there it makes the task easier", place)
-    return Outcome("holds", "the target logit is nowhere above scale * similarity")
+            return Finding("fails", f"{words}{where(situation, subject)}: there it makes the task easier", place)
+    return Finding("holds", "the target logit is nowhere above scale * similarity")
 
 
 def _rise(values: Tensor, theta: Tensor) -> tuple[float, float, float] | None:

@@ -3,7 +3,7 @@
 import math
 import textwrap
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 
@@ -15,32 +15,23 @@ WIDTH = 118
 MARKS: dict[Verdict, str] = {"holds": "holds", "fails": "FAILS", "warns": "warns", "not applicable": "-"}
 
 
-class Outcome(NamedTuple):
-    """How a check ended: a finding without its name."""
-
-    verdict: Verdict
-    sentence: str
-    own_angle: float | None = None
-    other_angle: float | None = None
-
-
 @dataclass(frozen=True)
 class Finding:
     """One thing that a margin should be.
 
     Attributes:
-        name: what is judged.
         verdict: "holds", "fails", "warns" or "not applicable".
         sentence: in words, with numbers where it does not hold.
         own_angle: to the own class, in radians, where it does not hold, if there is such a place.
         other_angle: to another class, where it is a matter of another class.
+        name: what is judged; the report fills it in.
     """
 
-    name: str
     verdict: Verdict
     sentence: str
     own_angle: float | None = None
     other_angle: float | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +90,7 @@ class MarginReport:
         column = max(len(finding.name) for finding in self.findings) + 2
         lines = [line for finding in self.findings for line in _row(MARKS[finding.verdict], finding, column)]
         if self.cost is not None:
-            lines += _row("cost", Finding("others on a tile", "holds", str(self.cost)), column)
+            lines += _row("cost", Finding("holds", str(self.cost), name="others on a tile"), column)
         return "\n".join([repr(self.margin), self._summary(), "", *lines])
 
     def figure(self) -> Any:

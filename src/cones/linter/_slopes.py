@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ..probing.at_angles import Situation
+from ..probing.at_angles import MarginProbe
 from ._curves import where
-from ._report import Outcome, Verdict, degrees, number, short
+from ._report import Finding, Verdict, degrees, number, short
 from ._subject import Subject, gradients
 
 OTHER = 60.0
 TARGET = "the target logit"
 
 
-def sign(subject: Subject) -> Outcome:
+def sign(subject: Subject) -> Finding:
     """The loss falls as the own cosine grows, and does not fall as another grows."""
     theta = torch.linspace(0.03, math.pi - 0.03, 13 if subject.alone else 61, dtype=torch.float64)
     own_angle, other_angle = (angle.flatten() for angle in torch.meshgrid(theta, theta, indexing="ij"))
@@ -32,11 +32,11 @@ def sign(subject: Subject) -> Outcome:
                 mine, theirs = float(own_angle[worst]), float(other_angle[worst])
                 place = f"with the own class at {degrees(mine)} and the other at {degrees(theirs)}"
                 words = f"{words} (slope {number(float(wrong[worst]))}) {place}{where(situation, subject)}"
-                return Outcome("fails", words, mine, theirs if of_other else None)
-    return Outcome("holds", "the loss pulls every row to its own class and pushes no row to another")
+                return Finding("fails", words, mine, theirs if of_other else None)
+    return Finding("holds", "the loss pulls every row to its own class and pushes no row to another")
 
 
-def poles(subject: Subject) -> Outcome:
+def poles(subject: Subject) -> Finding:
     """At cosine +1 and -1 the slopes are finite and of the size of those beside."""
     for dtype in (torch.float64, torch.float32):
         for situation in subject.situations():
@@ -48,8 +48,8 @@ def poles(subject: Subject) -> Outcome:
                         words = f"the slope of {what} at cosine {pole:+.0f} in {short(dtype)} is {words}"
                         other = None if what == TARGET else math.acos(pole)
                         own = math.acos(pole) if what == TARGET else math.radians(OTHER)
-                        return Outcome(verdict, words + where(situation, subject), own, other)
-    return Outcome("holds", "at cosine +1 and -1 the slopes are finite and of the size of those beside")
+                        return Finding(verdict, words + where(situation, subject), own, other)
+    return Finding("holds", "at cosine +1 and -1 the slopes are finite and of the size of those beside")
 
 
 def _at_pole(function: Callable[[Tensor], Tensor], pole: Tensor, least: float) -> tuple[Verdict, str] | None:
@@ -65,7 +65,7 @@ def _at_pole(function: Callable[[Tensor], Tensor], pole: Tensor, least: float) -
     return None
 
 
-def _at_poles(situation: Situation, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
+def _at_poles(situation: MarginProbe, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
     own = torch.tensor([math.cos(math.radians(OTHER))], dtype=dtype)
     yield TARGET, situation.target
     yield "the logit of another class", lambda cosine: situation.others(cosine[:, None], own).squeeze(1)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..margins import Margin, Rows
-from ..probing.at_angles import Situation, seeded
+from ..probing.at_angles import MarginProbe, seeded
 
 
 class Subject(NamedTuple):
@@ -31,13 +31,13 @@ class Subject(NamedTuple):
     later: Mapping[str, Tensor]
     alone: bool = False
 
-    def situations(self) -> list[Situation]:
+    def situations(self) -> list[MarginProbe]:
         """Situations with other norms, another class, and later statistics."""
-        first = Situation(self.margin, self.statistics, alone=self.alone)
+        first = MarginProbe(self.margin, self.statistics, alone=self.alone)
         if self.alone:
             return [first]
-        last = Situation(self.margin, self.later, feature_norm=57.3, weight_norm=0.7, label=self.num_classes - 1)
-        return [first, Situation(self.margin, self.statistics, feature_norm=1.0), last]
+        last = MarginProbe(self.margin, self.later, feature_norm=57.3, weight_norm=0.7, label=self.num_classes - 1)
+        return [first, MarginProbe(self.margin, self.statistics, feature_norm=1.0), last]
 
 
 class Batch(NamedTuple):

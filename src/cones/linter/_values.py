@@ -6,14 +6,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..probing.at_angles import Situation
+from ..probing.at_angles import MarginProbe
 from ._breaks import Break, jumps, kinks
 from ._curves import Curve, angles, curves, where
-from ._report import Outcome, Verdict, degrees, number, short
+from ._report import Finding, Verdict, degrees, number, short
 from ._subject import Subject
 
 
-def finite(subject: Subject) -> Outcome:
+def finite(subject: Subject) -> Finding:
     """Logits and losses are numbers, cosines +1 and -1 and those past 1 by rounding included."""
     for dtype in (torch.float64, torch.float32):
         past = 1 + 2 * torch.finfo(dtype).eps
@@ -26,31 +26,31 @@ def finite(subject: Subject) -> Outcome:
                     at, value = float(cosine[bad[0, 0]]), float(values[bad[0, 0]])
                     words = f"{curve} is {value} at cosine {at:.9g} in {short(dtype)}{where(situation, subject)}"
                     return _at(curve, math.acos(max(-1.0, min(1.0, at))), "fails", words)
-    return Outcome("holds", "target, others and loss are finite from cosine +1 to -1 and past them by rounding")
+    return Finding("holds", "target, others and loss are finite from cosine +1 to -1 and past them by rounding")
 
 
-def continuous(subject: Subject) -> Outcome:
+def continuous(subject: Subject) -> Finding:
     """Nothing jumps over the angles."""
     for situation in subject.situations():
         found = _breaks(jumps, situation, subject)
         if found:
             words = "; ".join(f"{curve} jumps {_places(places)}" for curve, places in found)
             return _at(found[0][0], found[0][1][0].angle, "fails", words + where(situation, subject))
-    return Outcome("holds", "target, others and loss have no jump from 0 to 180 deg")
+    return Finding("holds", "target, others and loss have no jump from 0 to 180 deg")
 
 
-def smooth(subject: Subject) -> Outcome:
+def smooth(subject: Subject) -> Finding:
     """The slopes do not jump; one that does is legal."""
     for situation in subject.situations():
         found = [(curve, places) for curve, places in _breaks(kinks, situation, subject) if curve.what != "loss"]
         if found:
             words = "; ".join(f"the slope of {curve} jumps {_places(places)}" for curve, places in found)
             return _at(found[0][0], found[0][1][0].angle, "warns", words + where(situation, subject))
-    return Outcome("holds", "the slopes of target and others are continuous")
+    return Finding("holds", "the slopes of target and others are continuous")
 
 
 def _breaks(
-    look: Callable[[Callable[[Tensor], Tensor], Tensor], list[Break]], situation: Situation, subject: Subject
+    look: Callable[[Callable[[Tensor], Tensor], Tensor], list[Break]], situation: MarginProbe, subject: Subject
 ) -> list[tuple[Curve, list[Break]]]:
     """The curves that break, and where: the first of each kind, the loss only if its logits do not."""
     found: dict[str, tuple[Curve, list[Break]]] = {}
@@ -68,5 +68,5 @@ def _places(found: list[Break]) -> str:
     return f"from {number(found[0].before)} to {number(found[0].after)} at {degrees(found[0].angle)}{more}"
 
 
-def _at(curve: Curve, angle: float, verdict: Verdict, words: str) -> Outcome:
-    return Outcome(verdict, words, *((angle, None) if curve.own is None else (math.radians(curve.own), angle)))
+def _at(curve: Curve, angle: float, verdict: Verdict, words: str) -> Finding:
+    return Finding(verdict, words, *((angle, None) if curve.own is None else (math.radians(curve.own), angle)))

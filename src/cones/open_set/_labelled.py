@@ -9,13 +9,13 @@ from ..evaluation import Progress
 from ..evaluation.progress import silent
 from ..protocols import Embeddings, read_embeddings
 from ..training.data import read_same_data
-from ._asked import Asked
 from ._evaluated import Evaluated, PictureFiles
+from ._options import EvaluationOptions
 
 
 def evaluate_run(
     folder: str | os.PathLike[str],
-    asked: Asked,
+    asked: EvaluationOptions,
     *,
     flip: bool = False,
     data_folder: Path | None = None,
@@ -49,7 +49,7 @@ def evaluate_run(
 
 def evaluate_embeddings(
     embeddings: str | os.PathLike[str] | Embeddings,
-    asked: Asked,
+    asked: EvaluationOptions,
     *,
     title: str = "",
     folder: str | os.PathLike[str] | None = None,

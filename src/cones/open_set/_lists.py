@@ -26,8 +26,8 @@ from ..protocols import (
     read_trials,
 )
 from ..protocols.lines import read_lines
-from ._asked import Asked
 from ._evaluated import Evaluated, PictureFiles
+from ._options import EvaluationOptions
 
 ListForm = Literal["auto", "csv", "lfw", "trials"]
 FOLDS = 10
@@ -37,7 +37,7 @@ FOLDS = 10
 def evaluate_list(
     embeddings: Embeddings,
     path: str | os.PathLike[str],
-    asked: Asked,
+    asked: EvaluationOptions,
     *,
     form: ListForm = "auto",
     repeats: bool = False,
@@ -88,7 +88,7 @@ def evaluate_templates(
     embeddings: Embeddings,
     images: str | os.PathLike[str],
     pairs: str | os.PathLike[str],
-    asked: Asked,
+    asked: EvaluationOptions,
     *,
     progress: Progress = silent,
 ) -> Evaluated:
@@ -130,7 +130,9 @@ def evaluate_templates(
     return Evaluated(Path(pairs).name, found, None, [str(number) for number in templates.ids.tolist()])
 
 
-def evaluate_scores(path: str | os.PathLike[str], asked: Asked, *, progress: Progress = silent) -> Evaluated:
+def evaluate_scores(
+    path: str | os.PathLike[str], asked: EvaluationOptions, *, progress: Progress = silent
+) -> Evaluated:
     """Pairs with scores, from a csv file that `read_scores_csv` takes.
 
     Raises:
@@ -144,7 +146,12 @@ def evaluate_scores(path: str | os.PathLike[str], asked: Asked, *, progress: Pro
 
 
 def evaluate_bin(
-    path: str | os.PathLike[str], model: Model, asked: Asked, *, flip: bool = False, progress: Progress = silent
+    path: str | os.PathLike[str],
+    model: Model,
+    asked: EvaluationOptions,
+    *,
+    flip: bool = False,
+    progress: Progress = silent,
 ) -> Evaluated:
     """The pairs of an insightface .bin file, under a run's embeddings, with accuracy by ten folds.
 

@@ -15,7 +15,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Situation:
+class MarginProbe:
     """A margin in one situation: all rows have one label and the same norms, only angles differ.
 
     Args:

@@ -17,7 +17,7 @@ PLACES = 121
 GIVEN = ("features", "labels", "weight", "correct", "num_classes", "reduction")
 
 
-class Scene(NamedTuple):
+class LossCurve(NamedTuple):
     """A loss along the one variable it depends on.
 
     Attributes:
@@ -42,7 +42,7 @@ class Scene(NamedTuple):
         return self.variable.startswith("θ")
 
 
-def scene(loss: Callable[..., Any]) -> Scene | None:
+def scene(loss: Callable[..., Any]) -> LossCurve | None:
     """The loss along the variable that it depends on; None where it takes what no scene here has.
 
     Args:
@@ -94,7 +94,7 @@ def call(loss: Callable[..., Any], features: Tensor, weight: Tensor, labels: Ten
     return result
 
 
-def _around_the_circle(loss: Callable[..., Any]) -> Scene:
+def _around_the_circle(loss: Callable[..., Any]) -> LossCurve:
     places = (torch.arange(PLACES).double() + 0.5) * math.pi / PLACES
     return _noted(
         "θ, angle to the own class",
@@ -106,7 +106,7 @@ def _around_the_circle(loss: Callable[..., Any]) -> Scene:
     )
 
 
-def _along_the_norm(loss: Callable[..., Any]) -> Scene:
+def _along_the_norm(loss: Callable[..., Any]) -> LossCurve:
     places = (torch.arange(PLACES).double() + 0.5) * 4 / PLACES
     start = getattr(loss, "radius", None)
     return _noted(
@@ -118,7 +118,7 @@ def _along_the_norm(loss: Callable[..., Any]) -> Scene:
     )
 
 
-def _towards_a_center(loss: Any) -> Scene:
+def _towards_a_center(loss: Any) -> LossCurve:
     with torch.no_grad():
         loss.centers.zero_()[1, 0] = 2
     return _noted(
@@ -130,7 +130,7 @@ def _towards_a_center(loss: Any) -> Scene:
     )
 
 
-def _between_classes(loss: Callable[..., Any]) -> Scene:
+def _between_classes(loss: Callable[..., Any]) -> LossCurve:
     def of(place: Tensor) -> Tensor:
         weight = torch.stack([torch.eye(2)[0].double(), _at(place)])
         return call(loss, weight.detach(), weight, torch.arange(2)).sum()
@@ -146,7 +146,7 @@ def _noted(
     of: Callable[[Tensor], Tensor],
     *,
     marks: tuple[tuple[float, str], ...] = (),
-) -> Scene:
+) -> LossCurve:
     found = []
     for value in places:
         place = value.clone().requires_grad_()
@@ -154,7 +154,7 @@ def _noted(
         (slope,) = torch.autograd.grad(loss, place)
         found.append((loss.detach(), -slope))
     losses, forces = (torch.stack(part) for part in zip(*found, strict=True))
-    return Scene(variable, about, places, losses, forces, marks)
+    return LossCurve(variable, about, places, losses, forces, marks)
 
 
 def _loss_at(loss: Callable[..., Any], angle: Tensor, norm: Tensor | float = 1.0) -> Tensor:

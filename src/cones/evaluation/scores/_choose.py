@@ -12,7 +12,7 @@ from ..verification._distances import warn_of_scores
 from ..verification._figures import place_at_far
 from ..verification._points import between
 from ..verification._tiles import tiles_of
-from ..verification.asked import Asked
+from ..verification.settings import VerificationSettings
 from ._calibration import Calibration, calibrate
 from ._decision import Decision, Normalisation, plain_scores, tensor_sha256
 from ._files import file_sha256
@@ -128,7 +128,7 @@ def decision_of_all_pairs(
     """
     rows, subjects, _ = rows_and_subjects(embeddings, labels)
     _check_far(far)
-    points, _ = tally_of(tiles_of(rows, subjects, similarity, 1024), Asked((far,), 0.01, (1.0, 1.0), 1))
+    points, _ = tally_of(tiles_of(rows, subjects, similarity, 1024), VerificationSettings((far,), 0.01, (1.0, 1.0), 1))
     genuine, impostors = int(points.genuine[-1]), int(points.impostors[-1])
     if genuine == 0 or impostors == 0:
         raise ValueError(

@@ -7,7 +7,7 @@ from ._curve import roc as roc
 from ._details import VerificationDetails as VerificationDetails
 from ._folds import FoldAccuracy as FoldAccuracy
 from ._folds import fold_accuracy as fold_accuracy
-from ._in_detail import InDetail as InDetail
+from ._in_detail import VerificationReport as VerificationReport
 from ._in_detail import pairs_in_detail as pairs_in_detail
 from ._in_detail import verification_in_detail as verification_in_detail
 from ._intervals import VerificationIntervals as VerificationIntervals

@@ -11,12 +11,12 @@ from ..progress import Progress, silent
 from ..search.scores import Similarity, zero_rows
 from ._bins import turned
 from ._check import check_embeddings, check_integers
-from ._points import Points
-from ._tally import Tally
+from ._points import OperatingPoints
+from ._tally import ScoreHistogram
 from ._tiles import Tile, Tiles, count, count_and_keep, keep, tiles_of
 from ._verification import Verification, figures
 from ._wanted import deciding, likely, too_many
-from .asked import Asked
+from .settings import VerificationSettings
 
 
 @torch.no_grad()
@@ -76,12 +76,12 @@ def verification_of_all_pairs(
         (2, 4, 1.0, 0.3)
     """
     rows, subjects, _ = rows_and_subjects(embeddings, labels)
-    asked = Asked(far, p_target, costs, min_pairs)
+    asked = VerificationSettings(far, p_target, costs, min_pairs)
     if tile < 1:
         raise ValueError(f"tile is {tile}, expected at least 1 row: 1024 is a good size")
     tiles = tiles_of(rows, subjects, similarity, tile)
     if not len(rows):
-        return figures(Tally(rows.device).points()[0], asked)
+        return figures(ScoreHistogram(rows.device).points()[0], asked)
     points, bins = tally_of(tiles, asked, group, progress)
     found = figures(points, asked, auc_error(points, bins))
     return replace(found, zero_rows=zero_rows(rows, similarity))
@@ -96,16 +96,25 @@ def rows_and_subjects(embeddings: Array, labels: Array) -> tuple[Tensor, Tensor,
     return rows, strangers_apart(numbers), bool((numbers == UNKNOWN).any())
 
 
-def tally_of(tiles: Tiles, asked: Asked, group: Any = None, progress: Progress = silent) -> tuple[Points, Tensor]:
-    """Operating points of all pairs, exact wherever a figure is decided, and the bins they stand for (see `Tally`)."""
-    tally = Tally(tiles.rows.device, group)
+def tally_of(
+    tiles: Tiles, asked: VerificationSettings, group: Any = None, progress: Progress = silent
+) -> tuple[OperatingPoints, Tensor]:
+    """Operating points of all pairs, exact where a figure is decided, and the bins that they are of, see `ScoreHistogram`."""
+    tally = ScoreHistogram(tiles.rows.device, group)
     rank, world = (0, 1) if group is None else (dist.get_rank(group), dist.get_world_size(group))
     mixed, pure = (kind[rank::world] for kind in tiles.mixed_and_pure())
     _fill(tally, tiles, mixed, pure, asked, progress)
     return tally.points()
 
 
-def _fill(tally: Tally, tiles: Tiles, mixed: list[Tile], pure: list[Tile], asked: Asked, progress: Progress) -> None:
+def _fill(
+    tally: ScoreHistogram,
+    tiles: Tiles,
+    mixed: list[Tile],
+    pure: list[Tile],
+    asked: VerificationSettings,
+    progress: Progress,
+) -> None:
     """Count all pairs, and keep the scores in every bin that decides a figure."""
     count(tiles, mixed, tally, progress)
     points, bins = tally.points()
@@ -127,11 +136,11 @@ def _fill(tally: Tally, tiles: Tiles, mixed: list[Tile], pure: list[Tile], asked
         tally.settle(missed)
 
 
-def _both(points: Points) -> bool:
+def _both(points: OperatingPoints) -> bool:
     return int(points.genuine[-1]) > 0 and int(points.impostors[-1]) > 0
 
 
-def auc_error(points: Points, bins: Tensor) -> float:
+def auc_error(points: OperatingPoints, bins: Tensor) -> float:
     """A bound of the error of the AUC: a pair of scores in one bin is counted as a half, and may be 0 or 1."""
     if not _both(points):
         return 0.0

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from ._details import VerificationDetails
 from ._figures import equal_error_rate
-from ._listed import Ends, Listed
-from ._points import Points
+from ._listed import PairList, ScoredPairs
+from ._points import OperatingPoints
 
 POINTS = 400
 """Operating points told, at most, along each axis."""
@@ -27,7 +27,7 @@ class Errors(NamedTuple):
     tar: float
 
 
-def curve_of(points: Points) -> tuple[Tensor, Tensor]:
+def curve_of(points: OperatingPoints) -> tuple[Tensor, Tensor]:
     """far and tar (M,) of points enough to draw: even in the logarithm of FAR and in TAR, far rising from 0 to 1."""
     lowest = 1 / int(points.impostors[-1])
     rates = torch.logspace(torch.tensor(lowest).log10().item(), 0, POINTS, dtype=torch.float64)
@@ -41,8 +41,8 @@ def curve_of(points: Points) -> tuple[Tensor, Tensor]:
 
 
 def details_of(
-    points: Points,
-    listed: Listed | None,
+    points: OperatingPoints,
+    listed: PairList | None,
     curve: tuple[Tensor, Tensor],
     band: Tensor | None,
     confidence: float,
@@ -103,7 +103,7 @@ def details_of(
     )
 
 
-def _errors(listed: Listed, threshold: float) -> tuple[Tensor, Tensor]:
+def _errors(listed: PairList, threshold: float) -> tuple[Tensor, Tensor]:
     """A subject's share of genuine pairs rejected and of impostor pairs accepted (S,); nan where it has none."""
     count = len(listed.labels)
     own = listed.genuine.subjects[:, 0]
@@ -117,7 +117,7 @@ def _errors(listed: Listed, threshold: float) -> tuple[Tensor, Tensor]:
     return (rejected / pairs).cpu(), (accepted / strangers).cpu()
 
 
-def _hardest(ends: Ends, subjects_known: bool, *, lowest: bool) -> tuple[Tensor, Tensor]:
+def _hardest(ends: ScoredPairs, subjects_known: bool, *, lowest: bool) -> tuple[Tensor, Tensor]:
     """Rows (k, 2) and scores (k,) of the hardest pairs, where subjects are known one for each two of them."""
     place = torch.arange(len(ends.score), device=ends.score.device)
     if lowest:

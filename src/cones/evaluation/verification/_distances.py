@@ -6,13 +6,13 @@ import warnings
 from torch import Tensor
 
 from ._figures import area
-from ._points import Points, points_of
+from ._points import OperatingPoints, points_of
 
 FAR_BELOW = 0.4
 """An AUC below this, and by three standard errors below 1/2, is no accident."""
 
 
-def warn_of_distances(points: Points, stacklevel: int) -> None:
+def warn_of_distances(points: OperatingPoints, stacklevel: int) -> None:
     """Ask whether scores are distances where the AUC is far below 1/2; nothing is changed."""
     genuine, impostors = int(points.genuine[-1]), int(points.impostors[-1])
     if genuine == 0 or impostors == 0:

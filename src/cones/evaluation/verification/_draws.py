@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..progress import Progress, silent
-from ._listed import Listed
+from ._listed import PairList
 
 
 def multiplicities(count: int, generator: torch.Generator) -> Tensor:
@@ -14,7 +14,7 @@ def multiplicities(count: int, generator: torch.Generator) -> Tensor:
     return torch.bincount(torch.randint(count, (count,), generator=generator), minlength=count)
 
 
-def tar_when_drawn(listed: Listed, far: Tensor, resamples: int, seed: int, progress: Progress = silent) -> Tensor:
+def tar_when_drawn(listed: PairList, far: Tensor, resamples: int, seed: int, progress: Progress = silent) -> Tensor:
     """TAR at each rate for each draw of subjects.
 
         w(a, b) = m_a m_b for an impostor pair,   w(a, a) = m_a for a genuine pair

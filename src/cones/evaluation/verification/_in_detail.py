@@ -16,17 +16,17 @@ from ._distances import warn_of_distances
 from ._draws import ends_of, tar_when_drawn
 from ._figures import place_at_far, place_of_equal_error
 from ._intervals import VerificationIntervals, intervals_of
-from ._listed import MOST_GENUINE, Listed, floor_of, given_pairs, list_pairs
-from ._points import Points, points_of
+from ._listed import MOST_GENUINE, PairList, floor_of, given_pairs, list_pairs
+from ._points import OperatingPoints, points_of
 from ._tiles import tiles_of
 from ._verification import Verification, figures
-from .asked import Asked
+from .settings import VerificationSettings
 
 FEW = 2**20
 """Pairs of which every figure gets an interval; of more, TAR alone does, from the pairs of high score."""
 
 
-class InDetail(NamedTuple):
+class VerificationReport(NamedTuple):
     """A verification with all that a report tells of it.
 
     Attributes:
@@ -59,7 +59,7 @@ def verification_in_detail(
     seed: int = 0,
     tile: int = 1024,
     progress: Progress = silent,
-) -> InDetail:
+) -> VerificationReport:
     """`verification_of_all_pairs` with intervals by subject, curves, errors by subject and the hardest pairs.
 
     Up to 2^20 pairs all figures get intervals. Of more, TAR does where its rate and twice that can be counted on the
@@ -80,7 +80,7 @@ def verification_in_detail(
         progress: is told of the tiles and the draws that are done.
 
     Returns:
-        `InDetail`.
+        `VerificationReport`.
 
     Raises:
         ValueError: as `verification_of_all_pairs` and `verification_intervals`.
@@ -94,14 +94,16 @@ def verification_in_detail(
         ([1, 2], 0.6)
     """
     rows, subjects, strangers = rows_and_subjects(embeddings, labels)
-    asked = Asked(far, p_target, costs, min_pairs)
+    asked = VerificationSettings(far, p_target, costs, min_pairs)
     tiles = tiles_of(rows, subjects, similarity, tile)
     if not len(rows):
-        return InDetail(figures(points_of(rows.new_empty(0), torch.empty(0, dtype=torch.bool)), asked), None, None)
+        return VerificationReport(
+            figures(points_of(rows.new_empty(0), torch.empty(0, dtype=torch.bool)), asked), None, None
+        )
     points, bins = tally_of(tiles, asked, None, progress)
     found = replace(figures(points, asked, auc_error(points, bins)), zero_rows=zero_rows(rows, similarity))
     if found.eer is None or found.genuine > MOST_GENUINE:
-        return InDetail(found, None, None)
+        return VerificationReport(found, None, None)
     listed = list_pairs(tiles, floor_of(points), progress)
     return _in_detail(points, found, listed, asked, resamples, confidence, seed, strangers, progress)
 
@@ -121,7 +123,7 @@ def pairs_in_detail(
     confidence: float = 0.95,
     seed: int = 0,
     progress: Progress = silent,
-) -> InDetail:
+) -> VerificationReport:
     """`verification` of listed pairs with intervals, curves, errors by subject and the hardest pairs.
 
     Args:
@@ -138,7 +140,7 @@ def pairs_in_detail(
         progress: is told of the draws that are done.
 
     Returns:
-        `InDetail`.
+        `VerificationReport`.
 
     Raises:
         ValueError: as `verification_intervals`; rows that pair one row with itself.
@@ -161,12 +163,12 @@ def pairs_in_detail(
         rows = as_tensor("rows", rows)
         check_integers("rows", rows, (len(scores), 2), "both ends of each pair")
         _check_other_rows(rows)
-    asked = Asked(far, p_target, costs, min_pairs)
+    asked = VerificationSettings(far, p_target, costs, min_pairs)
     points = points_of(scores, same)
     warn_of_distances(points, stacklevel=3)
     found = figures(points, asked)
     if found.eer is None:
-        return InDetail(found, None, None)
+        return VerificationReport(found, None, None)
     listed = given_pairs(scores, same, ends, rows)
     return _in_detail(points, found, listed, asked, resamples, confidence, seed, strangers, progress)
 
@@ -181,16 +183,16 @@ def _check_other_rows(rows: Tensor) -> None:
 
 
 def _in_detail(
-    points: Points,
+    points: OperatingPoints,
     found: Verification,
-    listed: Listed,
-    asked: Asked,
+    listed: PairList,
+    asked: VerificationSettings,
     resamples: int,
     confidence: float,
     seed: int,
     strangers: bool,
     progress: Progress,
-) -> InDetail:
+) -> VerificationReport:
     curve = curve_of(points)
     at = _where_errors_count(points, found, asked, listed)
     band = intervals = draws = None
@@ -208,10 +210,14 @@ def _in_detail(
             known = [None if t.tar is None or not e.isfinite().all() else (e[0].item(), e[1].item())
                      for t, e in zip(found.tar, of_rates, strict=True)]  # fmt: skip
             intervals = VerificationIntervals(confidence, "subjects", resamples, found, tuple(known), None, None, None)
-    return InDetail(found, intervals, details_of(points, listed, curve, band, confidence, at, strangers), draws)
+    return VerificationReport(
+        found, intervals, details_of(points, listed, curve, band, confidence, at, strangers), draws
+    )
 
 
-def _where_errors_count(points: Points, found: Verification, asked: Asked, listed: Listed) -> Errors:
+def _where_errors_count(
+    points: OperatingPoints, found: Verification, asked: VerificationSettings, listed: PairList
+) -> Errors:
     """The first operating point asked for that the listed pairs reach, else that of equal errors, else their last."""
     for point in found.tar:
         place = place_at_far(points, point.far)
@@ -225,12 +231,12 @@ def _where_errors_count(points: Points, found: Verification, asked: Asked, liste
     return last._replace(threshold=points.threshold[place].item())
 
 
-def _errors_at(points: Points, place: int, asked: float) -> Errors:
+def _errors_at(points: OperatingPoints, place: int, asked: float) -> Errors:
     return Errors(points.threshold_at(place), asked, points.far[place].item(), points.tar[place].item())
 
 
 def _of_all(
-    listed: Listed, asked: Asked, resamples: int, confidence: float, seed: int, progress: Progress
+    listed: PairList, asked: VerificationSettings, resamples: int, confidence: float, seed: int, progress: Progress
 ) -> VerificationIntervals:
     scores = torch.cat([listed.genuine.score, listed.impostors.score])
     same = torch.arange(len(scores), device=scores.device) < len(listed.genuine.score)

@@ -10,9 +10,9 @@ from ._check import check_integers, check_scores
 from ._distances import warn_of_scores
 from ._draws import multiplicities
 from ._figures import area, detection_costs, equal_error_rate, place_at_far
-from ._points import Points, falling, points_of
+from ._points import OperatingPoints, falling, points_of
 from ._verification import Verification, figures, rate_key
-from .asked import Asked
+from .settings import VerificationSettings
 
 Interval = tuple[float, float]
 """Low and high end."""
@@ -102,7 +102,7 @@ def verification_intervals(
     """
     scores, same = as_tensor("scores", scores), as_tensor("same", same)
     check_scores(scores, same)
-    asked = Asked(far, p_target, costs, min_pairs)
+    asked = VerificationSettings(far, p_target, costs, min_pairs)
     ends = None
     if subjects is not None:
         numbers, _ = as_labels("subjects", subjects)
@@ -116,7 +116,7 @@ def intervals_of(
     scores: Tensor,
     same: Tensor,
     subjects: Tensor | None,
-    asked: Asked,
+    asked: VerificationSettings,
     resamples: int,
     confidence: float,
     seed: int,
@@ -148,7 +148,7 @@ def figures_when_drawn(
     scores: Tensor,
     same: Tensor,
     subjects: Tensor | None,
-    asked: Asked,
+    asked: VerificationSettings,
     resamples: int,
     seed: int,
     progress: Progress = silent,
@@ -192,7 +192,7 @@ def _draw_subjects(subjects: Tensor, same: Tensor) -> Callable[[torch.Generator]
     return draw
 
 
-def _resampling(scores: Tensor, same: Tensor) -> Callable[[Tensor], Points]:
+def _resampling(scores: Tensor, same: Tensor) -> Callable[[Tensor], OperatingPoints]:
     """From how often each pair comes (N,) to the operating points; the scores are sorted once."""
     distinct, place = falling(scores)
     threshold = torch.cat([distinct.new_full((1,), torch.inf), distinct])
@@ -200,15 +200,15 @@ def _resampling(scores: Tensor, same: Tensor) -> Callable[[Tensor], Points]:
     genuine = same[order]
     ends = torch.cat([place.new_zeros(1), torch.bincount(place).cumsum(0)])
 
-    def resample(times: Tensor) -> Points:
+    def resample(times: Tensor) -> OperatingPoints:
         times = times[order]
         accepted = (torch.cat([times.new_zeros(1), (times * kind).cumsum(0)])[ends] for kind in (genuine, ~genuine))
-        return Points(threshold, *accepted)
+        return OperatingPoints(threshold, *accepted)
 
     return resample
 
 
-def _row(points: Points, asked: Asked) -> list[float]:
+def _row(points: OperatingPoints, asked: VerificationSettings) -> list[float]:
     """EER, AUC, minDCF and TAR at each rate."""
     cost = detection_costs(points.far, points.frr, asked).min().item()
     tar = points.tar

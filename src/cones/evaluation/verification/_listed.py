@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from ..progress import Progress, silent
-from ._points import Points
+from ._points import OperatingPoints
 from ._tiles import Tile, Tiles, told
 
 MOST_IMPOSTORS = 2**21
 MOST_GENUINE = 2**23
 
 
-class Ends(NamedTuple):
+class ScoredPairs(NamedTuple):
     """Some pairs.
 
     Attributes:
@@ -29,7 +29,7 @@ class Ends(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Listed:
+class PairList:
     """Pairs one by one.
 
     Attributes:
@@ -40,21 +40,21 @@ class Listed:
         rows: (S,) int64, how many rows a subject has; empty where the pairs themselves were given.
     """
 
-    genuine: Ends
-    impostors: Ends
+    genuine: ScoredPairs
+    impostors: ScoredPairs
     complete: bool
     labels: Tensor
     rows: Tensor
 
 
-def floor_of(points: Points, most: int = MOST_IMPOSTORS) -> float:
+def floor_of(points: OperatingPoints, most: int = MOST_IMPOSTORS) -> float:
     """The lowest threshold that accepts at most `most` impostor pairs; -inf where that is all of them."""
     if int(points.impostors[-1]) <= most:
         return -torch.inf
     return float(points.threshold[int((points.impostors <= most).sum()) - 1])
 
 
-def list_pairs(tiles: Tiles, floor: float, progress: Progress = silent) -> Listed:
+def list_pairs(tiles: Tiles, floor: float, progress: Progress = silent) -> PairList:
     """All genuine pairs of the rows, and the impostor pairs with score >= floor."""
     genuine, impostors = _Growing(tiles.rows.device), _Growing(tiles.rows.device)
     mixed, pure = tiles.mixed_and_pure()
@@ -69,10 +69,10 @@ def list_pairs(tiles: Tiles, floor: float, progress: Progress = silent) -> Liste
     numbers = numbers.argsort()
     rows = torch.bincount(numbers[tiles.classes], minlength=len(labels))
     ends = [_ends(tiles, numbers, *kind.all()) for kind in (genuine, impostors)]
-    return Listed(ends[0], ends[1], floor == -torch.inf, labels, rows)
+    return PairList(ends[0], ends[1], floor == -torch.inf, labels, rows)
 
 
-def given_pairs(scores: Tensor, same: Tensor, subjects: Tensor | None, rows: Tensor | None) -> Listed:
+def given_pairs(scores: Tensor, same: Tensor, subjects: Tensor | None, rows: Tensor | None) -> PairList:
     """The pairs of a list, with scores (N,) and same (N,) bool.
 
     Args:
@@ -91,8 +91,8 @@ def given_pairs(scores: Tensor, same: Tensor, subjects: Tensor | None, rows: Ten
     kinds = []
     for kind in (same, ~same):
         order = scores[kind].argsort(descending=True, stable=True)
-        kinds.append(Ends(*(part[kind][order] for part in (scores, rows, numbers))))
-    return Listed(kinds[0], kinds[1], True, labels, labels.new_empty(0))
+        kinds.append(ScoredPairs(*(part[kind][order] for part in (scores, rows, numbers))))
+    return PairList(kinds[0], kinds[1], True, labels, labels.new_empty(0))
 
 
 def _kinds(tiles: Tiles, tile: Tile, shape: torch.Size) -> tuple[Tensor, Tensor]:
@@ -130,7 +130,7 @@ class _Growing:
         return self._scores[: self._count], self._rows[: self._count].long()
 
 
-def _ends(tiles: Tiles, numbers: Tensor, scores: Tensor, rows: Tensor) -> Ends:
+def _ends(tiles: Tiles, numbers: Tensor, scores: Tensor, rows: Tensor) -> ScoredPairs:
     scores, order = scores.sort(descending=True, stable=True)
     rows = rows[order]
-    return Ends(scores, tiles.order[rows], numbers[tiles.classes[rows]])
+    return ScoredPairs(scores, tiles.order[rows], numbers[tiles.classes[rows]])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Points:
+class OperatingPoints:
     """How many pairs are accepted at each distinct score, from none to all.
 
     Attributes:
@@ -67,7 +67,7 @@ def between(accepted: float, rejected: float) -> float:
     return max(middle, math.nextafter(rejected, math.inf))
 
 
-def points_of(scores: Tensor, same: Tensor) -> Points:
+def points_of(scores: Tensor, same: Tensor) -> OperatingPoints:
     """The points of scores (N,) with same (N,)."""
     distinct, place = falling(scores)
     genuine = torch.bincount(place[same], minlength=len(distinct))
@@ -81,10 +81,10 @@ def falling(scores: Tensor) -> tuple[Tensor, Tensor]:
     return distinct.flip(0), len(distinct) - 1 - place
 
 
-def accumulate(threshold: Tensor, genuine: Tensor, impostors: Tensor) -> Points:
+def accumulate(threshold: Tensor, genuine: Tensor, impostors: Tensor) -> OperatingPoints:
     """Points from the numbers of pairs (M,) at each of the falling thresholds (M,)."""
     nothing = threshold.new_full((1,), torch.inf)
-    return Points(torch.cat([nothing, threshold]), _running(genuine), _running(impostors))
+    return OperatingPoints(torch.cat([nothing, threshold]), _running(genuine), _running(impostors))
 
 
 def _running(counts: Tensor) -> Tensor:

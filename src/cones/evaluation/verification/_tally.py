@@ -7,7 +7,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ._bins import BINS, GENUINE, NO_PAIR, lowest, turned
-from ._points import Points, accumulate
+from ._points import OperatingPoints, accumulate
 
 PILE = 2**22
 """Scores kept before equal ones are put together."""
@@ -16,7 +16,7 @@ Kept = tuple[Tensor, Tensor]
 """Distinct float64 scores (M,), and how many impostor and genuine pairs have each (2, M)."""
 
 
-class Tally:
+class ScoreHistogram:
     """Numbers of impostor and genuine pairs.
 
     `count` fills the table of all bins. `keep` keeps the distinct scores of the bins asked for, so that these become
@@ -70,7 +70,7 @@ class Tally:
                 "gave other bits the second time; ask for deterministic algorithms"
             )
 
-    def points(self) -> tuple[Points, Tensor]:
+    def points(self) -> tuple[OperatingPoints, Tensor]:
         """Operating points, and for each (M + 1,) the bin it stands for, in the order of numbers; -1: it is exact.
 
         A bin that is not kept gives one point, at which all of it is accepted.

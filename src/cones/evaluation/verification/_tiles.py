@@ -11,7 +11,7 @@ from ..progress import Progress, silent
 from ..search.scores import Score, Similarity, score_named, slices
 from ._bins import GENUINE, NO_PAIR, by_bits
 from ._check import check_embeddings
-from ._tally import Tally, of_codes
+from ._tally import ScoreHistogram, of_codes
 
 BLOCK = 2**14
 LONGEST = 2.0**62
@@ -60,7 +60,7 @@ class Tiles:
         return self.score.unfold(self.score.scores(self.rows[i], self.rows[j]))
 
     def coded(self, tile: Tile) -> tuple[Tensor, Tensor]:
-        """The scores of a tile and their codes for a `Tally`, all flat; each pair has one code in all tiles."""
+        """The scores of a tile and their codes for a `ScoreHistogram`, flat; a pair has one code in all tiles."""
         scores = self.scores(tile)
         codes = by_bits(scores)
         if tile.mixed:
@@ -98,20 +98,22 @@ def tiles_of(embeddings: Tensor, labels: Tensor, similarity: Similarity, size: i
     return Tiles(rows, ordered, order, distinct[drawn.argsort()], score, size)
 
 
-def count(tiles: Tiles, which: list[Tile], tally: Tally, progress: Progress = silent) -> None:
+def count(tiles: Tiles, which: list[Tile], tally: ScoreHistogram, progress: Progress = silent) -> None:
     """Count the pairs of some tiles by bin."""
     for tile in told("pairs", which, progress):
         tally.count(tiles.coded(tile)[1])
 
 
-def keep(tiles: Tiles, which: list[Tile], tally: Tally, wanted: Tensor, progress: Progress = silent) -> None:
+def keep(tiles: Tiles, which: list[Tile], tally: ScoreHistogram, wanted: Tensor, progress: Progress = silent) -> None:
     """Keep the scores of some tiles in the wanted bins (BINS,) by bits."""
     codes_wanted = of_codes(wanted)
     for tile in told("pairs that decide", which, progress):
         tally.keep(*tiles.coded(tile), codes_wanted)
 
 
-def count_and_keep(tiles: Tiles, which: list[Tile], tally: Tally, wanted: Tensor, progress: Progress = silent) -> None:
+def count_and_keep(
+    tiles: Tiles, which: list[Tile], tally: ScoreHistogram, wanted: Tensor, progress: Progress = silent
+) -> None:
     """Both, from one product."""
     codes_wanted = of_codes(wanted)
     for tile in told("pairs", which, progress):

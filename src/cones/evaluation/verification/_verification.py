@@ -5,8 +5,8 @@ from .._arrays import Array, as_tensor
 from ._check import check_scores
 from ._distances import warn_of_distances
 from ._figures import area, detection_costs, equal_error_rate, place_at_far, place_of_equal_error
-from ._points import Points, points_of
-from .asked import Asked
+from ._points import OperatingPoints, points_of
+from .settings import VerificationSettings
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,10 @@ def verification(
     check_scores(scores, same)
     points = points_of(scores, same)
     warn_of_distances(points, stacklevel=2)
-    return figures(points, Asked(far, p_target, costs, min_pairs))
+    return figures(points, VerificationSettings(far, p_target, costs, min_pairs))
 
 
-def figures(points: Points, asked: Asked, auc_error: float = 0.0) -> Verification:
+def figures(points: OperatingPoints, asked: VerificationSettings, auc_error: float = 0.0) -> Verification:
     """All figures of the points, or the reasons why not."""
     genuine, impostors = int(points.genuine[-1]), int(points.impostors[-1])
     few = _few(genuine, impostors, asked.min_pairs)
@@ -179,7 +179,7 @@ def _few(genuine: int, impostors: int, min_pairs: int) -> str | None:
     return None
 
 
-def _tar(points: Points, far: float) -> TarAtFar:
+def _tar(points: OperatingPoints, far: float) -> TarAtFar:
     if too_low(far, int(points.impostors[-1])) is not None:
         return TarAtFar(far)
     place = place_at_far(points, far)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ._bins import BINS
 from ._figures import detection_costs, equal_error_rate, place_at_far, place_of_crossing
-from ._points import Points
-from .asked import Asked
+from ._points import OperatingPoints
+from .settings import VerificationSettings
 
 WIDEST = 0.02
 """Share of the impostor pairs: a wider range of scores costs more to keep than a second product."""
@@ -19,7 +19,7 @@ MOST = 2**26
 """Scores: more would fill the memory, and the bins that decide are kept alone, in a second product."""
 
 
-def deciding(points: Points, bins: Tensor, asked: Asked) -> Tensor:
+def deciding(points: OperatingPoints, bins: Tensor, asked: VerificationSettings) -> Tensor:
     """The bins (BINS,) bool in which a figure, or its threshold, is decided and which are not exact yet.
 
     TAR at FAR f: the last point with FAR <= f and the next. EER: the points on both sides of the crossing and the next,
@@ -36,7 +36,7 @@ def deciding(points: Points, bins: Tensor, asked: Asked) -> Tensor:
     return _table(bins[decides & (bins >= 0)])
 
 
-def likely(points: Points, bins: Tensor, asked: Asked) -> Tensor:
+def likely(points: OperatingPoints, bins: Tensor, asked: VerificationSettings) -> Tensor:
     """The bins (BINS,) bool that are likely to decide, seen from all genuine pairs but only some of the impostors."""
     cheap = (_least_costs(points, asked) <= 1.02 * _least_cost(points, asked)).nonzero()[:, 0]
     equal = equal_error_rate(points)
@@ -53,23 +53,23 @@ def likely(points: Points, bins: Tensor, asked: Asked) -> Tensor:
     return chosen
 
 
-def too_many(points: Points, bins: Tensor, chosen: Tensor, pairs: int) -> bool:
+def too_many(points: OperatingPoints, bins: Tensor, chosen: Tensor, pairs: int) -> bool:
     """Whether the chosen bins (BINS,) would keep more scores than memory should hold, of so many pairs in all."""
     counts = points.impostors.diff()
     within = counts[(bins[1:] >= 0) & chosen[bins[1:].clamp(min=0)]].sum()
     return float(within / counts.sum()) * pairs > MOST
 
 
-def _least_cost(points: Points, asked: Asked) -> Tensor:
+def _least_cost(points: OperatingPoints, asked: VerificationSettings) -> Tensor:
     return detection_costs(points.far, points.frr, asked).min()
 
 
-def _least_costs(points: Points, asked: Asked) -> Tensor:
+def _least_costs(points: OperatingPoints, asked: VerificationSettings) -> Tensor:
     """No threshold between a point and the next can cost less than this (M,)."""
     return detection_costs(points.far[:-1], points.frr[1:], asked)
 
 
-def _slack(rate: float, points: Points) -> float:
+def _slack(rate: float, points: OperatingPoints) -> float:
     """By how much a rate may be off when counted on so many impostors; generous."""
     count = int(points.impostors[-1])
     return 0.05 * rate + 10 * math.sqrt(rate / count) + 10 / count

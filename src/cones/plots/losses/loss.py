@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ...margins import Margin
-from ...probing.feature_losses import Scene, scene
+from ...probing.feature_losses import LossCurve, scene
 from ...probing.margins import NUM_CLASSES, OWN_ANGLES, USUAL_NORM, View, bends_others, lead, other_logits, views
 from .._palette import FAINT, INK, MUTED, TEN
 from .._style import new_figure, style
@@ -145,7 +145,7 @@ def _draw_others(axes: Axes, margin: Margin) -> None:
     axes.set_xlabel("θ, angle to another class")
 
 
-def _draw_along(axes: Axes, found: Scene, values: Tensor, color: str, title: str) -> None:
+def _draw_along(axes: Axes, found: LossCurve, values: Tensor, color: str, title: str) -> None:
     places = torch.rad2deg(found.places) if found.is_angle else found.places
     axes.plot(places, values, color=color)
     if found.is_angle:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...engine.similarity import start_of_statistics
 from ...margins import Margin
-from ...probing.at_angles import Situation
+from ...probing.at_angles import MarginProbe
 from .._palette import INK, TEN
 from .._style import new_figure, style
 from .._text import wrap
@@ -47,7 +47,7 @@ def margin_figure(
     Source:
         t, o and the loss as `Margin` defines them.
     """
-    situation = Situation(margin, start_of_statistics(margin, num_classes, torch.device("cpu")), alone=True)
+    situation = MarginProbe(margin, start_of_statistics(margin, num_classes, torch.device("cpu")), alone=True)
     right = torch.zeros(num_classes - 1, dtype=torch.float64)
     unit = "s" + " ‖x‖" * (margin.features == "raw") + " ‖w‖" * (margin.weights == "raw")
     unit = unit if unit == "s" else f"({unit})"
@@ -80,7 +80,7 @@ def margin_figure(
     return figure
 
 
-def _draw_others(panels: Sequence[Axes], situation: Situation) -> None:
+def _draw_others(panels: Sequence[Axes], situation: MarginProbe) -> None:
     """The logit of another class, with the own class at three angles if that makes a difference."""
     curves = [_others(situation, own) for own in OWN]
     with torch.no_grad():
@@ -92,7 +92,7 @@ def _draw_others(panels: Sequence[Axes], situation: Situation) -> None:
         _draw(panels, curve, color, f"o, own class at {own}°")
 
 
-def _others(situation: Situation, own: int) -> Curve:
+def _others(situation: MarginProbe, own: int) -> Curve:
     cosine = torch.tensor(math.cos(math.radians(own)), dtype=torch.float64)
     return lambda theta: (
         situation.others(theta.cos()[:, None], cosine.expand(len(theta))).squeeze(1) / situation.neutral

@@ -14,7 +14,7 @@ from matplotlib.patches import Circle
 from torch import Tensor
 
 from .._palette import FAINT, INK, MUTED, text_color
-from ._points import Points
+from ._points import LabelledFeatures
 from .._style import bare
 
 Logits = Callable[[Tensor], Tensor]
@@ -25,7 +25,7 @@ LONGEST_NAME = 12
 ROOM = 1.17  # for badges of one letter around a rim of radius 1
 
 
-def rim_radius(sets: Sequence[Points]) -> float:
+def rim_radius(sets: Sequence[LabelledFeatures]) -> float:
     """Radius of the disc: all points, unless a few lie so far out that they would shrink the rest."""
     norms = torch.cat([points.features.detach().to(torch.float64).norm(dim=1) for points in sets])
     usual = torch.sort(norms).values[math.ceil(0.995 * (len(norms) - 1))].item()
@@ -35,7 +35,7 @@ def rim_radius(sets: Sequence[Points]) -> float:
 
 def draw_plane(
     axes: Axes,
-    points: Points,
+    points: LabelledFeatures,
     weight: Tensor,
     classes: Sequence[str],
     colors: Sequence[str],
@@ -92,7 +92,7 @@ def _regions(logits: Logits, radius: float, colors: Sequence[str]) -> np.ndarray
     return np.asarray(faint[best.numpy()].reshape(GRID, GRID, 3))
 
 
-def _draw_points(axes: Axes, points: Points, colors: Sequence[str], radius: float) -> None:
+def _draw_points(axes: Axes, points: LabelledFeatures, colors: Sequence[str], radius: float) -> None:
     x = points.features.detach().to(torch.float64)
     # in a fixed random order, so that no class lies on top because it comes last
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
@@ -164,7 +164,7 @@ def _angles(weight: Tensor) -> dict[int, float]:
     return {j: math.atan2(y, x) for j, (x, y) in enumerate(w.tolist()) if (x, y) != (0.0, 0.0)}
 
 
-def _draw_scale(axes: Axes, points: Points, radius: float, font: float) -> None:
+def _draw_scale(axes: Axes, points: LabelledFeatures, radius: float, font: float) -> None:
     beyond = int((points.features.detach().to(torch.float64).norm(dim=1) > radius).sum())
     note = f"rim ‖x‖ = {radius:.3g}" + (f"\n{beyond} beyond" if beyond else "")
     axes.text(1.0, 0.0, note, transform=axes.transAxes, ha="right", va="bottom", fontsize=0.85 * font, color=MUTED)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Points:
+class LabelledFeatures:
     """A named set of labelled features, such as the test set.
 
     Attributes:
@@ -47,7 +47,7 @@ class Points:
             )
 
 
-def check_weight(points: Points, weight: Tensor, num_classes: int) -> None:
+def check_weight(points: LabelledFeatures, weight: Tensor, num_classes: int) -> None:
     """Raise unless `weight` is (K, D) and every label has a row in it."""
     expected = (num_classes, points.features.shape[1])
     if tuple(weight.shape) != expected:

@@ -14,12 +14,12 @@ from ...common.printable import printable, printable_lines
 from ...common.run_folder import CONFIG, FEATURES, METRICS, SUMMARY, parse_json, read_metrics, read_object, read_text
 from ...common.tensor_file import DamagedError, read_tensors
 from ...margins import Margin, parse
-from ._points import Points, check_weight
+from ._points import LabelledFeatures, check_weight
 from .._text import short_objective
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished run.
 
     Attributes:
@@ -44,8 +44,8 @@ class Run:
     title: str
     margin: Margin
     classes: tuple[str, ...]
-    train: Points
-    test: Points
+    train: LabelledFeatures
+    test: LabelledFeatures
     test_classes: tuple[str, ...] | None
     weight: Tensor
     bias: Tensor | None
@@ -54,12 +54,12 @@ class Run:
     config: str
 
     @property
-    def shown(self) -> Points:
+    def shown(self) -> LabelledFeatures:
         """The set whose classes have directions: test, unless its classes are strangers to the head."""
         return self.test if self.test_classes is None else self.train
 
 
-def read_run(folder: Path, *, trust: bool = False) -> Run:
+def read_run(folder: Path, *, trust: bool = False) -> FinishedRun:
     """Read config.toml, metrics.jsonl, features.safetensors and summary.json of a run.
 
     Args:
@@ -77,8 +77,8 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
     tensors, metadata = _tensors(path)
     try:
         classes = _names(metadata["classes"], "classes")
-        train = Points("train", tensors["train_features"], tensors["train_labels"].long())
-        test = Points("test", tensors["test_features"], tensors["test_labels"].long())
+        train = LabelledFeatures("train", tensors["train_features"], tensors["train_labels"].long())
+        test = LabelledFeatures("test", tensors["test_features"], tensors["test_labels"].long())
         tested = _names(metadata.get("test_classes", metadata["classes"]), "test_classes")
         for points in (train, test) if tested == classes else (train,):
             check_weight(points, tensors["weight"], len(classes))
@@ -89,7 +89,7 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
         raise ValueError(f"{path} has no {error}: was it written by this version of the trainer?") from error
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path}: {brief(' '.join(str(error).split()), 300)}") from error
-    return Run(
+    return FinishedRun(
         folder=folder,
         name=printable(str(summary.get("name") or folder.resolve().name)),
         objective=printable(metadata.get("objective", metadata["margin"])),

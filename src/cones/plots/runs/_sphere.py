@@ -11,13 +11,13 @@ from torch import Tensor
 
 from .._palette import FAINT, INK, text_color
 from ._plane import MOST_LABELS
-from ._points import Points
+from ._points import LabelledFeatures
 
 ELEVATION, AZIMUTH = 22.0, 35.0  # degrees, as matplotlib takes them
 
 
 def draw_sphere(
-    axes: Axes3D, points: Points, weight: Tensor, classes: Sequence[str], colors: Sequence[str], *, font: float
+    axes: Axes3D, points: LabelledFeatures, weight: Tensor, classes: Sequence[str], colors: Sequence[str], *, font: float
 ) -> None:
     """Draw the directions of `points` (N, 3) on the unit sphere, and those of `weight` (K, 3) through it."""
     axes.set_axis_off()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ._run import Run
+from ._run import FinishedRun
 from .._text import DASH, degrees, finite, number, percent
 
 
@@ -14,7 +14,7 @@ class Column:
     """A number of a run: its heading, where it stands, how it is written, and which end of it is the better."""
 
     heading: str
-    value: Callable[[Run], object]
+    value: Callable[[FinishedRun], object]
     write: Callable[[object], str]
     best: Literal["high", "low"] | None = None
 
@@ -33,19 +33,19 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-def in_summary(name: str) -> Callable[[Run], object]:
+def in_summary(name: str) -> Callable[[FinishedRun], object]:
     return lambda run: run.summary.get(name)
 
 
-def in_geometry(name: str, side: str = "geometry") -> Callable[[Run], object]:
-    def value(run: Run) -> object:
+def in_geometry(name: str, side: str = "geometry") -> Callable[[FinishedRun], object]:
+    def value(run: FinishedRun) -> object:
         geometry = run.summary.get(side)
         return geometry.get(name) if isinstance(geometry, Mapping) else None
 
     return value
 
 
-def in_train_geometry(name: str) -> Callable[[Run], object]:
+def in_train_geometry(name: str) -> Callable[[FinishedRun], object]:
     return in_geometry(name, "train_geometry")
 
 
@@ -78,7 +78,7 @@ SPEED = (
 )
 
 
-def table(runs: Sequence[Run], columns: Sequence[Column] = COLUMNS) -> list[Row]:
+def table(runs: Sequence[FinishedRun], columns: Sequence[Column] = COLUMNS) -> list[Row]:
     """One row a run; a value is best when no other run's, as it is written, is better."""
     texts = [[column.write(column.value(run)) for column in columns] for run in runs]
     best = [_best(column, runs, [row[place] for row in texts]) for place, column in enumerate(columns)]
@@ -90,7 +90,7 @@ def table(runs: Sequence[Run], columns: Sequence[Column] = COLUMNS) -> list[Row]
     return rows
 
 
-def _best(column: Column, runs: Sequence[Run], texts: Sequence[str]) -> set[str]:
+def _best(column: Column, runs: Sequence[FinishedRun], texts: Sequence[str]) -> set[str]:
     """The text of the best value, so that equal texts are marked alike; empty where no two values differ."""
     values = [(finite(column.value(run)), text) for run, text in zip(runs, texts, strict=True)]
     known = [(value, text) for value, text in values if value is not None]
@@ -99,12 +99,12 @@ def _best(column: Column, runs: Sequence[Run], texts: Sequence[str]) -> set[str]
     return {max(known)[1] if column.best == "high" else min(known)[1]}
 
 
-def headline(run: Run) -> list[tuple[str, str]]:
+def headline(run: FinishedRun) -> list[tuple[str, str]]:
     """The numbers at the top of a run's own report, by heading."""
     return [(column.heading, column.write(column.value(run))) for column in (*COLUMNS, *SPEED)]
 
 
-def what_one_sees(runs: Sequence[Run]) -> list[str]:
+def what_one_sees(runs: Sequence[FinishedRun]) -> list[str]:
     """Sentences about a comparison, from its numbers; a sentence whose numbers are missing is left out."""
     said = [
         "Every disc is the same network on the same data; only the loss differs. "
@@ -128,21 +128,21 @@ def what_one_sees(runs: Sequence[Run]) -> list[str]:
     return said
 
 
-def _planar(runs: Sequence[Run]) -> bool:
+def _planar(runs: Sequence[FinishedRun]) -> bool:
     return all(run.weight.shape[1] == 2 for run in runs)
 
 
-def _extreme(runs: Sequence[Run], column: Column, pick: Callable[..., Run]) -> Run | None:
+def _extreme(runs: Sequence[FinishedRun], column: Column, pick: Callable[..., FinishedRun]) -> FinishedRun | None:
     known = [run for run in runs if finite(column.value(run)) is not None]
     return pick(known, key=lambda run: finite(column.value(run)) or 0.0) if known else None
 
 
-def _called(run: Run, runs: Sequence[Run]) -> str:
+def _called(run: FinishedRun, runs: Sequence[FinishedRun]) -> str:
     """The loss without its numbers where that tells it apart from the other runs."""
     bare = [re.sub(r"\([^()]*\)", "", other.title) for other in runs]
     name = bare[list(runs).index(run)]
     return name if bare.count(name) == 1 else run.title
 
 
-def _written(column: Column, run: Run) -> str:
+def _written(column: Column, run: FinishedRun) -> str:
     return column.write(column.value(run))

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from .._palette import MUTED, TEN
-from ._points import Points, check_weight
+from ._points import LabelledFeatures, check_weight
 from .._style import new_figure, panel_width, style
 from .._text import percent, wrap
 
@@ -44,11 +44,11 @@ def class_angles(features: Tensor, labels: Tensor, weight: Tensor) -> tuple[Tens
     return torch.cat(own).clamp(-1, 1).acos(), torch.cat(other).clamp(-1, 1).acos()
 
 
-def angle_figure(sets: Sequence[Points], weight: Tensor, *, columns: int = 2) -> Figure:
+def angle_figure(sets: Sequence[LabelledFeatures], weight: Tensor, *, columns: int = 2) -> Figure:
     """Draw for each set how its angles to the own and to the nearest other class direction are spread.
 
     Args:
-        sets: `Points` with features (N, D), one panel each.
+        sets: `LabelledFeatures` with features (N, D), one panel each.
         weight: (K, D), one row a class, K ≥ 2.
         columns: panels in a line.
 
@@ -62,11 +62,11 @@ def angle_figure(sets: Sequence[Points], weight: Tensor, *, columns: int = 2) ->
     return _histograms([(points, weight) for points in sets], names, columns, width=4.1)
 
 
-def angle_grid(panels: Sequence[tuple[Points, Tensor]], titles: Sequence[str], *, columns: int = 4) -> Figure:
+def angle_grid(panels: Sequence[tuple[LabelledFeatures, Tensor]], titles: Sequence[str], *, columns: int = 4) -> Figure:
     """The same histograms for several losses, each with its own class directions, on one scale of angles.
 
     Args:
-        panels: `Points` (N, D) and weight (K, D) of each panel.
+        panels: `LabelledFeatures` (N, D) and weight (K, D) of each panel.
         titles: one a panel.
         columns: panels in a line.
 
@@ -79,7 +79,7 @@ def angle_grid(panels: Sequence[tuple[Points, Tensor]], titles: Sequence[str], *
     return _histograms(panels, titles, columns, width=panel_width(columns))
 
 
-def _histograms(panels: Sequence[tuple[Points, Tensor]], titles: Sequence[str], columns: int, width: float) -> Figure:
+def _histograms(panels: Sequence[tuple[LabelledFeatures, Tensor]], titles: Sequence[str], columns: int, width: float) -> Figure:
     if not panels:
         raise ValueError("panels is empty, expected at least one set of features to draw")
     for points, weight in panels:

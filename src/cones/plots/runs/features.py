@@ -12,14 +12,14 @@ from torch import Tensor
 from .._legend import class_legend
 from .._palette import class_colors
 from ._plane import ROOM, Logits, draw_plane, reach_of, rim_radius
-from ._points import Points, check_weight, principal_plane
+from ._points import LabelledFeatures, check_weight, principal_plane
 from ._sphere import draw_sphere
 from .._style import new_figure, style
 from .._text import literal, wrap
 
 
 def feature_figure(
-    sets: Sequence[Points],
+    sets: Sequence[LabelledFeatures],
     weight: Tensor,
     classes: Sequence[str],
     *,
@@ -34,7 +34,7 @@ def feature_figure(
     dimensions are projected on the plane through the origin that keeps most of Σ‖x‖², and the title says so.
 
     Args:
-        sets: `Points` with features (N, D), D ≥ 2; the panels share one scale.
+        sets: `LabelledFeatures` with features (N, D), D ≥ 2; the panels share one scale.
         weight: (K, D), one row a class.
         classes: K names.
         title: over the panels, such as the objective.

@@ -11,20 +11,20 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .._palette import FAINT, INK, MUTED, class_colors
-from ._points import Points
+from ._points import LabelledFeatures
 from .._style import new_figure, style
 from .._text import literal
 
 MOST_BOXES = 40
 
 
-def norm_figure(sets: Sequence[Points], classes: Sequence[str], *, columns: int = 2) -> Figure:
+def norm_figure(sets: Sequence[LabelledFeatures], classes: Sequence[str], *, columns: int = 2) -> Figure:
     """Draw the feature norms ‖x‖ of every class: a box from quartile to quartile, whiskers from 1 % to 99 %.
 
     More than forty classes are sorted by their median and drawn as a line with the same ranges around it.
 
     Args:
-        sets: `Points` with features (N, D), one panel each, on one scale.
+        sets: `LabelledFeatures` with features (N, D), one panel each, on one scale.
         classes: K names; labels are 0..K-1.
         columns: panels in a line.
 
@@ -63,7 +63,7 @@ def norm_figure(sets: Sequence[Points], classes: Sequence[str], *, columns: int 
     return figure
 
 
-def _quantiles(points: Points, num_classes: int) -> tuple[list[int], Tensor]:
+def _quantiles(points: LabelledFeatures, num_classes: int) -> tuple[list[int], Tensor]:
     """The classes that occur, and the 1, 25, 50, 75 and 99 % quantiles of their norms (C, 5)."""
     norms = points.features.detach().to(torch.float64).norm(dim=1)
     present = [j for j in range(num_classes) if bool((points.labels == j).any())]

@@ -11,7 +11,7 @@ from ...common.atomic_files import write_text
 from ...common.run_folder import read_comparison
 from ...engine.dense import logits
 from .._page import Section, render, section
-from ._run import Run, read_run
+from ._run import FinishedRun, read_run
 from ._table import COLUMNS, Row, headline, table, what_one_sees
 from .._text import finite
 from .angles import angle_figure, angle_grid
@@ -177,12 +177,12 @@ def write_comparison_report(folder: str | os.PathLike[str], *, trust: bool = Fal
     return _write(folder / "report.html", page)
 
 
-def _panel(run: Run) -> Panel:
+def _panel(run: FinishedRun) -> Panel:
     accuracy = finite(run.summary.get("test_accuracy"))
     return Panel(run.title, run.shown, run.weight, accuracy, _predictor(run))
 
 
-def _predictor(run: Run) -> Callable[[Tensor], Tensor] | None:
+def _predictor(run: FinishedRun) -> Callable[[Tensor], Tensor] | None:
     """Label-free logits of the run's head, where features can be drawn in their own plane."""
     if run.weight.shape[1] != 2:
         return None

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Asked:
+class VerificationSettings:
     """Which figures are asked for; the fields are arguments of `verification`.
 
     Raises:

@@ -4,12 +4,12 @@ from torch import Tensor
 
 from ..evaluation import Evaluation, Progress, Similarity, evaluate, evaluate_pairs
 from ..evaluation.progress import silent
-from ..evaluation.verification.asked import Asked as Figures
+from ..evaluation.verification.settings import VerificationSettings
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is asked of an evaluation.
+class EvaluationOptions:
+    """Options of an evaluation.
 
     Attributes:
         far: false accept rates, each in (0, 1].
@@ -42,7 +42,7 @@ class Asked:
             raise ValueError(f"resamples is {self.resamples}, expected 0 (no intervals) or more, such as 1000")
         if not 0 < self.confidence < 1:
             raise ValueError(f"confidence is {self.confidence}, expected a share between 0 and 1, such as 0.95")
-        Figures(self.far, self.p_target, self.costs, self.min_pairs)
+        VerificationSettings(self.far, self.p_target, self.costs, self.min_pairs)
 
     def of_rows(self, features: Tensor, labels: Tensor, progress: Progress = silent) -> Evaluation:
         """Evaluate labelled embeddings as it is asked for."""
