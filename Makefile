@@ -26,10 +26,10 @@ docs-losses: $(READY)
 	$(BIN)/cones losses --out docs/losses
 
 bench: $(READY)-bench
-	$(BIN)/python benchmarks/import_time.py
-	$(BIN)/python benchmarks/trainer.py
-	$(BIN)/python benchmarks/class_layer.py
-	$(BIN)/python benchmarks/differences.py
+	$(BIN)/python -m benchmarks.trainer.import_time
+	$(BIN)/python -m benchmarks.trainer.trainer
+	$(BIN)/python -m benchmarks.class_layer
+	$(BIN)/python -m benchmarks.differences
 
 format: $(READY)
 	$(BIN)/ruff format .

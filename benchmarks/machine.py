@@ -6,8 +6,8 @@ import platform
 from pathlib import Path
 
 import torch
-from contenders import PML, pml_version
 
+from benchmarks.class_layer.contenders import PML, pml_version
 from cones.engine.matmul import kernel
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from references import EVERY_MARGIN as EVERY_MARGIN
 from torch import Tensor
 
 from cones import Margin, Rows
+from tests.references import EVERY_MARGIN as EVERY_MARGIN
 
 RUNNING = {"t": 0.3, "mean": 2.0, "std": 0.7, "scale": 9.0}
 """Running numbers as they might stand in the middle of training, by name."""

@@ -5,9 +5,9 @@ import io
 
 import pytest
 import torch
-from losses import Bending, Biased, problem
 
 from cones import ArcFace, ClassSGD, Head, NormFace, Softmax, dense_margin_softmax
+from tests.losses import Bending, Biased, problem
 
 SETTINGS = [
     {},

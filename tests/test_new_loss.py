@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from losses import problem
-from sharding.world import in_world
 
 import cones
 from cones import margins
@@ -18,8 +16,10 @@ from cones.cli.app import main
 from cones.engine.collective import shard
 from cones.margins._parse import written
 from cones.training import Run, parse_objective
+from tests.losses import problem
+from tests.world import in_world
 
-TUTORIAL = Path(__file__).parent.parent / "docs" / "new-loss.md"
+TUTORIAL = Path(__file__).parents[1] / "docs" / "new-loss.md"
 FILE, *STEPS = re.findall(
     r"^```python\n(.*?)^```$", TUTORIAL.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
 )

@@ -8,10 +8,10 @@ from dataclasses import is_dataclass
 
 import pytest
 import torch
-from losses import EVERY_MARGIN
 
 import cones
 from cones import ArcFace, CosFace, Head, feature_losses
+from tests.losses import EVERY_MARGIN
 
 PLAIN = [
     *EVERY_MARGIN,

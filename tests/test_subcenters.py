@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from losses import problem
 
 import cones
 from cones import ArcFace, CosFace, Head, Softmax, subcenters
 from cones.data import load
 from cones.subcenters import dominant_centers, drop, head_of_dominant
+from tests.losses import problem
 
 
 def in_loops(x, w, y, s, max_angle):

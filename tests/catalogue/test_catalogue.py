@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import pytest
 import torch
-from losses import Bending, Biased
 from torch import Tensor, nn
 
 from cones import Margin, Rows
@@ -22,6 +21,7 @@ from cones.catalogue import (
     index,
     page,
 )
+from tests.losses import Bending, Biased
 
 each_loss = pytest.mark.parametrize("loss", every_loss().values(), ids=lambda loss: loss.__name__)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from glyph_fonts import folder_of
 from PIL import Image
 
 from cones.data import load
+from tests.glyph_fonts import folder_of
 
 
 @pytest.fixture(scope="session")

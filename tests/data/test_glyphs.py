@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from glyph_fonts import FONTS, LETTERS, face, folder_of
 from PIL import Image, ImageDraw, ImageFont
 
 from cones.data import DataError
@@ -16,6 +15,7 @@ from cones.data import _rendering as rendering
 from cones.data._designs import SAME_DESIGN, judge
 from cones.data._fonts import find_faces
 from cones.data._glyphs import draw
+from tests.glyph_fonts import FONTS, LETTERS, face, folder_of
 
 
 def collection(path: Path, names: Sequence[str]) -> Path:

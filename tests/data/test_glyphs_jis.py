@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from glyph_fonts import FONTS, LETTERS, face, folder_of
 
 from cones.data import DataError, load, named
 from cones.data import _glyphs_jis as jis
 from cones.data._glyphs import draw
 from cones.data._package import NotFound, Package, download
+from tests.glyph_fonts import FONTS, LETTERS, face, folder_of
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from tiny_run import train
 
 from cones.embedding import Model, load_backbone
+from tests.tiny_run import train
 
 
 @pytest.fixture(scope="session")

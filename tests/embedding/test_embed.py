@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_run import train
 
 from cones.embedding import Model, embed, load_backbone
 from cones.evaluation import combine_embeddings
 from cones.training import CheckpointError, TrainingError, write_results
 from cones.training._loop import read_data
+from tests.tiny_run import train
 
 
 def pixels(count: int) -> torch.Tensor:

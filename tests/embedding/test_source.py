@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_run import train, write_pictures
 
 from cones.cli.app import main
 from cones.data import load
 from cones.embedding import Model, embed, embed_source, load_backbone
 from cones.protocols import read_embeddings
 from cones.training import Run, fit
+from tests.tiny_run import train, write_pictures
 
 
 def cones(*arguments: object) -> object:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from evaluation import samples
-from evaluation.peak import WidestTensor
-from evaluation.search import scores, unit
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cones.evaluation import Identification, gallery_probe_split, identification
+from tests.evaluation.peak import WidestTensor
+from tests.evaluation.search import scores, unit
 
 
 def by_hand(gallery, gallery_labels, probes, probe_labels, ranks, far, subjects, similarity):

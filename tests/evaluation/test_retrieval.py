@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from evaluation import samples
-from evaluation.peak import WidestTensor
-from evaluation.search import scores
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cones.evaluation import retrieval
+from tests.evaluation.peak import WidestTensor
+from tests.evaluation.search import scores
 
 
 def by_hand(x, labels, ks, similarity):

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from evaluation import samples
-from evaluation.peak import WidestTensor
-from evaluation.search import order, scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cones.evaluation import top_k
+from tests.evaluation.peak import WidestTensor
+from tests.evaluation.search import order, scores
 
 
 @settings(max_examples=80)

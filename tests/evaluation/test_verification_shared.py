@@ -3,10 +3,10 @@
 import pytest
 import torch
 import torch.distributed as dist
-from sharding.world import in_world
 
 from cones.evaluation import verification_of_all_pairs
 from cones.evaluation.verification import _all_pairs, _bins
+from tests.world import in_world
 
 FAR = (0.1, 0.01, 1e-3)
 

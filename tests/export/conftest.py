@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from tiny_run import train
+
+from tests.tiny_run import train
 
 
 @pytest.fixture(scope="session")

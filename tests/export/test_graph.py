@@ -8,7 +8,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from tiny_run import train
 
 from cones.backbones import build
 from cones.common.unit_vectors import direction
@@ -19,6 +18,7 @@ from cones.export import ExportError, check_export, decide, export_onnx, export_
 from cones.export._decide import spread_rows
 from cones.open_set import Asked, evaluate_run
 from cones.training._loop import read_data
+from tests.tiny_run import train
 
 DECISION = Decision(
     threshold=0.5, far=0.1, measured_far=0.1, measured_tar=0.9, same_pairs=3, different_pairs=7

@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from losses import problem
 
 from cones import ContrastiveAgents, TripletAgents
 from cones.feature_losses import _blocks
+from tests.losses import problem
 
 AGENTS = [
     ContrastiveAgents(),

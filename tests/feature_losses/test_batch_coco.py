@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from losses import problem
 
 from cones import BatchCOCO
+from tests.losses import problem
 
 
 def expected(scale, x, y, num_classes):

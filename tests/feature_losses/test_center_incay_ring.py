@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from losses import problem
 
 from cones import CenterLoss, FeatureIncay, RingLoss
+from tests.losses import problem
 
 
 def test_center_loss_gradient_is_equation_3():

@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from losses import problem
 
 from cones import CirclePairs
+from tests.losses import problem
 
 
 def expected(loss, x, y):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from losses import problem
 
 from cones import ContrastiveCenter
+from tests.losses import problem
 
 
 def with_centers(centers, delta=1.0):

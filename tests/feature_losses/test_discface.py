@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from losses import problem
 
 from cones import DiscFace
+from tests.losses import problem
 
 
 def with_xi(xi):

@@ -4,7 +4,6 @@ import inspect
 
 import pytest
 import torch
-from losses import every_pair, problem
 
 import cones
 import cones.feature_losses
@@ -23,6 +22,7 @@ from cones import (
     RingLoss,
     TripletAgents,
 )
+from tests.losses import every_pair, problem
 
 # one number a row, with a reduction; called with features, weight and labels
 OF_ROWS = {

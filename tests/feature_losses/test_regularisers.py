@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from losses import problem
 
 from cones import MHE, RegularFace
 from cones.feature_losses import _blocks
+from tests.losses import problem
 
 POWERS = [0, 1, 2, 0.5]
 

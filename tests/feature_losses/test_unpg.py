@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from losses import problem
 
 from cones import UNPG, ArcFace, CosFace, margin_softmax
+from tests.losses import problem
 
 SETTINGS = [
     UNPG(),

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from losses import problem
 from torch import Tensor
 
 from cones import VPL, ArcFace, CosFace, Margin, NormFace, Rows, Softmax, margin_softmax
+from tests.losses import problem
 
 each_margin = pytest.mark.parametrize("margin", [ArcFace(scale=8.0), NormFace(), Softmax()], ids=repr)
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from losses import problem
 
 import cones
 from cones import AdaCos, Head, NormFace
 from cones.engine import softmax as losses
+from tests.losses import problem
 
 LEAST, MOST = math.log(2) / 2, 1e4
 

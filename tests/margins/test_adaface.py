@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from losses import problem
 
 import cones
 from cones import AdaFace, Head, margin_softmax
+from tests.losses import problem
 
 
 def targets(margin, theta, norm, mean=20.0, std=1.0):

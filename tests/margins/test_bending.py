@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from contract import rows_at
 
 import cones
 from cones import Head, margin_softmax
+from tests.engine.contract import rows_at
 
 DEGREE = math.pi / 180
 

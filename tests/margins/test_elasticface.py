@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from losses import problem
 
 import cones
 from cones import ElasticFace, margin_softmax
+from tests.losses import problem
 
 
 def drawn(margin, cosine, seed=0):

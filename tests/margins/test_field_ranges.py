@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from contract import engine, formula
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from losses import EVERY_MARGIN, problem
 
 import cones
+from tests.engine.contract import engine, formula
+from tests.losses import EVERY_MARGIN, problem
 
 ENDS = [0.0, 1e-9, 1.0, math.pi / 2, math.pi, 3.3, 6.5, 100.0, -0.5]
 WHOLE_ENDS = [0, 1, 2, 12]

@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
-from losses import problem
 
 from cones import LDAM, Head, LogitAdjusted, Softmax, dense_margin_softmax, margin_softmax
+from tests.losses import problem
 
 AXES = torch.eye(2, dtype=torch.float64)
 

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from losses import problem
 
 import cones
 from cones import ArcFace, MagFace, margin_softmax
+from tests.losses import problem
 
 
 def rows_of(cosine, norm):

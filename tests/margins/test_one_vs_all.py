@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from losses import problem
 
 import cones
 from cones import Head, P2SGrad, SphereFace2, UniFace, dense_margin_softmax, margin_softmax
+from tests.losses import problem
 
 ONE_VS_ALL = [
     SphereFace2(),

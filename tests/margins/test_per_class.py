@@ -5,10 +5,10 @@ import warnings
 
 import pytest
 import torch
-from losses import problem
 
 import cones
 from cones import ArcFace, CombinedMargin, CosFace, Head, dense_margin_softmax, margin_softmax
+from tests.losses import problem
 
 AXES = torch.eye(2, dtype=torch.float64)
 KINDS = {

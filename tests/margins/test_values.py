@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from losses import EVERY_MARGIN
 
 import cones
 from cones import LDAM, ArcFace, CombinedMargin, CosFace, Head, LogitAdjusted, Softmax
 from cones.margins import parse, written
+from tests.losses import EVERY_MARGIN
 
 
 @pytest.mark.parametrize("margin", EVERY_MARGIN, ids=lambda margin: type(margin).__name__)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_run import train
 
 from cones.cli.app import main
 from cones.data import DataError
 from cones.evaluation import evaluate, evaluate_pairs, pair_scores
 from cones.open_set import EvaluationOptions, evaluate_list, evaluate_scores, subjects_of
 from cones.protocols import Pairs, read_embeddings, read_scores_csv, write_embeddings
+from tests.tiny_run import train
 
 PEOPLE = ("ann", "bob", "cy", "di", "ed", "flo")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from clusters import clusters
 from safetensors.torch import save_file
 
 from cones.margins import ArcFace, Margin
+from tests.plots.clusters import clusters
 
 WriteRun = Callable[..., Path]
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from pairs import details_of, embeddings, evaluation_of
 from torch import Tensor
 
 from cones.evaluation import (
@@ -34,6 +33,7 @@ from cones.plots import (
     subject_figure,
     write_evaluation_report,
 )
+from tests.plots.pairs import details_of, embeddings, evaluation_of
 
 FAR = (0.01, 1e-6)
 

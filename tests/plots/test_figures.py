@@ -7,7 +7,6 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
-from clusters import clusters
 from torch import Tensor
 
 from cones.margins import ArcFace, ASoftmax, CosFace, LSoftmax, Margin, NormFace, Softmax
@@ -24,6 +23,7 @@ from cones.plots import (
     save,
     target_curve,
 )
+from tests.plots.clusters import clusters
 
 FOUR = ["0", "1", "2", "3"]
 

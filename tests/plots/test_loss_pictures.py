@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from artificial import Prior, Quality, Random, Running, Tail, YesOrNo
-from contract import differentiable
-from losses import Bending, Biased
 
 import cones
 from cones.catalogue import every_loss, example, has_picture
 from cones.margins import Margin
 from cones.plots import curve_figure, loss_figure, target_curve, write_index, write_pages
 from cones.probing.margins import View, draws_at_random
+from tests.artificial import Prior, Quality, Random, Running, Tail, YesOrNo
+from tests.engine.contract import differentiable
+from tests.losses import Bending, Biased
 
 ODD: list[Margin] = [Prior(), Quality(), Random(), Running(), Tail(), YesOrNo(), Bending(), Biased()]
 MARGINS = [example(kind) for kind in every_loss().values() if issubclass(kind, Margin)]

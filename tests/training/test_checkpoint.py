@@ -76,7 +76,7 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from cones.training import CheckpointError
 from cones.training._checkpoint import Position, save_checkpoint
-from training.test_checkpoint import parts
+from tests.training.test_checkpoint import parts
 path = Path({path!r})
 save_checkpoint(path, *parts(), Position(step=1))
 good = path.read_bytes()

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from losses import problem
 from safetensors.torch import load_file
 
 import cones
@@ -13,6 +12,7 @@ from cones.training import Run, fit, parse_objective
 from cones.training._joint import JointLoss, balanced, build_loss
 from cones.training._objective import FEATURE_LOSSES
 from cones.training._optimizer import build_optimizer
+from tests.losses import problem
 
 LEARNT = {"ContrastiveCenter": "centers", "DiscFace": "xi", "RingLoss": "radius"}
 """What the optimiser moves of a feature loss."""

@@ -99,7 +99,7 @@ def rows_and_subjects(embeddings: Array, labels: Array) -> tuple[Tensor, Tensor,
 def tally_of(
     tiles: Tiles, asked: VerificationSettings, group: Any = None, progress: Progress = silent
 ) -> tuple[OperatingPoints, Tensor]:
-    """Operating points of all pairs, exact where a figure is decided, and the bins that they are of, see `ScoreHistogram`."""
+    """Operating points of all pairs, exact where a figure is decided; and their bins, see `ScoreHistogram`."""
     tally = ScoreHistogram(tiles.rows.device, group)
     rank, world = (0, 1) if group is None else (dist.get_rank(group), dist.get_world_size(group))
     mixed, pure = (kind[rank::world] for kind in tiles.mixed_and_pure())

@@ -1,0 +1,170 @@
+"""What is measured of a class layer: times, memory, errors. N rows, D dims, K classes."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmarks.class_layer.contenders import CONTENDERS, Contender, indexed_arcface
+from benchmarks.class_layer.memory import growth_of
+from cones.engine.matmul import product
+from cones.engine.planner import plan, tile_bytes_of
+
+WARM_UP = (64, 256)
+"""N and K of the call after which the peak is watched: the libraries have then set themselves up."""
+
+LONG_ENOUGH = 0.05
+"""Seconds that are timed at once; shorter steps are repeated."""
+
+SEEDS = 5
+"""Problems of which the largest error is told."""
+
+Step = Callable[[], object]
+
+
+class Problem(NamedTuple):
+    """Features (N, D) that want a gradient, W (K, D), labels (N,)."""
+
+    features: Tensor
+    weight: Tensor
+    labels: Tensor
+
+
+def device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def problem(num_rows: int, num_classes: int, dim: int, seed: int = 0) -> Problem:
+    """Random numbers: W as a linear layer begins, so that inner products have variance 1."""
+    torch.manual_seed(seed)
+    where = device()
+    features = torch.randn(num_rows, dim, device=where).requires_grad_()
+    weight = torch.randn(num_classes, dim, device=where).div_(dim**0.5)
+    return Problem(features, weight, torch.randint(num_classes, (num_rows,), device=where))
+
+
+def steps(contender: Contender, given: Problem) -> tuple[Step, Step]:
+    """What to do before a step (gradients away), and the step: mean loss, forward, backward."""
+    if contender.build is None:
+        return (lambda: None), tiled_products(given)
+    layer = contender.build(given.weight)
+
+    def clear() -> None:
+        given.features.grad = None
+        layer.zero_grad()
+
+    def step() -> None:
+        layer(given.features, given.labels).mean().backward()
+
+    return clear, step
+
+
+def plain_products(given: Problem) -> Step:
+    """The bare minimum of any dense layer, by `torch.mm` into arrays that are there already.
+
+    x @ W.T (N, K), S @ W (N, D), S.T @ x (K, D)
+    """
+    x, w = given.features.detach(), given.weight
+    logits, d_x, d_w = x.new_empty(len(x), len(w)), torch.empty_like(x), torch.empty_like(w)
+
+    def step() -> None:
+        torch.mm(x, w.T, out=logits)
+        torch.mm(logits, w, out=d_x)
+        torch.mm(logits.T, x, out=d_w)
+
+    return step
+
+
+def tiled_products(given: Problem) -> Step:
+    """The same three, by the kernels and in the tiles that cones takes, with nothing in between."""
+    x, w = given.features.detach(), given.weight
+    d_x, d_w = torch.empty_like(x), torch.ones_like(w)  # ones: an array takes memory once it is written to
+    size = plan(len(x), x.shape[1], len(w), tile_bytes=tile_bytes_of(x.device)).tile
+
+    def step() -> None:
+        d_x.zero_()
+        for tile, d_tile in zip(w.split(size), d_w.split(size), strict=True):
+            logits = product(x, tile.T)
+            d_x.add_(product(logits, tile))
+            d_tile.copy_(product(logits.T, x))
+
+    return step
+
+
+def seconds(contender: Contender, num_rows: int, num_classes: int, dim: int, rounds: int) -> dict[str, list[float]]:
+    """Wall times of the layer and of the plain products, taken in turn, after a round that does not count."""
+    given = problem(num_rows, num_classes, dim)
+    clear, step = steps(contender, given)
+    bare = plain_products(given)
+    _timed(step)
+    _timed(bare)
+    often = max(1, math.ceil(LONG_ENOUGH / max(_timed(step), 1e-6))), max(1, math.ceil(LONG_ENOUGH / _timed(bare)))
+    times: dict[str, list[float]] = {"seconds": [], "products_seconds": []}
+    for _ in range(1 + rounds):
+        times["seconds"].append(_timed(step, clear, often[0]))
+        times["products_seconds"].append(_timed(bare, times=often[1]))
+    return {name: values[1:] for name, values in times.items()}
+
+
+def extra_bytes(contender: Contender, num_rows: int, num_classes: int, dim: int) -> int | None:
+    """Peak of a step above features, W and their gradients; None where it cannot be told."""
+    _, warm_up = steps(contender, problem(*WARM_UP, dim))
+    warm_up()
+    del warm_up, _
+    given = problem(num_rows, num_classes, dim)
+    _, step = steps(contender, given)
+    gradients = 0 if contender.build is None else (num_rows + num_classes) * dim * given.features.element_size()
+    grown = growth_of(step, device())
+    return None if grown is None else max(0, grown - gradients)
+
+
+def errors(num_rows: int, num_classes: int, dim: int) -> dict[str, dict[str, float]]:
+    """Error of each ArcFace against float64, by contender and by what: loss, features, weight.
+
+    Half of the rows are random, the other half 45 degrees from their own class. An error is the norm of the difference
+    over the norm of the truth, and of SEEDS problems the largest counts.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for seed in range(SEEDS):
+        given = problem(num_rows, num_classes, dim, seed)
+        near = given.features.detach()
+        near[::2] += dim**0.5 * given.weight[given.labels[::2]]
+        x, w = (tensor.detach().double().requires_grad_() for tensor in (near, given.weight))
+        losses = indexed_arcface(x, w, given.labels)
+        losses.mean().backward()
+        truth = {"loss": losses.detach(), "features": x.grad, "weight": w.grad}
+        for contender in CONTENDERS:
+            if contender.build is None or not contender.arcface or contender.missing():
+                continue
+            layer, x = contender.build(given.weight.clone()), near.clone().requires_grad_()
+            losses = layer(x, given.labels)
+            losses.mean().backward()
+            got = {"loss": losses.detach(), "features": x.grad, "weight": layer.weight_gradient()}
+            largest = found.setdefault(contender.name, dict.fromkeys(truth, 0.0))
+            for name, value in truth.items():
+                largest[name] = max(largest[name], _error(got[name], value))
+    return found
+
+
+def _timed(step: Step, clear: Step = lambda: None, times: int = 1) -> float:
+    """Seconds of a step, the mean of so many; what `clear` takes is part of it."""
+    _wait()
+    start = time.perf_counter()
+    for _ in range(times):
+        clear()
+        step()
+    _wait()
+    return (time.perf_counter() - start) / times
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _error(got: Tensor, truth: Tensor) -> float:
+    return float((got.double() - truth).norm() / truth.norm())

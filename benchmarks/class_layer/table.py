@@ -1,0 +1,209 @@
+"""The page: what was measured, as Markdown."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmarks.class_layer.contenders import AUTOCAST, FAST_PRODUCTS, INDEXED, LINEAR_CE, by_name
+from benchmarks.class_layer.summary import Case, find, over, ratio, spread
+
+AXES = {"classes": "K", "rows": "N", "dim": "D"}
+METHOD = """\
+**Ratio** is the median time of forward and backward, both gradients, over the median time of the three float32
+products that any dense class layer needs, `x @ W.T`, `S @ W` and `S.T @ x`, by `torch.mm` into arrays made beforehand.
+The layer and the products take turns in one fresh process, {rounds} rounds after one that does not count; min..max is
+the range of the rounds' own ratios, the noise of this run. **To tiled** is the same against the first row of the
+table: these three products alone, in the tiles and by the float32 kernel that cones takes, nothing in between.{kernel}
+
+**Extra** is the peak of memory during a step above what the caller holds (features, W and their gradients), in another
+fresh process, after a small call that lets the libraries set themselves up: {memory}.
+
+**Error, x dense** is the largest of a layer's three errors (see there), as a multiple of that of "{indexed}", or for
+bfloat16 of "{autocast}"."""
+
+PROFILED = """\
+Shares of a step at {rows:,} rows, {classes:,} classes, {dim} dims, from PyTorch's profiler, which slows small
+operations down a little."""
+
+ERRORS = """\
+Error against float64 at {rows:,} rows, {classes:,} classes, {dim} dims, half of the rows random and half 45 degrees
+from their own class: the norm of the difference over the norm of the truth, the largest of five problems. In brackets:
+times that of "{indexed}", or for bfloat16 of "{autocast}"."""
+
+FEW = """\
+Where the logits are few, a step is a matter of fractions of a millisecond: times, and a layer's ratio to the products
+over that of a rival."""
+
+NOTES = (
+    """Part of a ratio below a rival's is the choice of kernel: `torch.mm` and `F.linear` go through the vendor's BLAS
+that PyTorch was built with, cones through that or oneDNN, whichever it measured to be the faster on the processor. What
+that choice alone brings on this machine is the first row; "to tiled" takes it out of cones' own numbers.""",
+    "A ratio below 1 in bfloat16 is no wonder: the measure is float32 products.",
+    """On a CPU, cones in bfloat16 rounds the products of the gradients only; the logits, and so the losses, stay
+float32. The autocast rival rounds the logits too.""",
+    "The layers allocate what they return, as autograd does; the plain products allocate nothing.",
+    """"Bends the others" is an artificial margin with an `others` of its own, which the engine runs under autograd, a
+tile at a time.""",
+    "`F.linear_cross_entropy` makes the whole (N, K) matrix unless its `options` ask for chunks.",
+    "pytorch-metric-learning keeps W as (D, K), and is given it so.",
+    """Taking turns does not undo a busy machine: where another process holds a core, threads wait for each other at
+every tile, and whoever works in many small tiles loses most. Wide ranges in min..max mean: measure again.""",
+    "Not measured: `torch.compile` around the rivals, and Triton kernels of other packages.",
+)
+
+
+def page(results: dict[str, Any], folder: str, plotted: bool) -> str:
+    """Markdown of all tables.
+
+    Args:
+        results: as `class_layer.py` writes them.
+        folder: name of the folder with the plot, beside the page.
+        plotted: whether there is a plot.
+    """
+    parts = ["# The class layer, measured", _opening(results)]
+    parts += [_head(results, size) for size in results["heads"]]
+    parts += ["## Where the time goes", _phases(results), "## Errors", _errors(results)]
+    if plotted:
+        picture = f"![Ratio of time to that of the products, against K, N and D]({folder}/growth.svg)"
+        parts += ["## Growth", "Ratio to the products, as above.", picture]
+    parts += [_growth(results, axis) for axis, sizes in results["growth"].items() if sizes]
+    if any(find(results, results["with_few"][0], size) for size in results.get("few_classes", ())):
+        parts += ["## Few classes", FEW, _few(results)]
+    parts += ["## How", _method(results), "## Notes", _notes(results)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _opening(results: dict[str, Any]) -> str:
+    machine = ", ".join(f"{name} {value}" for name, value in results["machine"].items() if value is not None)
+    return (
+        "Made from `class_layer.json` by\n\n"
+        "```sh\npip install 'cones[bench]'\n"
+        f"python -m benchmarks.class_layer --preset {results['preset']}\n```\n\n"
+        f"Machine: {machine}."
+    )
+
+
+def _head(results: dict[str, Any], size: dict[str, int]) -> str:
+    found = [find(results, name, size) for name in results["contenders"]]
+    cases = [case for case in found if case is not None]
+    columns = ("class layer", "ratio to products", "min..max", "to tiled", "ms", "extra MiB", "error, x dense")
+    fast = find(results, FAST_PRODUCTS, size)
+    rows = [_head_row(results, case, None if fast is None else ratio(fast)) for case in cases]
+    title = f"## {size['rows']:,} rows, {size['classes']:,} classes, {size['dim']} dims"
+    left_out = [f"{case['contender']}: left out, {case['skipped']}." for case in cases if "skipped" in case]
+    return "\n\n".join([title, table(columns, rows), *left_out])
+
+
+def _head_row(results: dict[str, Any], case: Case, fast: float | None) -> list[str]:
+    name, own = case["contender"], ratio(case)
+    if own is None:
+        return [name, *["–"] * 5, _worst(results, name)]
+    smallest, largest = spread(case)
+    extra = case.get("extra_bytes")
+    return [
+        name,
+        f"**{own:.2f}**",
+        f"{smallest:.2f}..{largest:.2f}",
+        "–" if fast is None else f"{own / fast:.2f}",
+        f"{1000 * statistics.median(case['seconds']):.4g}",
+        "n/a" if extra is None else f"{extra / 2**20:,.0f}",
+        _worst(results, name),
+    ]
+
+
+def _worst(results: dict[str, Any], name: str) -> str:
+    """The largest of a contender's three errors, each as a multiple of the dense one's of its precision."""
+    own, dense = results["error"].get(name), results["error"].get(_yardstick(name))
+    return "" if own is None else f"{max(own[what] / dense[what] for what in own):.2g}"
+
+
+def _yardstick(name: str) -> str:
+    return AUTOCAST if by_name(name).low else INDEXED
+
+
+def _errors(results: dict[str, Any]) -> str:
+    text = ERRORS.format(**results["errors"], indexed=INDEXED, autocast=AUTOCAST)
+    rows = [
+        [
+            name,
+            *(f"{value:.1e} ({value / results['error'][_yardstick(name)][what]:.2g})" for what, value in own.items()),
+        ]
+        for name, own in results["error"].items()
+    ]
+    return text + "\n\n" + table(("class layer", "loss", "gradient of features", "gradient of W"), rows)
+
+
+def _phases(results: dict[str, Any]) -> str:
+    size = results["heads"][0]
+    text = PROFILED.format(rows=size["rows"], classes=size["classes"], dim=size["dim"])
+    names = list(next(iter(results["phases"].values())))
+    rows = [[name, *(f"{100 * own[phase]:.0f} %" for phase in names)] for name, own in results["phases"].items()]
+    return text + "\n\n" + table(("class layer", *names), rows)
+
+
+def _growth(results: dict[str, Any], axis: str) -> str:
+    sizes = results["growth"][axis]
+    fixed = " and ".join(f"{AXES[name]} = {sizes[0][name]:,}" for name in AXES if name != axis)
+    rows = []
+    for name in results["growing"]:
+        found = [find(results, name, size) for size in sizes]
+        ratios = [None if case is None else ratio(case) for case in found]
+        rows.append([name, *("–" if value is None else f"{value:.2f}" for value in ratios)])
+    columns = ("class layer", *(f"{AXES[axis]} = {size[axis]:,}" for size in sizes))
+    return f"### {AXES[axis]} grows, {fixed}\n\n{table(columns, rows)}"
+
+
+def _few(results: dict[str, Any]) -> str:
+    columns = ["N", "K"]
+    for name in results["with_few"]:
+        columns += [f"{name}, ms"]
+    own = [name for name in results["with_few"] if name.startswith("cones")]
+    columns += [f"{name} / {rival}" for name in own for rival in (LINEAR_CE, INDEXED)]
+    rows = []
+    for size in results["few_classes"]:
+        found = {name: find(results, name, size) for name in results["with_few"]}
+        if not any(found.values()):
+            continue
+        times = {name: _milliseconds(case) for name, case in found.items()}
+        rows.append(
+            [
+                f"{size['rows']:,}",
+                f"{size['classes']:,}",
+                *times.values(),
+                *(over(results, name, rival, size) for name in own for rival in (LINEAR_CE, INDEXED)),
+            ]
+        )
+    return table(columns, rows)
+
+
+def _milliseconds(case: Case | None) -> str:
+    return "–" if case is None or "seconds" not in case else f"{1000 * statistics.median(case['seconds']):.3g}"
+
+
+def _method(results: dict[str, Any]) -> str:
+    gpu = results["machine"]["GPU"] is not None
+    fast = [ratio(case) for case in results["cases"] if case["contender"] == FAST_PRODUCTS and "seconds" in case]
+    kernel = "" if not fast else f" Here that row is {min(fast):.2f} to {max(fast):.2f} times the plain products."
+    memory = "what tensors took on the GPU" if gpu else "the resident set, as Linux counts it; n/a elsewhere"
+    return METHOD.format(rounds=results["rounds"], kernel=kernel, memory=memory, indexed=INDEXED, autocast=AUTOCAST)
+
+
+def _notes(results: dict[str, Any]) -> str:
+    kept = [case for case in results["cases"] if "seconds" in case]
+    noise = [largest / smallest for smallest, largest in map(spread, kept)]
+    notes = list(NOTES)
+    wanted = [(name, size) for sizes in results["growth"].values() for size in sizes for name in results["growing"]]
+    if any(find(results, name, size) is None for name, size in wanted):
+        notes.append("The run was cut short: what has a dash and no reason was not measured.")
+    if noise:
+        notes.append(
+            f"Noise: the largest ratio of a case's rounds is {statistics.median(noise):.2f} times its smallest in the "
+            f"median case, {max(noise):.2f} times in the noisiest."
+        )
+    return "\n".join("- " + note.replace("\n", "\n  ") for note in notes)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, the first column to the left."""
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (columns, rule, *rows))

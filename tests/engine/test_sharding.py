@@ -1,0 +1,206 @@
+"""Classes shared by several processes: the same losses and gradients as one process has, whatever the shards.
+
+A rank's loss is the mean over its own rows; every gradient is the average over the ranks.
+"""
+
+import pytest
+import torch
+import torch.distributed as dist
+
+import cones
+from cones import Head
+from cones.engine.collective import replicated, shard
+from tests.engine.contract import dense
+from tests.losses import ARTIFICIAL, EVERY_MARGIN, of_classes, problem, statistics_of
+from tests.world import in_world
+
+ROWS = {1: [7], 2: [3, 4], 3: [3, 0, 4]}
+"""Rows of features on each rank."""
+
+
+def margins_for(num_classes):
+    return [of_classes(margin, range(num_classes)) for margin in (*EVERY_MARGIN, *ARTIFICIAL)]
+
+
+def deterministic(margin):
+    """Whether the losses of a batch do not depend on random draws, which each rank makes for its own rows."""
+    return type(margin).__name__ != "ElasticFace" or margin.std == 0
+
+
+def average_of_means(losses, rows):
+    """The mean over ranks of the mean over each one's rows."""
+    parts = losses.split(rows)
+    return sum(part.sum() / max(len(part), 1) for part in parts) / len(parts)
+
+
+def compare(rank, world, num_classes, budget, subcenters, smoothing):
+    x, w, y, b = problem(k=num_classes * subcenters)
+    y, b = y % num_classes, b[:num_classes]
+    rows, (start, stop) = ROWS[world], shard(num_classes, rank, world)
+    mine = slice(sum(rows[:rank]), sum(rows[: rank + 1]))
+    for margin in margins_for(num_classes):
+        if not deterministic(margin) or (smoothing and not cones.engine.similarity.cross_entropy_of(margin)):
+            continue
+        whole = [tensor.clone().requires_grad_() for tensor in (x, w, b)]
+        expected = dense(whole[0], whole[1], y, margin, whole[2], subcenters=subcenters, label_smoothing=smoothing)
+        average_of_means(expected, rows).backward()
+        part = [
+            tensor.clone().requires_grad_()
+            for tensor in (x[mine], w[start * subcenters : stop * subcenters], b[start:stop])
+        ]
+        statistics = statistics_of(margin, num_classes)
+        losses = cones.margin_softmax(
+            part[0], part[1], y[mine], margin, bias=part[2], group=dist.group.WORLD, memory_budget=budget,
+            subcenters=subcenters, label_smoothing=smoothing, statistics=statistics,
+        )  # fmt: skip
+        (losses.sum() / max(len(losses), 1)).backward()
+        close = {"rtol": 1e-11, "atol": 1e-11, "msg": lambda text, margin=margin: f"{margin}\n{text}"}
+        torch.testing.assert_close(losses, expected[mine], **close)
+        # DistributedDataParallel divides what goes into the backbone by the number of ranks
+        torch.testing.assert_close(part[0].grad / world, whole[0].grad[mine], **close)
+        torch.testing.assert_close(part[1].grad, whole[1].grad[start * subcenters : stop * subcenters], **close)
+        torch.testing.assert_close(part[2].grad, whole[2].grad[start:stop], **close)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_every_margin_is_the_same_on_any_number_of_ranks(world):
+    in_world(world, compare_all)
+
+
+def compare_all(rank, world):
+    for num_classes, budget in ((23, 2**28), (23, 1), (world, 2**28)):
+        compare(rank, world, num_classes, budget, 1, 0.0)
+    compare(rank, world, 23, 3000, 3, 0.0)
+    compare(rank, world, 23, 2**28, 1, 0.1)
+
+
+def heads(rank, world):
+    """Head by head: start, learnt numbers, running numbers, logits, sampling, errors."""
+    rows = ROWS[world]
+    mine = slice(sum(rows[:rank]), sum(rows[: rank + 1]))
+    x, _, y, _ = problem()
+    for margin in (cones.ArcFace(0.2, 8.0), *ARTIFICIAL):
+        torch.manual_seed(3)
+        alone = Head(5, 23, margin, bias=True, learn_scale=True, subcenters=2, dtype=torch.float64)
+        torch.manual_seed(3)
+        head = Head(
+            5, 23, margin, bias=True, learn_scale=True, subcenters=2, dtype=torch.float64, group=dist.group.WORLD
+        )
+        start, stop = head.classes.start, head.classes.stop
+        torch.testing.assert_close(head.weight, alone.weight[2 * start : 2 * stop], rtol=0, atol=0)
+        average_of_means(alone(x, y, reduction="none"), rows).backward()
+        head(x[mine], y[mine]).backward()
+        close = {"rtol": 1e-11, "atol": 1e-11}
+        torch.testing.assert_close(head.weight.grad, alone.weight.grad[2 * start : 2 * stop], **close)
+        torch.testing.assert_close(head.scale.grad, alone.scale.grad, **close)
+        shared = head.bias.dim() == 0
+        torch.testing.assert_close(head.bias.grad, alone.bias.grad if shared else alone.bias.grad[start:stop], **close)
+        torch.testing.assert_close(head.logits(x[mine]), alone.logits(x[mine]), **close)
+        (gradient,) = torch.autograd.grad(head(x[mine], y[mine]), head.scale, create_graph=True)
+        with pytest.raises(RuntimeError, match="no second derivative; dense_margin_softmax has"):
+            gradient.square().backward()
+    second_derivative_of_an_average(rank, world)
+
+
+def second_derivative_of_an_average(rank, world):
+    """With f_r = (r + 1) x^3 on rank r, of the average m x^3: (m 3 x^2)^2 has the slope 36 m^2 x^3."""
+    x = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    function = (rank + 1) * replicated(x, dist.group.WORLD) ** 3
+    (gradient,) = torch.autograd.grad(function, x, create_graph=True)
+    gradient.square().backward()
+    assert x.grad == 36 * ((world + 1) / 2) ** 2 * 8
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_heads_are_the_same_on_any_number_of_ranks(world):
+    in_world(world, heads)
+
+
+def running(rank, world):
+    """Running numbers are those of one process that saw all rows, and the same everywhere."""
+    rows = ROWS[world]
+    mine = slice(sum(rows[:rank]), sum(rows[: rank + 1]))
+    x, _, y, _ = problem()
+    for margin in margins_for(23):
+        if not margin.init_statistics(23):
+            continue
+        torch.manual_seed(3)
+        alone = Head(5, 23, margin, dtype=torch.float64)
+        torch.manual_seed(3)
+        head = Head(5, 23, margin, dtype=torch.float64, group=dist.group.WORLD)
+        for _ in range(3):
+            alone(x, y)
+            head(x[mine], y[mine])
+        for name, number in alone.statistics().items():
+            torch.testing.assert_close(head.statistics()[name], number, rtol=1e-6, atol=1e-6)
+
+
+def test_running_numbers_are_those_of_all_rows():
+    in_world(3, running)
+
+
+def sampled(rank, world):
+    """With a share of the classes, each rank takes those of the labels and some of its own others."""
+    rows = ROWS[world]
+    mine = slice(sum(rows[:rank]), sum(rows[: rank + 1]))
+    x, _, y, _ = problem()
+    head = Head(5, 23, cones.ArcFace(0.2, 8.0), sample_rate=0.5, dtype=torch.float64, group=dist.group.WORLD)
+    whole = Head(5, 23, head.margin, dtype=torch.float64, group=dist.group.WORLD)
+    whole.load_state_dict(head.state_dict())
+    sampled_losses, losses = head(x[mine], y[mine], reduction="none"), whole(x[mine], y[mine], reduction="none")
+    assert (sampled_losses <= losses + 1e-12).all()  # fewer classes to be told from
+    sampled_losses.sum().backward()
+    touched = head.weight.grad.coalesce().indices().flatten()
+    present = {int(label) - head.classes.start for label in y if int(label) in head.classes}
+    assert present <= set(touched.tolist())
+    assert len(touched) == max(len(present), len(head.classes) // 2)
+
+
+def test_sampling_on_every_rank():
+    in_world(2, sampled)
+
+
+def wrong_labels(rank, world):
+    x, _, y, _ = problem()
+    head = Head(5, 23, cones.ArcFace(), group=dist.group.WORLD)
+    if rank == 1:
+        y = y.clone()
+        y[2] = 1200
+    text = r"labels\[2\] is 1200, but the head has 23 classes" if rank == 1 else r"labels are wrong on rank 1"
+    with pytest.raises(ValueError, match=text):
+        head(x, y)
+    with pytest.raises(TypeError if rank == 1 else ValueError, match=r"float32, expected" if rank == 1 else "rank 1"):
+        head(x, y.float() if rank == 1 else y)
+    with pytest.raises(ValueError, match=r"num_classes is 1, but 2 ranks share them"):
+        Head(5, 1, cones.ArcFace(), group=dist.group.WORLD)
+
+
+def test_wrong_labels_stop_every_rank():
+    in_world(2, wrong_labels)
+
+
+def trained(rank, world):
+    """A few steps of a backbone under DistributedDataParallel and a sharded head are those of one process."""
+    from torch.nn.parallel import DistributedDataParallel
+
+    x, _, y, _ = problem(n=8)
+    mine = slice(rank * 4, rank * 4 + 4)
+    states = []
+    for group in (None, dist.group.WORLD):
+        torch.manual_seed(5)
+        backbone = torch.nn.Linear(5, 6).double()
+        head = Head(6, 23, cones.ArcFace(0.2, 8.0), dtype=torch.float64, group=group)
+        net = backbone if group is None else DistributedDataParallel(backbone)
+        optimizer = torch.optim.SGD([*backbone.parameters(), *head.parameters()], lr=0.1, momentum=0.9)
+        for _ in range(5):
+            optimizer.zero_grad()
+            (head(net(x), y) if group is None else head(net(x[mine]), y[mine])).backward()
+            optimizer.step()
+        states.append((backbone.weight.detach(), head))
+    torch.testing.assert_close(states[1][0], states[0][0], rtol=1e-11, atol=1e-11)
+    held = states[1][1].classes
+    torch.testing.assert_close(states[1][1].weight, states[0][1].weight[held.start : held.stop], rtol=1e-11, atol=1e-11)
+
+
+def test_training_is_that_of_one_process():
+    in_world(2, trained)
