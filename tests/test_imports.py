@@ -1,6 +1,7 @@
 """Arrows between the parts point one way, and heavy libraries are loaded only where they are used."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,116 +12,50 @@ import cones
 
 ROOT = Path(cones.__file__).parent
 
-# what each part may import of the package; a part is a folder or a module
+# what each room, and each module at the door, may import of the package
 ALLOWED = {
-    "files": set(),
-    "geometry": set(),
-    "notation": {"aliases"},
-    "probability": {"transforms"},
+    "common": set(),
+    "margins": {"common"},
+    "engine": {"common", "margins"},
     "bounds": set(),
-    "margins": {"aliases", "import_path", "margins", "notation", "transforms"},
-    "arguments": {"margins", "transforms"},
-    "collective": {"arguments", "margins"},
     "suggestion": {"bounds", "margins"},
-    "planner": set(),
-    "products": set(),
-    "first_order": set(),
-    "tiles": {"geometry", "margins", "planner", "products"},
-    "streaming": {"arguments", "geometry", "planner", "products", "tiles"},
-    "operator": {"first_order", "streaming", "tiles", "transforms"},
-    "bending": {"first_order", "margins", "products", "tiles"},
-    "classes": {"collective", "geometry", "margins", "streaming"},
-    "similarity": {"arguments", "geometry", "margins"},
-    "few_logits": {"geometry", "margins", "products"},
-    "small": {"classes", "few_logits", "geometry", "margins", "transforms"},
-    "layer": {
-        "arguments", "bending", "classes", "collective", "few_logits", "geometry", "margins", "operator", "similarity",
-        "small", "tiles",
-    },
-    "losses": {
-        "arguments", "classes", "collective", "geometry", "ignored", "layer", "margins", "planner", "processor",
-        "similarity",
-    },
-    "situation": {"margins"},
-    "linter": {"losses", "margins", "notation", "planner", "plots", "similarity", "situation", "tiles"},
-    "head": {
-        "arguments", "buffers", "classes", "collective", "ignored", "layer", "losses", "margins", "planner",
-        "processes", "processor", "sampling", "streaming", "suggestion", "watching",
-    },
-    "sampling": {"classes", "streaming"},
+    "head": {"common", "engine", "margins", "suggestion"},
     "class_sgd": {"head"},
-    "subcenters": {"arguments", "geometry", "head", "margins"},
-    "layers": {"geometry"},
-    "feature_losses": {
-        "arguments", "buffers", "classes", "geometry", "layer", "losses", "margins", "planner", "similarity",
-        "transforms", "watching",
-    },
-    "backbones": {"import_path", "notation"},
-    "data": {"extras", "files"},
-    "protocols": {"data", "extras", "files", "tensor_file"},
-    "evaluation": {"extras", "files", "geometry"},
-    "training": {
-        "aliases", "arguments", "backbones", "data", "evaluation", "extras", "feature_losses", "files", "geometry",
-        "head", "import_path", "layer", "losses", "margins", "notation", "processor", "products", "run_folder",
-        "similarity", "tensor_file",
-    },
-    "embedding": {"data", "evaluation", "protocols", "training"},
-    "export": {"data", "embedding", "evaluation", "files", "geometry", "notation", "training"},
-    "open_set": {"data", "embedding", "evaluation", "extras", "files", "plots", "protocols", "training"},
-    "plots": {
-        "catalogue", "evaluation", "extras", "files", "geometry", "import_path", "losses", "margins", "notation",
-        "printable", "probe", "run_folder", "scenes", "situation", "tensor_file",
-    },
-    "migrate": {"files", "head", "import_path", "margins", "notation", "tensor_file"},
-    "probe": {"margins"},
-    "scenes": set(),
-    "catalogue": {"feature_losses", "margins", "notation", "probe", "scenes", "similarity"},
-    "display": {"printable", "terminal"},
-    "commands": {"model_commands", "training"},
-    "model_commands": set(),
+    "subcenters": {"common", "engine", "head", "margins"},
+    "layers": {"common"},
+    "probability": {"common"},
+    "feature_losses": {"common", "engine", "margins"},
+    "probing": {"margins"},
+    "catalogue": {"common", "engine", "feature_losses", "margins", "probing"},
+    "linter": {"common", "engine", "margins", "plots", "probing"},
+    "migrate": {"common", "head", "margins"},
+    "backbones": {"common"},
+    "data": {"common"},
+    "protocols": {"common", "data"},
+    "evaluation": {"common"},
+    "training": {"backbones", "common", "data", "engine", "evaluation", "feature_losses", "head", "margins"},
+    "embedding": {"common", "data", "evaluation", "protocols", "training"},
+    "export": {"common", "data", "embedding", "evaluation", "training"},
+    "open_set": {"common", "data", "embedding", "evaluation", "plots", "protocols", "training"},
+    "plots": {"catalogue", "common", "engine", "evaluation", "margins", "probing"},
     "cli": {
-        "actions", "commands", "extras", "import_path", "model_actions", "model_commands", "notation", "options",
-        "terminal", "training",
+        "catalogue", "common", "data", "embedding", "engine", "evaluation", "export", "linter", "margins", "migrate",
+        "open_set", "plots", "protocols", "suggestion", "training",
     },
-    "stage_display": {"terminal"},
-    "model_actions": {
-        "commands", "embedding", "evaluation", "export", "model_commands", "open_set", "protocols", "stage_display",
-        "terminal",
-    },
-    "actions": {
-        "catalogue", "commands", "comparison_display", "data", "display", "extras", "linter", "margins", "migrate",
-        "planner", "plots", "processor", "run_folder", "suggestion", "terminal", "training",
-    },
-    "__main__": {"cli", "extras", "interrupts"},
+    "__main__": {"cli", "common"},
     "__init__": {
-        "backbones", "bounds", "catalogue", "class_sgd", "data", "embedding", "evaluation", "export", "feature_losses",
-        "head", "interrupts", "layers", "linter", "losses", "margins", "migrate", "open_set", "planner", "plots",
+        "backbones", "bounds", "catalogue", "class_sgd", "common", "data", "embedding", "engine", "evaluation",
+        "export", "feature_losses", "head", "layers", "linter", "margins", "migrate", "open_set", "plots",
         "probability", "protocols", "subcenters", "suggestion", "training",
     },
-    "extras": set(),
-    "interrupts": set(),
-    "transforms": set(),
-    "processor": {"products"},
-    "comparison_display": {"terminal"},
-    "aliases": set(),
-    "options": {"training"},
-    "ignored": {"transforms"},
-    "processes": {"collective"},
-    "buffers": set(),
-    "watching": set(),
-    "import_path": {"notation"},
-    "printable": set(),
-    "run_folder": {"notation"},
-    "tensor_file": {"extras"},
-    "terminal": {"printable"},
 }  # fmt: skip
 
 ONLY_IN = {
     "matplotlib": {"plots"},
     "jinja2": {"plots"},
     "PIL": {"data"},
-    "rich": {"actions", "comparison_display", "data", "display", "stage_display", "terminal"},
-    "tyro": {"cli", "commands", "model_commands", "options", "training"},
+    "rich": {"cli", "data"},
+    "tyro": {"cli", "training"},
     "tensorboard": {"training"},
     "onnx": {"export"},
     "onnxruntime": {"export"},
@@ -132,10 +67,12 @@ def part(path):
     return inside.parts[0].removesuffix(".py")
 
 
-def imports(path):
-    """Full names of what a file imports."""
-    package = ["cones", *path.relative_to(ROOT).parts[:-1]]
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(path, top=ROOT.parent, *, at_run_time=False):
+    """Full names of what a file below `top` imports; `at_run_time` leaves out what is in functions or for types."""
+    package = path.relative_to(top).parts[:-1]
+    tree = ast.parse(path.read_text())
+    nodes = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    for node in nodes if at_run_time else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -157,6 +94,35 @@ def test_arrows_point_one_way(path):
             assert inner[0] == here or inner[0] in ALLOWED[here], f"{here} must not import {inner[0]}"
         if outer in ONLY_IN:
             assert here in ONLY_IN[outer], f"{outer} must not be imported in {here}"
+
+
+def test_no_package_imports_another_s_private_module():
+    for path in FILES:
+        here = part(path)
+        for name in imports(path):
+            outer, *inner = name.split(".")
+            if outer == "cones" and inner and inner[0] != here:
+                private = [one for one in inner if one.startswith("_") and not one.startswith("__")]
+                assert not private, f"{here} imports {name}, which is another's own"
+
+
+def test_the_specification_knows_nothing_of_the_engine_that_it_specifies():
+    inside = {name.split(".")[2] for name in imports(ROOT / "engine" / "dense.py") if name.startswith("cones.engine.")}
+    assert inside == {"checks", "similarity"}
+
+
+@pytest.mark.parametrize("top", ["src", "benchmarks"])
+def test_no_circle_of_imports(top):
+    folder = ROOT.parent if top == "src" else ROOT.parents[1]
+    files = FILES if top == "src" else sorted((folder / top).rglob("*.py"))
+    named = {".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
+    arrows = {}
+    for name, path in named.items():
+        targets = {
+            each if each in named else each.rpartition(".")[0] for each in imports(path, folder, at_run_time=True)
+        }
+        arrows[name] = {each for each in targets if each in named and not f"{name}.".startswith(f"{each}.")} - {name}
+    graphlib.TopologicalSorter(arrows).prepare()  # raises CycleError
 
 
 def test_import_cones_loads_nothing_heavy():

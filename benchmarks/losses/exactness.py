@@ -21,7 +21,6 @@ import torch
 from benchmarks.machine import machine
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
 
 from cones.common.atomic_files import write_text  # noqa: E402
 from tests.engine.contract import engine, formula  # noqa: E402

@@ -119,8 +119,7 @@ class Head(nn.Module):
         if far is not None:
             warnings.warn(far, stacklevel=2)
         self.in_features, self.num_classes = in_features, num_classes
-        self.margin = margin
-        self.compute_dtype = compute_dtype
+        self.margin, self.compute_dtype = margin, compute_dtype
         self.sample_rate = sample_rate
         self.update: Update | None = None
         self.before_update: Callable[[Tensor, Tensor], None] | None = None
