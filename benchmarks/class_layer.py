@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from contenders import (
     AUTOCAST,
+    BARE_ARCFACE,
     CONES,
     CONES_LOW,
     CONES_SOFTMAX,
@@ -40,7 +41,7 @@ from cones.files import write_text
 from cones.plots import save
 
 EVERYONE = tuple(contender.name for contender in CONTENDERS)
-GROWING = (FAST_PRODUCTS, CONES, CONES_LOW, INDEXED, AUTOCAST, LINEAR_CE)
+GROWING = (FAST_PRODUCTS, BARE_ARCFACE, CONES, CONES_LOW, INDEXED, AUTOCAST, LINEAR_CE)
 WITH_FEW = (CONES, CONES_SOFTMAX, INDEXED, LINEAR_CE)
 NUMBERS = "class_layer.json"
 HEADROOM = 2**29
@@ -178,6 +179,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, default="default", help="which sizes: seconds, minutes, an hour")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder; the page stands beside it")
     parser.add_argument("--processor", help="the folder in it; by default by family, model and vector width")
+    parser.add_argument("--only", nargs="+", choices=EVERYONE, help="measure these alone, and keep the others' numbers")
     parser.add_argument("--redraw", action="store_true", help="measure nothing: pages and plots from the numbers there")
     arguments = parser.parse_args()
     if arguments.redraw:
@@ -197,10 +199,16 @@ def main() -> None:
         "phases": {},
         "cases": [],
     }
-    sizes = {"num_rows": preset.errors.rows, "num_classes": preset.errors.classes, "dim": preset.errors.dim}
-    results["error"] = run({"what": "errors", **sizes})
-    results["phases"] = by_phase(preset)
     todo = list(cases(preset))
+    if arguments.only:
+        kept = json.loads(numbers.read_text(encoding="utf-8"))
+        others = [case for case in kept["cases"] if case["contender"] not in arguments.only]
+        results |= {"error": kept["error"], "phases": kept["phases"], "cases": others}
+        todo = [case for case in todo if case[0] in arguments.only]
+    else:
+        sizes = {"num_rows": preset.errors.rows, "num_classes": preset.errors.classes, "dim": preset.errors.dim}
+        results["error"] = run({"what": "errors", **sizes})
+        results["phases"] = by_phase(preset)
     for index, (name, size, with_memory) in enumerate(todo, start=1):
         results["cases"].append(measured(name, size, preset.rounds, with_memory))
         write_text(numbers, json.dumps(results, indent=1) + "\n")

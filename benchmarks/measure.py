@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from contenders import CONTENDERS, Contender, by_name, indexed_arcface
+from contenders import BARE_ARCFACE, CONTENDERS, SCALE, Contender, by_name, indexed_arcface
 from memory import growth_of
 from torch import Tensor
 
 from cones.planner import plan, tile_bytes_of
-from cones.products import product
+from cones.products import add_product, product
 
 WARM_UP = (64, 256)
 """N and K of the call after which the peak is watched: the libraries have then set themselves up."""
@@ -57,7 +57,7 @@ def problem(num_rows: int, num_classes: int, dim: int, seed: int = 0) -> Problem
 def steps(contender: Contender, given: Problem) -> tuple[Step, Step]:
     """What to do before a step (gradients away), and the step: mean loss, forward, backward."""
     if contender.build is None:
-        return (lambda: None), tiled_products(given)
+        return (lambda: None), bare_arcface(given) if contender.name == BARE_ARCFACE else tiled_products(given)
     layer = contender.build(given.weight)
 
     def clear() -> None:
@@ -98,6 +98,45 @@ def tiled_products(given: Problem) -> Step:
             logits = product(x, tile.T)
             d_x.add_(product(logits, tile))
             d_tile.copy_(product(logits.T, x))
+
+    return step
+
+
+def bare_arcface(given: Problem) -> Step:
+    """The products and the passes over W and the logits that a cosine loss needs, by hand: no checks, margin or graph.
+
+    Norms of W; tile by tile unit rows, logits, exponentials and their sums, where the exponentials stay in the memory
+    that the gradient of W will take; then the products of the gradients, less what lies along each row of W. That
+    gradient is new memory in each step, as in every layer here.
+    """
+    x, w = given.features.detach(), given.weight
+    n, dim = x.shape
+    size = plan(n, dim, len(w), tile_bytes=tile_bytes_of(x.device)).tile
+    work, unit, logits = w.new_empty(size, dim), w.new_empty(size, dim), x.new_empty(n * size)
+    stays = n <= dim
+
+    def place(d_tile: Tensor) -> Tensor:
+        return (d_tile.view(-1) if stays else x.new_empty(n * len(d_tile)))[: n * len(d_tile)].view(n, -1)
+
+    def step() -> None:
+        unit_x = x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        inverse = torch.linalg.vector_norm(w, dim=1, keepdim=True).reciprocal()
+        d_x, d_w, total = torch.zeros_like(x), torch.empty_like(w), x.new_zeros(n, 1)
+        tiles, d_tiles, factors = w.split(size), d_w.split(size), inverse.split(size)
+        kept = [place(d_tile) for d_tile in d_tiles]
+        scaled = unit_x * (SCALE / math.log(2))
+        for tile, factor, exponentials in zip(tiles, factors, kept, strict=True):
+            rows = torch.mul(tile, factor, out=unit[: len(tile)])
+            torch.exp2(product(scaled, rows.T, logits[: exponentials.numel()].view(n, -1)), out=exponentials)
+            total += exponentials.sum(dim=1, keepdim=True)
+            add_product(d_x, exponentials, rows)
+        d_x /= total
+        pull = unit_x / total
+        for tile, factor, d_tile, exponentials in zip(tiles, factors, d_tiles, kept, strict=True):
+            d_unit = product(exponentials.T, pull, work[: len(tile)])
+            along = torch.mul(d_unit, tile, out=unit[: len(tile)]).sum(dim=1, keepdim=True) * factor
+            d_unit *= factor
+            torch.addcmul(d_unit, tile, along * factor * factor, value=-1, out=d_tile)
 
     return step
 
