@@ -17,8 +17,8 @@ A step of ArcFace, features (N, D) and W (K, D) to a mean loss and both gradient
 time over that of the three float32 products that any dense class layer needs, by `torch.mm`; **to cross entropy** over
 that of a linear layer and `F.cross_entropy`, without a margin; **to indexed** over ArcFace as three lines of PyTorch
 write it, by indexing the logits. **Tiled products** are the three, and **the passes** the products with the passes over
-W and the logits that cosines need, by hand: the floor. Each name leads to the page of its processor: who else was measured, memory, errors,
-how. On your own processor, in a quarter of an hour:
+W and the logits that cosines need, by hand: the floor. Each name leads to the page of its processor: who else was
+measured, memory, errors, how. On your own processor, in a quarter of an hour:
 
 ```sh
 pip install 'cones[bench]'
@@ -27,7 +27,8 @@ python benchmarks/class_layer.py
 """
 
 COLUMNS = (
-    "processor", "day", "tiled products alone", "the passes alone", "K = 100,000, N = 512: to the products", "within 64 MiB", "bfloat16",
+    "processor", "day", "tiled products alone", "the passes alone", "K = 100,000, N = 512: to the products",
+    "within 64 MiB", "bfloat16",
     "K = 10,000, N = 256: to cross entropy", "to indexed", "K = 1,000, N = 512: to cross entropy", "to indexed",
 )  # fmt: skip
 
