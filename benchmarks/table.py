@@ -40,7 +40,7 @@ that PyTorch was built with, cones through that or oneDNN, whichever it measured
 that choice alone brings on this machine is the first row; "to tiled" takes it out of cones' own numbers.""",
     """"The passes of ArcFace alone" are the products, and the passes over W and over the logits that a loss of cosines
 needs beside them, by hand: norms, unit rows, exponentials, their sums, and what lies along each row of W taken away, in
-new memory for the gradient. No margin, no check, no graph of autograd. What "cones ArcFace" takes above it is those.""",
+new memory for the gradient. No margin, checks or graph of autograd: what "cones ArcFace" takes above it is those.""",
     "A ratio below 1 in bfloat16 is no wonder: the measure is float32 products.",
     """On a CPU, cones in bfloat16 rounds the products of the gradients only; the logits, and so the losses, stay
 float32. The autocast rival rounds the logits too.""",
