@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contenders import AUTOCAST, CONES, CONES_LOW, FAST_PRODUCTS, INDEXED, LINEAR_CE
+from contenders import AUTOCAST, BARE_ARCFACE, CONES, CONES_LOW, FAST_PRODUCTS, INDEXED, LINEAR_CE
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
@@ -15,6 +15,7 @@ TITLES = {"classes": "classes K", "rows": "rows N", "dim": "dims D"}
 LETTERS = {"rows": "N", "classes": "K", "dim": "D"}
 LOOKS = {  # colour, marker, dashes: three ways to tell lines apart
     FAST_PRODUCTS: (MUTED, "", (0, (2, 2))),
+    BARE_ARCFACE: (MUTED, "", (0, (5, 2))),
     CONES: (TEN[9], "o", "-"),
     CONES_LOW: (TEN[0], "s", "-"),
     INDEXED: (TEN[3], "^", "-"),

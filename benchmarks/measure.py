@@ -8,7 +8,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -156,6 +156,21 @@ def seconds(contender: Contender, num_rows: int, num_classes: int, dim: int, rou
     return {name: values[1:] for name, values in times.items()}
 
 
+def in_turn(
+    contenders: Sequence[Contender], num_rows: int, num_classes: int, dim: int, rounds: int
+) -> list[list[float]]:
+    """Wall times of each layer by round, all taken in turn in this process: for steps of a fraction of a millisecond."""
+    each = [steps(contender, problem(num_rows, num_classes, dim)) for contender in contenders]
+    for clear, step in each:
+        _timed(step, clear)
+    often = [max(1, math.ceil(LONG_ENOUGH / _timed(step, clear))) for clear, step in each]
+    turns = [
+        [_timed(step, clear, times) for (clear, step), times in zip(each, often, strict=True)]
+        for _ in range(1 + rounds)
+    ]
+    return [list(times) for times in zip(*turns[1:], strict=True)]
+
+
 def extra_bytes(contender: Contender, num_rows: int, num_classes: int, dim: int) -> int | None:
     """Peak of a step above features, W and their gradients; None where it cannot be told."""
     _, warm_up = steps(contender, problem(*WARM_UP, dim))
@@ -216,9 +231,13 @@ def main() -> None:
     from phases import phases  # it imports this file
 
     job = json.loads(sys.argv[1])
-    measured = {"seconds": seconds, "extra_bytes": extra_bytes, "errors": errors, "phases": phases}[job.pop("what")]
+    measured = {"seconds": seconds, "extra_bytes": extra_bytes, "errors": errors, "phases": phases, "in_turn": in_turn}[
+        job.pop("what")
+    ]
     if "contender" in job:
         job["contender"] = by_name(job["contender"])
+    if "contenders" in job:
+        job["contenders"] = [by_name(name) for name in job["contenders"]]
     print(json.dumps(measured(**job)))
 
 

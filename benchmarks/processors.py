@@ -3,7 +3,7 @@
 from typing import Any
 
 from contenders import BARE_ARCFACE, CONES, CONES_LOW, CONES_TIGHT, FAST_PRODUCTS, INDEXED, LINEAR_CE
-from summary import find, over, ratio
+from summary import find, in_turn, over, ratio
 from table import table
 
 LARGE = {"rows": 512, "classes": 100_000, "dim": 512}
@@ -55,5 +55,13 @@ def _row(name: str, results: dict[str, Any], folder: str) -> list[str]:
         case = find(results, contender, LARGE)
         value = None if case is None else ratio(case)
         products.append("–" if value is None else f"{value:.2f}")
-    rest = [over(results, CONES, rival, size) for size in (MIDDLE, SMALL) for rival in (LINEAR_CE, INDEXED)]
+    rest = [_beside(results, rival, size) for size in (MIDDLE, SMALL) for rival in (LINEAR_CE, INDEXED)]
     return [f"[{about}]({folder}/{name}.md)", machine["date"], *products, *rest]
+
+
+def _beside(results: dict[str, Any], rival: str, size: dict[str, int]) -> str:
+    """Over a rival: in one process where that was measured, else by both ratios to the products."""
+    same = [few for few in results.get("few_classes", ()) if all(few[name] == value for name, value in size.items())]
+    if same and "seconds" in same[0]:
+        return f"{in_turn(same[0], CONES, rival):.2f}"
+    return over(results, CONES, rival, size)
