@@ -159,7 +159,7 @@ def seconds(contender: Contender, num_rows: int, num_classes: int, dim: int, rou
 def in_turn(
     contenders: Sequence[Contender], num_rows: int, num_classes: int, dim: int, rounds: int
 ) -> list[list[float]]:
-    """Wall times of each layer by round, all taken in turn in this process: for steps of a fraction of a millisecond."""
+    """Wall times of each layer by round, all in turn in this process: for steps of a fraction of a millisecond."""
     each = [steps(contender, problem(num_rows, num_classes, dim)) for contender in contenders]
     for clear, step in each:
         _timed(step, clear)
