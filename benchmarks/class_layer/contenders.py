@@ -187,6 +187,7 @@ def _arcface(name: str, budget: int, low: torch.dtype | None = None) -> Contende
 
 
 FAST_PRODUCTS = "three products, tiled, cones' kernel"
+BARE_ARCFACE = "the passes of ArcFace alone"
 CONES = "cones ArcFace"
 CONES_LOW = "cones ArcFace, bfloat16"
 CONES_TIGHT = "cones ArcFace, 64 MiB"
@@ -199,6 +200,7 @@ TORCH_CE_CHUNKED = "F.linear_cross_entropy, chunked, no margin"
 
 CONTENDERS = (
     Contender(FAST_PRODUCTS, None, budget=MEMORY_BUDGET),
+    Contender(BARE_ARCFACE, None, budget=MEMORY_BUDGET),
     _arcface(CONES, MEMORY_BUDGET),
     _arcface(CONES_LOW, MEMORY_BUDGET, torch.bfloat16),
     _arcface(CONES_TIGHT, SMALL_BUDGET),

@@ -6,7 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from benchmarks.class_layer.contenders import AUTOCAST, CONES, CONES_LOW, FAST_PRODUCTS, INDEXED, LINEAR_CE
+from benchmarks.class_layer.contenders import (
+    AUTOCAST,
+    BARE_ARCFACE,
+    CONES,
+    CONES_LOW,
+    FAST_PRODUCTS,
+    INDEXED,
+    LINEAR_CE,
+)
 from benchmarks.class_layer.summary import find, ratio
 from cones.plots._palette import INK, MUTED, TEN
 from cones.plots._style import new_figure, style
@@ -15,6 +23,7 @@ TITLES = {"classes": "classes K", "rows": "rows N", "dim": "dims D"}
 LETTERS = {"rows": "N", "classes": "K", "dim": "D"}
 LOOKS = {  # colour, marker, dashes: three ways to tell lines apart
     FAST_PRODUCTS: (MUTED, "", (0, (2, 2))),
+    BARE_ARCFACE: (MUTED, "", (0, (5, 2))),
     CONES: (TEN[9], "o", "-"),
     CONES_LOW: (TEN[0], "s", "-"),
     INDEXED: (TEN[3], "^", "-"),

@@ -2,15 +2,15 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmarks.class_layer.contenders import CONTENDERS, Contender, indexed_arcface
+from benchmarks.class_layer.contenders import BARE_ARCFACE, CONTENDERS, SCALE, Contender, indexed_arcface
 from benchmarks.class_layer.memory import growth_of
-from cones.engine.matmul import product
+from cones.engine.matmul import add_product, product
 from cones.engine.planner import plan, tile_bytes_of
 
 WARM_UP = (64, 256)
@@ -50,7 +50,7 @@ def problem(num_rows: int, num_classes: int, dim: int, seed: int = 0) -> Problem
 def steps(contender: Contender, given: Problem) -> tuple[Step, Step]:
     """What to do before a step (gradients away), and the step: mean loss, forward, backward."""
     if contender.build is None:
-        return (lambda: None), tiled_products(given)
+        return (lambda: None), bare_arcface(given) if contender.name == BARE_ARCFACE else tiled_products(given)
     layer = contender.build(given.weight)
 
     def clear() -> None:
@@ -95,6 +95,45 @@ def tiled_products(given: Problem) -> Step:
     return step
 
 
+def bare_arcface(given: Problem) -> Step:
+    """The products and the passes over W and the logits that a cosine loss needs, by hand: no checks, margin or graph.
+
+    Norms of W; tile by tile unit rows, logits, exponentials and their sums, where the exponentials stay in the memory
+    that the gradient of W will take; then the products of the gradients, less what lies along each row of W. That
+    gradient is new memory in each step, as in every layer here.
+    """
+    x, w = given.features.detach(), given.weight
+    n, dim = x.shape
+    size = plan(n, dim, len(w), tile_bytes=tile_bytes_of(x.device)).tile
+    work, unit, logits = w.new_empty(size, dim), w.new_empty(size, dim), x.new_empty(n * size)
+    stays = n <= dim
+
+    def place(d_tile: Tensor) -> Tensor:
+        return (d_tile.view(-1) if stays else x.new_empty(n * len(d_tile)))[: n * len(d_tile)].view(n, -1)
+
+    def step() -> None:
+        unit_x = x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        inverse = torch.linalg.vector_norm(w, dim=1, keepdim=True).reciprocal()
+        d_x, d_w, total = torch.zeros_like(x), torch.empty_like(w), x.new_zeros(n, 1)
+        tiles, d_tiles, factors = w.split(size), d_w.split(size), inverse.split(size)
+        kept = [place(d_tile) for d_tile in d_tiles]
+        scaled = unit_x * (SCALE / math.log(2))
+        for tile, factor, exponentials in zip(tiles, factors, kept, strict=True):
+            rows = torch.mul(tile, factor, out=unit[: len(tile)])
+            torch.exp2(product(scaled, rows.T, logits[: exponentials.numel()].view(n, -1)), out=exponentials)
+            total += exponentials.sum(dim=1, keepdim=True)
+            add_product(d_x, exponentials, rows)
+        d_x /= total
+        pull = unit_x / total
+        for tile, factor, d_tile, exponentials in zip(tiles, factors, d_tiles, kept, strict=True):
+            d_unit = product(exponentials.T, pull, work[: len(tile)])
+            along = torch.mul(d_unit, tile, out=unit[: len(tile)]).sum(dim=1, keepdim=True) * factor
+            d_unit *= factor
+            torch.addcmul(d_unit, tile, along * factor * factor, value=-1, out=d_tile)
+
+    return step
+
+
 def seconds(contender: Contender, num_rows: int, num_classes: int, dim: int, rounds: int) -> dict[str, list[float]]:
     """Wall times of the layer and of the plain products, taken in turn, after a round that does not count."""
     given = problem(num_rows, num_classes, dim)
@@ -108,6 +147,21 @@ def seconds(contender: Contender, num_rows: int, num_classes: int, dim: int, rou
         times["seconds"].append(_timed(step, clear, often[0]))
         times["products_seconds"].append(_timed(bare, times=often[1]))
     return {name: values[1:] for name, values in times.items()}
+
+
+def in_turn(
+    contenders: Sequence[Contender], num_rows: int, num_classes: int, dim: int, rounds: int
+) -> list[list[float]]:
+    """Wall times of each layer by round, all in turn in this process: for steps of a fraction of a millisecond."""
+    each = [steps(contender, problem(num_rows, num_classes, dim)) for contender in contenders]
+    for clear, step in each:
+        _timed(step, clear)
+    often = [max(1, math.ceil(LONG_ENOUGH / _timed(step, clear))) for clear, step in each]
+    turns = [
+        [_timed(step, clear, times) for (clear, step), times in zip(each, often, strict=True)]
+        for _ in range(1 + rounds)
+    ]
+    return [list(times) for times in zip(*turns[1:], strict=True)]
 
 
 def extra_bytes(contender: Contender, num_rows: int, num_classes: int, dim: int) -> int | None:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.class_layer.contenders import (
     AUTOCAST,
+    BARE_ARCFACE,
     CONES,
     CONES_LOW,
     CONES_SOFTMAX,
@@ -40,8 +41,8 @@ from cones.common.atomic_files import write_text
 from cones.plots import save
 
 EVERYONE = tuple(contender.name for contender in CONTENDERS)
-GROWING = (FAST_PRODUCTS, CONES, CONES_LOW, INDEXED, AUTOCAST, LINEAR_CE)
-WITH_FEW = (CONES, CONES_SOFTMAX, INDEXED, LINEAR_CE)
+GROWING = (FAST_PRODUCTS, BARE_ARCFACE, CONES, CONES_LOW, INDEXED, AUTOCAST, LINEAR_CE)
+WITH_FEW = (CONES, CONES_SOFTMAX, BARE_ARCFACE, INDEXED, LINEAR_CE)
 NUMBERS = "class_layer.json"
 HEADROOM = 2**29
 """What a process takes beside its tensors, and what the system should keep: 512 MiB."""
@@ -80,7 +81,10 @@ class Preset:
 
 
 HEADS = (Size(512, 100_000, 512), Size(256, 10_000, 512), Size(512, 1000, 512))
-FEW_CLASSES = tuple(Size(rows, classes, 512) for rows in (64, 256, 512, 1024) for classes in (10, 100, 1000))
+FEW_CLASSES = (
+    *(Size(rows, classes, 512) for rows in (64, 256, 512, 1024) for classes in (10, 100, 1000)),
+    Size(256, 10_000, 512),
+)
 ERRORS = Size(64, 5000, 512)
 PRESETS = {
     "smoke": Preset(
@@ -126,8 +130,7 @@ def cases(preset: Preset) -> Iterator[tuple[str, Size, bool]]:
     """Contender, size and whether its memory is asked for, none twice."""
     heads = [(name, size) for size in preset.heads for name in preset.contenders]
     growing = [(name, size) for sizes in preset.growth.values() for size in sizes for name in preset.growing]
-    few = [(name, size) for size in preset.few_classes for name in preset.with_few]
-    for name, size in dict.fromkeys(heads + growing + few):
+    for name, size in dict.fromkeys(heads + growing):
         yield name, size, size in preset.heads
 
 
@@ -156,6 +159,14 @@ def by_phase(preset: Preset) -> dict[str, dict[str, float]]:
     return {name: run({**arguments, "contender": name}) for name in there}
 
 
+def few_classes(preset: Preset, size: Size) -> dict[str, Any]:
+    """Times in seconds of those that the preset names, taken in turn in one process."""
+    names = [name for name in preset.with_few if by_name(name).missing() is None]
+    sizes = {"num_rows": size.rows, "num_classes": size.classes, "dim": size.dim}
+    times = run({"what": "in_turn", "contenders": names, "rounds": preset.rounds, **sizes})
+    return {**size._asdict(), "seconds": dict(zip(names, times, strict=True))}
+
+
 def report(results: dict[str, Any], out: Path) -> None:
     """Write a processor's page, and the plot where something grew."""
     figure = growth_figure(results)
@@ -178,6 +189,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, default="default", help="which sizes: seconds, minutes, an hour")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder; the page stands beside it")
     parser.add_argument("--processor", help="the folder in it; by default by family, model and vector width")
+    parser.add_argument("--only", nargs="+", choices=EVERYONE, help="measure these alone, and keep the others' numbers")
     parser.add_argument("--redraw", action="store_true", help="measure nothing: pages and plots from the numbers there")
     arguments = parser.parse_args()
     if arguments.redraw:
@@ -191,16 +203,23 @@ def main() -> None:
         **asdict(preset),
         "heads": [size._asdict() for size in preset.heads],
         "growth": {axis: [size._asdict() for size in sizes] for axis, sizes in preset.growth.items()},
-        "few_classes": [size._asdict() for size in preset.few_classes],
+        "few_classes": [],
         "errors": preset.errors._asdict(),
         "error": {},
         "phases": {},
         "cases": [],
     }
-    sizes = {"num_rows": preset.errors.rows, "num_classes": preset.errors.classes, "dim": preset.errors.dim}
-    results["error"] = run({"what": "errors", **sizes})
-    results["phases"] = by_phase(preset)
     todo = list(cases(preset))
+    results["few_classes"] = [few_classes(preset, size) for size in preset.few_classes]
+    if arguments.only:
+        kept = json.loads(numbers.read_text(encoding="utf-8"))
+        others = [case for case in kept["cases"] if case["contender"] not in arguments.only]
+        results |= {"error": kept["error"], "phases": kept["phases"], "cases": others}
+        todo = [case for case in todo if case[0] in arguments.only]
+    else:
+        sizes = {"num_rows": preset.errors.rows, "num_classes": preset.errors.classes, "dim": preset.errors.dim}
+        results["error"] = run({"what": "errors", **sizes})
+        results["phases"] = by_phase(preset)
     for index, (name, size, with_memory) in enumerate(todo, start=1):
         results["cases"].append(measured(name, size, preset.rounds, with_memory))
         write_text(numbers, json.dumps(results, indent=1) + "\n")

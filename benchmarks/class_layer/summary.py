@@ -36,3 +36,9 @@ def over(results: dict[str, Any], contender: str, rival: str, size: dict[str, in
     one, other = find(results, contender, size), find(results, rival, size)
     ratios = [None if case is None else ratio(case) for case in (one, other)]
     return "–" if ratios[0] is None or ratios[1] is None else f"{ratios[0] / ratios[1]:.2f}"
+
+
+def in_turn(size: dict[str, Any], contender: str, rival: str) -> float:
+    """The median, over rounds in one process, of a contender's time over that of a rival."""
+    pairs = zip(size["seconds"][contender], size["seconds"][rival], strict=True)
+    return statistics.median(one / other for one, other in pairs)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.class_layer.contenders import AUTOCAST, FAST_PRODUCTS, INDEXED, LINEAR_CE, by_name
-from benchmarks.class_layer.summary import Case, find, over, ratio, spread
+from benchmarks.class_layer.summary import Case, find, in_turn, ratio, spread
 
 AXES = {"classes": "K", "rows": "N", "dim": "D"}
 METHOD = """\
@@ -31,13 +31,16 @@ from their own class: the norm of the difference over the norm of the truth, the
 times that of "{indexed}", or for bfloat16 of "{autocast}"."""
 
 FEW = """\
-Where the logits are few, a step is a matter of fractions of a millisecond: times, and a layer's ratio to the products
-over that of a rival."""
+Where the logits are few, a step is a matter of milliseconds and less, and processes differ: here all take turns in one.
+Medians, and the median of the rounds' ratios."""
 
 NOTES = (
     """Part of a ratio below a rival's is the choice of kernel: `torch.mm` and `F.linear` go through the vendor's BLAS
 that PyTorch was built with, cones through that or oneDNN, whichever it measured to be the faster on the processor. What
 that choice alone brings on this machine is the first row; "to tiled" takes it out of cones' own numbers.""",
+    """"The passes of ArcFace alone" are the products, and the passes over W and over the logits that a loss of cosines
+needs beside them, by hand: norms, unit rows, exponentials, their sums, and what lies along each row of W taken away, in
+new memory for the gradient. No margin, checks or graph of autograd: what "cones ArcFace" takes above it is those.""",
     "A ratio below 1 in bfloat16 is no wonder: the measure is float32 products.",
     """On a CPU, cones in bfloat16 rounds the products of the gradients only; the logits, and so the losses, stay
 float32. The autocast rival rounds the logits too.""",
@@ -67,7 +70,7 @@ def page(results: dict[str, Any], folder: str, plotted: bool) -> str:
         picture = f"![Ratio of time to that of the products, against K, N and D]({folder}/growth.svg)"
         parts += ["## Growth", "Ratio to the products, as above.", picture]
     parts += [_growth(results, axis) for axis, sizes in results["growth"].items() if sizes]
-    if any(find(results, results["with_few"][0], size) for size in results.get("few_classes", ())):
+    if any("seconds" in size for size in results.get("few_classes", ())):
         parts += ["## Few classes", FEW, _few(results)]
     parts += ["## How", _method(results), "## Notes", _notes(results)]
     return "\n\n".join(parts) + "\n"
@@ -154,30 +157,17 @@ def _growth(results: dict[str, Any], axis: str) -> str:
 
 
 def _few(results: dict[str, Any]) -> str:
-    columns = ["N", "K"]
-    for name in results["with_few"]:
-        columns += [f"{name}, ms"]
-    own = [name for name in results["with_few"] if name.startswith("cones")]
-    columns += [f"{name} / {rival}" for name in own for rival in (LINEAR_CE, INDEXED)]
+    names = list(results["few_classes"][0]["seconds"])
+    own = [name for name in names if name.startswith("cones")]
+    rivals = [name for name in (LINEAR_CE, INDEXED) if name in names]
+    columns = ["N", "K", *(f"{name}, ms" for name in names), *(f"{name} / {rival}" for name in own for rival in rivals)]
     rows = []
     for size in results["few_classes"]:
-        found = {name: find(results, name, size) for name in results["with_few"]}
-        if not any(found.values()):
-            continue
-        times = {name: _milliseconds(case) for name, case in found.items()}
-        rows.append(
-            [
-                f"{size['rows']:,}",
-                f"{size['classes']:,}",
-                *times.values(),
-                *(over(results, name, rival, size) for name in own for rival in (LINEAR_CE, INDEXED)),
-            ]
-        )
+        times = {name: statistics.median(seconds) for name, seconds in size["seconds"].items()}
+        milliseconds = [f"{1000 * seconds:.3g}" for seconds in times.values()]
+        ratios = [f"{in_turn(size, name, rival):.2f}" for name in own for rival in rivals]
+        rows.append([f"{size['rows']:,}", f"{size['classes']:,}", *milliseconds, *ratios])
     return table(columns, rows)
-
-
-def _milliseconds(case: Case | None) -> str:
-    return "–" if case is None or "seconds" not in case else f"{1000 * statistics.median(case['seconds']):.3g}"
 
 
 def _method(results: dict[str, Any]) -> str:

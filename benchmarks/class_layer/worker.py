@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.class_layer.contenders import by_name
-from benchmarks.class_layer.measure import errors, extra_bytes, seconds
+from benchmarks.class_layer.measure import errors, extra_bytes, in_turn, seconds
 from benchmarks.class_layer.phases import phases
 
 ROOT = Path(__file__).parents[2]
@@ -31,9 +31,13 @@ def run(job: dict[str, Any]) -> Any:
 def main() -> None:
     """Do the job given as JSON: what to measure, and the arguments of the function of that name."""
     job = json.loads(sys.argv[1])
-    measured = {"seconds": seconds, "extra_bytes": extra_bytes, "errors": errors, "phases": phases}[job.pop("what")]
+    measured = {"seconds": seconds, "extra_bytes": extra_bytes, "errors": errors, "phases": phases, "in_turn": in_turn}[
+        job.pop("what")
+    ]
     if "contender" in job:
         job["contender"] = by_name(job["contender"])
+    if "contenders" in job:
+        job["contenders"] = [by_name(name) for name in job["contenders"]]
     print(json.dumps(measured(**job)))
 
 

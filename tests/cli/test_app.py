@@ -24,6 +24,17 @@ def run(*arguments):
 
 
 @pytest.fixture
+def no_figures(monkeypatch):
+    """Reports without their figures, which take most of the time of a small run."""
+
+    def report(folder, *_, **__):
+        (folder / "report.html").write_text("a report")
+        return folder / "report.html"
+
+    monkeypatch.setattr("cones.actions._report", report)
+
+
+@pytest.fixture
 def pictures(tmp_path):
     """folder:PATH of 2 classes of 6 pictures."""
     random = np.random.default_rng(0)
@@ -40,7 +51,7 @@ def test_train_compare_plot_end_to_end(pictures, tmp_path, capsys):
     assert run("train", *data, "--out", tmp_path / "one", "--loss", "ArcFace(margin=0.1, scale=8)") == 0
     assert (tmp_path / "one" / "report.html").stat().st_size > 10_000
     assert run("plot", tmp_path / "one") == 0
-    both = ["--losses", "Softmax", "Softmax + 0.01 * CenterLoss", "--out", tmp_path / "two"]
+    both = ["--losses", "Softmax", "Softmax + 0.01 * CenterLoss", "--jobs", "1", "--out", tmp_path / "two"]
     assert run("compare", *data, *both) == 0
     assert (tmp_path / "two" / "report.html").exists()
     assert (tmp_path / "two" / "softmax-centerloss" / "report.html").exists()
@@ -52,6 +63,7 @@ def test_train_compare_plot_end_to_end(pictures, tmp_path, capsys):
     assert str(tmp_path / "two" / "report.html") in out
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_config_in_and_out(pictures, tmp_path):
     (tmp_path / "in.toml").write_text(f'data = "folder:{pictures}"\nepochs = 2\nwidth = 0.125\ntensorboard = false\n')
     out = tmp_path / "run"
@@ -64,6 +76,7 @@ def test_config_in_and_out(pictures, tmp_path):
     assert (tmp_path / "again" / "config.toml").read_text() == text
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_resume_by_folder_alone(pictures, tmp_path, capsys):
     assert run("train", "--data", f"folder:{pictures}", *FAST, "--out", tmp_path / "run") == 0
     assert run("train", "--resume", tmp_path / "run") == 0
@@ -77,6 +90,7 @@ def trained(pictures, folder):
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.usefixtures("no_figures")
 def test_a_run_is_extended_by_the_command_that_resumes_it(pictures, tmp_path, capsys):
     trained(pictures, tmp_path / "run")
     assert run("train", "--resume", tmp_path / "run", "--epochs", "3") == 0
@@ -291,6 +305,7 @@ def test_traceback_on_request(capsys):
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.usefixtures("no_figures")
 def test_a_margin_in_degrees_is_asked_about(pictures, tmp_path, capsys):
     data = ["--data", f"folder:{pictures}", *FAST, "--out", tmp_path / "run"]
     assert run("train", *data, "--loss", "ArcFace(margin=28.6, scale=8)") == 0
@@ -300,6 +315,7 @@ def test_a_margin_in_degrees_is_asked_about(pictures, tmp_path, capsys):
     ]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_corrupt_checkpoint_is_named_and_kept(pictures, tmp_path, capsys):
     assert run("train", "--data", f"folder:{pictures}", *FAST, "--out", tmp_path / "run") == 0
     (tmp_path / "run" / "last.safetensors").write_bytes(b"junk")
@@ -311,6 +327,7 @@ def test_a_corrupt_checkpoint_is_named_and_kept(pictures, tmp_path, capsys):
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == b"junk"
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_run_is_not_overwritten(pictures, tmp_path, capsys):
     data = ["train", "--data", f"folder:{pictures}", *FAST, "--out", tmp_path / "run"]
     assert run(*data) == 0

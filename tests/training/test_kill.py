@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import asdict, replace
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -23,7 +24,8 @@ for metrics in fit(run, Path({folder!r}), resume=True):
 """
 
 
-def test_killed_at_ten_random_moments(small, tmp_path):
+@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(small, tmp_path, times):
     loss = "ASoftmax(margin=3, blend=Annealing(base=10.0, gamma=0.05, power=2.0, minimum=0.0)) + 0.01 * CenterLoss"
     run = replace(
         small, loss=loss, epochs=60, save_every=1, log_every=1, shift=1, optimizer="adamw", learning_rate=1e-3
@@ -31,7 +33,7 @@ def test_killed_at_ten_random_moments(small, tmp_path):
     list(fit(run, tmp_path / "whole"))
     chance = random.Random(0)
     kills = 0
-    while kills < 10:
+    while kills < times:
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD.format(run=asdict(run), folder=str(tmp_path / "killed"))],
             stdout=subprocess.PIPE,

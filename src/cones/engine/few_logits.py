@@ -7,10 +7,11 @@ N rows, D dims, K classes. With P = x @ W.T, r_i = 1 / |x_i| and c_j = 1 / |w_j|
 so that no unit vector is ever formed: a direction is a factor of a row or of a column. With G the gradient of the
 similarities, H_ij = r_i c_j G_ij, and the own class in its place in G,
 
-    d x_i = sum_j H_ij w_j - r_i^2 (sum_j H_ij P_ij) x_i
-    d w_j = sum_i H_ij x_i - c_j^2 (sum_i H_ij P_ij) w_j
+    u_i = sum_j H_ij w_j        d x_i = u_i - r_i^2 (u_i . x_i) x_i
+    v_j = sum_i H_ij x_i        d w_j = v_j - c_j^2 (v_j . w_j) w_j
 
-where the second terms are what normalising takes away.
+where the second terms are what normalising takes away. New memory costs more than the passes here: the logits become
+their exponentials in place, and the gradient is the one other array of their size.
 """
 
 import math
@@ -34,6 +35,9 @@ ENOUGH_FOR_LOW = 2**17
 
 WIDE_FROM = 512
 """Classes from which the own similarity is worked out in float64; below, that would cost as much as the products."""
+
+SUMMED_AT_ONCE = 16
+"""Products of the own similarity that are summed in the features' precision."""
 
 ORDINARY = 1e15
 """Norms in [1 / ORDINARY, ORDINARY] have squares, inverse squares and products that keep full precision."""
@@ -143,11 +147,11 @@ class _FewLogits(torch.autograd.Function):
         inverse = [(norm.double() if _is_wide(x, weight) else norm).reciprocal() for norm in norms]
         row = inverse[0] if form.features == "unit" else None
         column = inverse[1].to(x.dtype) if form.weight == "unit" else None
-        products = product(x, weight.T)
-        own, feature_norm, weight_norm = _own_class(x, weight, labels, products, norms, form)
+        logits = product(x, weight.T)
+        own, feature_norm, weight_norm = _own_class(x, weight, labels, logits, norms, form)
         # powers of 2 are cheaper than those of e: the factor goes where the scale goes
         factor = number * LOG2_E if scale_tensor is None else scale_tensor.to(x.dtype) * LOG2_E
-        logits = products * (factor if row is None else (row * factor).to(x.dtype)[:, None])
+        logits *= factor if row is None else (row * factor).to(x.dtype)[:, None]
         if column is not None:
             logits *= column
         if bias is not None:
@@ -167,14 +171,14 @@ class _FewLogits(torch.autograd.Function):
             total = exponentials.sum(dim=1).to(own.dtype)
             rest = total.log() + top / LOG2_E
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, weight, bias, scale_tensor, labels, *norms, products, exponentials, total, own)
+        ctx.save_for_backward(x, weight, bias, scale_tensor, labels, *norms, exponentials, total, own)
         row = None if row is None else row.to(x.dtype)
         ctx.row, ctx.column, ctx.number, ctx.form = row, column, number, form
         return own, feature_norm, weight_norm, rest, others_sum
 
     @staticmethod
     def backward(ctx: Any, *d_terms: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, weight, _, scale_tensor, labels, *norms, products, exponentials, total, own = ctx.saved_tensors
+        x, weight, _, scale_tensor, labels, *norms, exponentials, total, own = ctx.saved_tensors
         needs_x, needs_weight, needs_bias, needs_scale = ctx.needs_input_grad[:4]
         if torch.is_grad_enabled():  # a graph of the gradient is wanted
             return *_differentiable_gradients(ctx, d_terms), None, None, None, None
@@ -194,27 +198,24 @@ class _FewLogits(torch.autograd.Function):
             d_bias = gradient.sum(dim=0) if needs_bias else None
             gradient *= factor if row is None else factor[:, None]
         else:
-            gradient = exponentials * (d_logits * factor)[:, None]
+            coefficient = (d_logits * factor)[:, None]
+            gradient = exponentials * coefficient if _graph_is_kept() else exponentials.mul_(coefficient)
         if column is not None:
             gradient *= column
-        along_x = along_weight = d_scale = None
-        if row is not None or column is not None or needs_scale:
-            along: Tensor = gradient * products
-            along_x, along_weight = along.sum(dim=1), along.sum(dim=0)
-            d_scale = along_x.sum() / scale if needs_scale else None
         if d_own is not None:
-            own_gradient, own_along = d_own.to(x.dtype), (d_own * own).to(x.dtype)
-            if along_x is not None and along_weight is not None:
-                along_x, along_weight = along_x + own_along, along_weight.index_add_(0, labels, own_along)
+            own_gradient = d_own.to(x.dtype)
             if row is not None:
                 own_gradient = own_gradient * row
             if column is not None:
                 own_gradient = own_gradient * column[labels]
             gradient.scatter_(1, labels[:, None], own_gradient[:, None])
-        d_x = d_weight = None
-        if needs_x:
+        d_x = d_weight = d_scale = None
+        if needs_x or needs_scale:
             d_x = _gradient_product(gradient, weight, form.low)
-            back = None if row is None else along_x * row * -row
+            along = None if row is None and not needs_scale else dots(d_x, x)
+            if needs_scale:
+                d_scale = (along.sum() if d_own is None else along.sum() - (d_own * own).sum()) / scale
+            back = None if row is None else along * row * -row
             if d_feature_norm is not None:
                 outward = d_feature_norm.to(x.dtype) / norms[0]
                 back = outward if back is None else back + outward
@@ -222,14 +223,31 @@ class _FewLogits(torch.autograd.Function):
                 d_x.addcmul_(x, back[:, None])
         if needs_weight:
             d_weight = _gradient_product(gradient.T, x, form.low)
-            back = None if column is None else along_weight * column * -column
+            back = None if column is None else dots(d_weight, weight) * column * -column
             if d_weight_norm is not None:
                 outward = (d_weight_norm / norms[1][labels]).to(x.dtype)
                 back = torch.zeros_like(norms[1]) if back is None else back
                 back.index_add_(0, labels, outward)
             if back is not None:
                 d_weight.addcmul_(weight, back[:, None])
-        return d_x, d_weight, d_bias, d_scale, None, None, None, None
+        return d_x if needs_x else None, d_weight, d_bias, d_scale, None, None, None, None
+
+
+def _graph_is_kept() -> bool:
+    """Whether a backward under way leaves its graph, and so what was saved for it, for another."""
+    asks = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    return asks is None or bool(asks())
+
+
+def dots(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products (N,) of the rows of a and b (N, D), without an array of their size."""
+    return torch.bmm(a[:, None], b[:, :, None]).view(-1)
+
+
+def _dots_of_own(x: Tensor, own_weight: Tensor) -> Tensor:
+    """The same in float64, but for the products and the sums of a few: new memory of twice the size costs more."""
+    few = math.gcd(x.shape[1], SUMMED_AT_ONCE)
+    return (x * own_weight).unflatten(1, (-1, few)).sum(dim=2).sum(dim=1, dtype=torch.float64)
 
 
 def _gradient_product(a: Tensor, b: Tensor, low: torch.dtype | None) -> Tensor:
@@ -242,14 +260,11 @@ def _own_class(
     x: Tensor, weight: Tensor, labels: Tensor, products: Tensor, norms: tuple[Tensor, Tensor], form: Form
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Similarity, feature norm and weight norm (N,) of the own class; in float64 where there are many classes."""
-    if not _is_wide(x, weight):
-        own, feature_norm = products.gather(1, labels[:, None]).squeeze(1), norms[0].clone()
-        weight_norm = norms[1][labels]
-    else:
-        wide_x, wide_weight = x.double(), weight[labels].double()
-        feature_norm = torch.linalg.vector_norm(wide_x, dim=1)
-        weight_norm = torch.linalg.vector_norm(wide_weight, dim=1)
-        own = (wide_x * wide_weight).sum(dim=1)
+    wide = _is_wide(x, weight)
+    own = _dots_of_own(x, weight[labels]) if wide else products.gather(1, labels[:, None]).squeeze(1)
+    feature_norm, weight_norm = norms[0].clone(), norms[1][labels]
+    if wide:
+        feature_norm, weight_norm = feature_norm.double(), weight_norm.double()
     if form.features == "unit":
         own = own / feature_norm
     if form.weight == "unit":
