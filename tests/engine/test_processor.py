@@ -1,5 +1,6 @@
 """bfloat16 against float32 by a timing that is given, never by the clock."""
 
+import time
 import warnings
 
 import pytest
@@ -72,6 +73,10 @@ def test_probes_draw_no_random_numbers(monkeypatch):
     processor.product_speeds.__wrapped__(3, 5)
     processor.convolution_speeds.__wrapped__(2, 3, (3, 3), channels_last=False)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_waiting_for_other_work_is_no_time():
+    assert processor.shortest(lambda: time.sleep(0.05)) < 40
 
 
 def head_with(monkeypatch, speeds):

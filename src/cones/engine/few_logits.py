@@ -212,10 +212,11 @@ class _FewLogits(torch.autograd.Function):
         d_x = d_weight = d_scale = None
         if needs_x or needs_scale:
             d_x = _gradient_product(gradient, weight, form.low)
-            along = None if row is None and not needs_scale else dots(d_x, x)
-            if needs_scale:
+            back = None
+            if row is not None or needs_scale:
+                along = dots(d_x, x)
                 d_scale = (along.sum() if d_own is None else along.sum() - (d_own * own).sum()) / scale
-            back = None if row is None else along * row * -row
+                back = None if row is None else along * row * -row
             if d_feature_norm is not None:
                 outward = d_feature_norm.to(x.dtype) / norms[0]
                 back = outward if back is None else back + outward
@@ -230,7 +231,7 @@ class _FewLogits(torch.autograd.Function):
                 back.index_add_(0, labels, outward)
             if back is not None:
                 d_weight.addcmul_(weight, back[:, None])
-        return d_x if needs_x else None, d_weight, d_bias, d_scale, None, None, None, None
+        return d_x if needs_x else None, d_weight, d_bias, d_scale if needs_scale else None, None, None, None, None
 
 
 def _graph_is_kept() -> bool:
@@ -247,7 +248,8 @@ def dots(a: Tensor, b: Tensor) -> Tensor:
 def _dots_of_own(x: Tensor, own_weight: Tensor) -> Tensor:
     """The same in float64, but for the products and the sums of a few: new memory of twice the size costs more."""
     few = math.gcd(x.shape[1], SUMMED_AT_ONCE)
-    return (x * own_weight).unflatten(1, (-1, few)).sum(dim=2).sum(dim=1, dtype=torch.float64)
+    parts: Tensor = (x * own_weight).unflatten(1, (-1, few)).sum(dim=2)
+    return parts.sum(dim=1, dtype=torch.float64)
 
 
 def _gradient_product(a: Tensor, b: Tensor, low: torch.dtype | None) -> Tensor:
