@@ -13,12 +13,6 @@ import torch.nn.functional as F
 
 from .matmul import product, seconds_on_one_thread
 
-<<<<<<< HEAD:src/cones/engine/processor.py
-from .matmul import product
-=======
-from .products import product, seconds_on_one_thread
->>>>>>> main:src/cones/processor.py
-
 MEASURABLE = 1.0
 """Milliseconds from which a time says more than the clock's and the scheduler's noise."""
 
