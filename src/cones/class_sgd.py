@@ -84,7 +84,7 @@ class ClassSGD(torch.optim.Optimizer):
         self._waiting = False
         self._scaler, self._group = scaler, head.group
         self._unscale, self._skip = 1.0, False
-        head.update, head.before_update = self._begin, self._incoming
+        head.update, head.before_update = self, self._incoming
 
     def _incoming(self, loss: Tensor, gradient: Tensor) -> None:
         """Called before the backward with the loss and the gradient that comes into it, both (N,) or 0-dim."""
@@ -110,19 +110,22 @@ class ClassSGD(torch.optim.Optimizer):
             dist.all_reduce(finite, dist.ReduceOp.MIN, group=self._group)
         return bool(finite)
 
-    def _begin(self) -> Callable[[Tensor | slice, Tensor], None]:
-        """Called as a backward begins; returns what moves rows of W by their gradient."""
+    def begin(self) -> None:
+        """Called by the engine as a backward begins.
+
+        Raises:
+            RuntimeError: `step()` was not called since the last one.
+        """
         if self._waiting:
             raise RuntimeError(
                 "a second backward before ClassSGD.step(): W moves in the backward, so gradients cannot be added up; "
                 "call step() after each backward"
             )
         self._waiting = True
-        return self._move
 
     @torch.no_grad()
-    def _move(self, rows: Tensor | slice, gradient: Tensor) -> None:
-        """Move the rows (C,) of W by their gradient (C, D), which is used up."""
+    def apply(self, rows: slice | Tensor, gradient: Tensor) -> None:
+        """Move the rows (C,) of W by their gradient (C, D), which is used up; called by the engine, tile by tile."""
         if self._skip:
             return
         if self._unscale != 1:

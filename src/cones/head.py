@@ -16,17 +16,18 @@ from torch import Tensor, nn
 from .common.buffers import restore_precision
 from .common.watching import WeightWatch
 from .engine.checks import check_arguments, check_head, check_settings, check_weighting
-from .engine.collective import Group, count, gather, home, meet, replicated, scale_gradient, settings_text, shard
+from .engine.collective import gather, home, replicated, scale_gradient
 from .engine.dense import logits
 from .engine.ignored import IGNORE_INDEX, counted
-from .engine.losses import losses_over, updated_statistics
+from .engine.losses import losses_over
 from .engine.planner import MEMORY_BUDGET
 from .engine.processes import WrappingCheck, check_group, check_whole, draw_share, save_classes
 from .engine.processor import warn_if_slow
+from .engine.ranks import Group, count, meet, settings_text, shard
 from .engine.reduction import reduce_weighted
 from .engine.sampling import sampled
-from .engine.step import EngineOptions, LocalClasses, added_to_logits
-from .engine.streaming import Update
+from .engine.step import EngineOptions, LocalClasses, Step, added_to_logits
+from .engine.streaming import WeightUpdate
 from .margins import Margin, parse
 from .suggestion import far_outside
 
@@ -121,7 +122,7 @@ class Head(nn.Module):
         self.in_features, self.num_classes = in_features, num_classes
         self.margin, self.compute_dtype = margin, compute_dtype
         self.sample_rate = sample_rate
-        self.update: Update | None = None
+        self.update: WeightUpdate | None = None
         self.before_update: Callable[[Tensor, Tensor], None] | None = None
         self.memory_budget = memory_budget
         self.label_smoothing, self.focal = label_smoothing, focal
@@ -140,6 +141,7 @@ class Head(nn.Module):
         self.class_weights: Tensor | None
         own_copy = None if class_weights is None else class_weights.detach().clone().to(device)
         self.register_buffer("class_weights", own_copy)
+        margin.check(num_classes)
         self._statistics = list(margin.init_statistics(num_classes))
         for name in self._statistics:
             self.register_buffer(f"running_{name}", torch.empty((), device=device, dtype=torch.float32))
@@ -189,23 +191,22 @@ class Head(nn.Module):
         features, labels, rows, _ = taken
         checked = None if self.group is not None else labels
         check_arguments(features, self.weight, checked, margin, None, subcenters=self.subcenters, rows=rows)
-        ranks, places = meet(
+        ranks, local_labels = meet(
             features, labels, len(self.classes), self.group, settings=self._settings(features), rows=rows
         )
         if self.compute_dtype is not None and features.device.type == "cpu":
             warn_if_slow(self.in_features, self.num_classes, instead="compute_dtype=None")
         labels = labels.long()
         bias = added_to_logits(margin, self._class_bias(), self.num_classes, self.weight, ranks)
-        held, update = LocalClasses(self.weight, bias, self.subcenters, places, ranks), self.update
+        held, update = LocalClasses(self.weight, bias, self.subcenters, local_labels, ranks), self.update
         if self.training and self.sample_rate < 1:
             held, update = sampled(held, self.sample_rate, update)
-        how = EngineOptions(self.memory_budget, self.compute_dtype, update)
-        if self.training and self._statistics:
-            new = updated_statistics(features, labels, margin, held, self.statistics(), how)
-            for name, value in new.items():
-                getattr(self, f"running_{name}").copy_(value)
-        weighting = {"label_smoothing": self.label_smoothing, "focal": self.focal}
-        losses = losses_over(features, labels, margin, held, self.statistics(), how, **weighting)
+        options = EngineOptions(self.memory_budget, self.compute_dtype, update)
+        updates = self.training and bool(self._statistics)
+        step = Step(labels, margin, held, self.statistics(), options, update_statistics=updates)
+        losses, statistics = losses_over(features, step, label_smoothing=self.label_smoothing, focal=self.focal)
+        for name, value in statistics.items() if updates else ():
+            getattr(self, f"running_{name}").copy_(value)
         loss = reduce_weighted(losses, taken.weights(self.class_weights), reduction)
         if self.before_update is not None and loss.requires_grad:
             loss.register_hook(partial(self.before_update, loss.detach()))
@@ -226,7 +227,8 @@ class Head(nn.Module):
 
     def statistics(self) -> dict[str, Tensor]:
         """The margin's running numbers by name, 0-dim: buffers running_<name>, so that they are saved and resumed."""
-        wanted = self.margin.init_statistics(self.num_classes)  # a margin of other classes than these says so here
+        self.margin.check(self.num_classes)  # it may have been replaced
+        wanted = self.margin.init_statistics(self.num_classes)
         missing = [name for name in wanted if name not in self._statistics]
         if missing:
             raise ValueError(
@@ -250,7 +252,7 @@ class Head(nn.Module):
         check_group(self)
         ranks = None if self.group is None else count(len(features), len(self.classes), self.group, features.device)
         found = logits(
-            features if ranks is None else gather(features, ranks),
+            features if ranks is None else gather([features], [ranks.rows], self.group)[0],
             self.weight,
             self.margin_in_force(),
             bias=self._class_bias(),

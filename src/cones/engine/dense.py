@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..margins import Margin, Rows, surveyed
+from ..margins import Margin, Rows, with_others_summaries
 from .checks import check_arguments, check_fraction
 from .similarity import cross_entropy_of, in_geometry, nearest_center, own_columns, similarities, start_of_statistics
 
@@ -63,7 +63,7 @@ def dense_margin_softmax(
         own = similarity.gather(1, labels[:, None]).squeeze(1)
         own_centers = weight.unflatten(0, (-1, subcenters))[labels]
         rows = Rows(own, feature_norm, nearest_center(x, own_centers, margin)[1], labels, statistics)
-        rows = surveyed(margin, similarity, own_columns(labels, num_classes), rows)
+        rows = with_others_summaries(margin, similarity, own_columns(labels, num_classes), rows)
         target = margin.target(own, rows)
         logits = margin.others(similarity, target, rows).scatter(1, labels[:, None], target[:, None])
         for added in (bias, None if class_bias is None else class_bias.to(logits)):
@@ -77,10 +77,7 @@ def combined(logits: Tensor, labels: Tensor, margin: Margin, label_smoothing: fl
     """The losses (N,) of logits (N, K) after the margin, in the obvious way."""
     if not cross_entropy_of(margin):
         target = logits.gather(1, labels[:, None]).squeeze(1)
-        own = own_columns(labels, logits.shape[1])
-        if margin.combine == "one-vs-all":
-            return margin.join(target, margin.class_loss(logits).masked_fill(own, 0).sum(dim=1))
-        return margin.join(target, logits.masked_fill(own, -torch.inf).logsumexp(dim=1))
+        return margin.join(target, margin.rest(logits, own_columns(labels, logits.shape[1])))
     return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
 
 

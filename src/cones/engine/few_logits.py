@@ -29,7 +29,7 @@ FEW = 2**22
 COPIES = 4
 """Arrays of their size that live at once then."""
 
-ENOUGH_FOR_LOW = 2**17
+ENOUGH_TO_ROUND = 2**17
 """Logits from which a product in low precision gains more than the conversions cost."""
 
 WIDE_FROM = 512
@@ -48,14 +48,14 @@ class Form(NamedTuple):
         features, weight: geometries of the two sides.
         bounded: whether no exponential can overflow or vanish.
         others_sum: whether the sum of the other classes' logits is wanted.
-        low: precision of the gradients' products, None for that of the features.
+        compute_dtype: precision of the gradients' products, None for that of the features.
     """
 
     features: Geometry
     weight: Geometry
     bounded: bool
     others_sum: bool
-    low: torch.dtype | None = None
+    compute_dtype: torch.dtype | None = None
 
 
 class Terms(NamedTuple):
@@ -79,8 +79,8 @@ class Terms(NamedTuple):
 def ordinary_norms(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor] | None:
     """Norms (N,) and (K,) of both sides, without gradient; None if one is zero, not finite, tiny or huge."""
     norms = [torch.linalg.vector_norm(side.detach(), dim=1) for side in (features, weight)]
-    low, high = torch.cat(norms).aminmax()
-    return (norms[0], norms[1]) if low.item() >= 1 / ORDINARY and high.item() <= ORDINARY else None
+    shortest, longest = torch.cat(norms).aminmax()
+    return (norms[0], norms[1]) if shortest.item() >= 1 / ORDINARY and longest.item() <= ORDINARY else None
 
 
 def few_logits(
@@ -88,7 +88,7 @@ def few_logits(
     weight: Tensor,
     bias: Tensor | None,
     scale: float | Tensor,
-    labels: Tensor,
+    local_labels: Tensor,
     norms: tuple[Tensor, Tensor],
     form: Form,
 ) -> Terms:
@@ -99,7 +99,7 @@ def few_logits(
         weight: (K, D) in the same.
         bias: (K,) in the same, or None.
         scale: s, a number or 0-dim.
-        labels: (N,) int64 in 0..K-1.
+        local_labels: (N,) int64 in 0..K-1.
         norms: from `ordinary_norms`.
         form: static configuration.
 
@@ -108,22 +108,22 @@ def few_logits(
     """
     scale_tensor = scale if isinstance(scale, Tensor) else None
     number = 1.0 if isinstance(scale, Tensor) else float(scale)
-    return Terms(*_FewLogits.apply(features, weight, bias, scale_tensor, labels, number, norms, form))  # type: ignore[no-untyped-call]
+    return Terms(*_FewLogits.apply(features, weight, bias, scale_tensor, local_labels, number, norms, form))  # type: ignore[no-untyped-call]
 
 
 def by_autograd(
-    features: Tensor, weight: Tensor, bias: Tensor | None, scale: float | Tensor, labels: Tensor, form: Form
+    features: Tensor, weight: Tensor, bias: Tensor | None, scale: float | Tensor, local_labels: Tensor, form: Form
 ) -> Terms:
     """The same in PyTorch's own operations: what a second derivative is taken of."""
     (unit, feature_norm), (unit_weight, weight_norm) = direction(features), direction(weight)
     x = unit if form.features == "unit" else features
     similarity = x @ (unit_weight if form.weight == "unit" else weight).T
     logits = scale * similarity if bias is None else scale * similarity + bias
-    own = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, labels[:, None], True)
+    own = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, local_labels[:, None], True)
     rest = logits.masked_fill(own, -math.inf).logsumexp(dim=1)
     others_sum = logits.masked_fill(own, 0).sum(dim=1) if form.others_sum else logits.new_empty(0)
-    own_similarity = similarity.gather(1, labels[:, None]).squeeze(1)
-    return Terms(own_similarity, feature_norm, weight_norm[labels], rest, others_sum)
+    own_similarity = similarity.gather(1, local_labels[:, None]).squeeze(1)
+    return Terms(own_similarity, feature_norm, weight_norm[local_labels], rest, others_sum)
 
 
 class _FewLogits(torch.autograd.Function):
@@ -134,7 +134,7 @@ class _FewLogits(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         scale_tensor: Tensor | None,
-        labels: Tensor,
+        local_labels: Tensor,
         number: float,
         norms: tuple[Tensor, Tensor],
         form: Form,
@@ -144,7 +144,7 @@ class _FewLogits(torch.autograd.Function):
         row = inverse[0] if form.features == "unit" else None
         column = inverse[1].to(x.dtype) if form.weight == "unit" else None
         products = product(x, weight.T)
-        own, feature_norm, weight_norm = _own_class(x, weight, labels, products, norms, form)
+        own, feature_norm, weight_norm = _own_class(x, weight, local_labels, products, norms, form)
         # powers of 2 are cheaper than those of e: the factor goes where the scale goes
         factor = number * LOG2_E if scale_tensor is None else scale_tensor.to(x.dtype) * LOG2_E
         logits = products * (factor if row is None else (row * factor).to(x.dtype)[:, None])
@@ -152,7 +152,7 @@ class _FewLogits(torch.autograd.Function):
             logits *= column
         if bias is not None:
             logits += bias * LOG2_E
-        own_place = labels[:, None]
+        own_place = local_labels[:, None]
         others_sum = x.new_empty(0)
         if form.others_sum:
             others_sum = logits.scatter_(1, own_place, 0).sum(dim=1) / LOG2_E
@@ -167,14 +167,14 @@ class _FewLogits(torch.autograd.Function):
             total = exponentials.sum(dim=1).to(own.dtype)
             rest = total.log() + top / LOG2_E
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, weight, bias, scale_tensor, labels, *norms, products, exponentials, total, own)
+        ctx.save_for_backward(x, weight, bias, scale_tensor, local_labels, *norms, products, exponentials, total, own)
         row = None if row is None else row.to(x.dtype)
         ctx.row, ctx.column, ctx.number, ctx.form = row, column, number, form
         return own, feature_norm, weight_norm, rest, others_sum
 
     @staticmethod
     def backward(ctx: Any, *d_terms: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, weight, _, scale_tensor, labels, *norms, products, exponentials, total, own = ctx.saved_tensors
+        x, weight, _, scale_tensor, local_labels, *norms, products, exponentials, total, own = ctx.saved_tensors
         needs_x, needs_weight, needs_bias, needs_scale = ctx.needs_input_grad[:4]
         if torch.is_grad_enabled():  # a graph of the gradient is wanted
             return *_differentiable_gradients(ctx, d_terms), None, None, None, None
@@ -190,7 +190,7 @@ class _FewLogits(torch.autograd.Function):
             gradient = exponentials * d_logits[:, None]
             if form.others_sum and d_sum is not None:
                 gradient += d_sum[:, None]
-                gradient.scatter_(1, labels[:, None], 0)
+                gradient.scatter_(1, local_labels[:, None], 0)
             d_bias = gradient.sum(dim=0) if needs_bias else None
             gradient *= factor if row is None else factor[:, None]
         else:
@@ -205,15 +205,15 @@ class _FewLogits(torch.autograd.Function):
         if d_own is not None:
             own_gradient, own_along = d_own.to(x.dtype), (d_own * own).to(x.dtype)
             if along_x is not None and along_weight is not None:
-                along_x, along_weight = along_x + own_along, along_weight.index_add_(0, labels, own_along)
+                along_x, along_weight = along_x + own_along, along_weight.index_add_(0, local_labels, own_along)
             if row is not None:
                 own_gradient = own_gradient * row
             if column is not None:
-                own_gradient = own_gradient * column[labels]
-            gradient.scatter_(1, labels[:, None], own_gradient[:, None])
+                own_gradient = own_gradient * column[local_labels]
+            gradient.scatter_(1, local_labels[:, None], own_gradient[:, None])
         d_x = d_weight = None
         if needs_x:
-            d_x = _gradient_product(gradient, weight, form.low)
+            d_x = _gradient_product(gradient, weight, form.compute_dtype)
             back = None if row is None else along_x * row * -row
             if d_feature_norm is not None:
                 outward = d_feature_norm.to(x.dtype) / norms[0]
@@ -221,32 +221,32 @@ class _FewLogits(torch.autograd.Function):
             if back is not None:
                 d_x.addcmul_(x, back[:, None])
         if needs_weight:
-            d_weight = _gradient_product(gradient.T, x, form.low)
+            d_weight = _gradient_product(gradient.T, x, form.compute_dtype)
             back = None if column is None else along_weight * column * -column
             if d_weight_norm is not None:
-                outward = (d_weight_norm / norms[1][labels]).to(x.dtype)
+                outward = (d_weight_norm / norms[1][local_labels]).to(x.dtype)
                 back = torch.zeros_like(norms[1]) if back is None else back
-                back.index_add_(0, labels, outward)
+                back.index_add_(0, local_labels, outward)
             if back is not None:
                 d_weight.addcmul_(weight, back[:, None])
         return d_x, d_weight, d_bias, d_scale, None, None, None, None
 
 
-def _gradient_product(a: Tensor, b: Tensor, low: torch.dtype | None) -> Tensor:
-    if low is None or a.numel() < ENOUGH_FOR_LOW:
+def _gradient_product(a: Tensor, b: Tensor, compute_dtype: torch.dtype | None) -> Tensor:
+    if compute_dtype is None or a.numel() < ENOUGH_TO_ROUND:
         return product_of_many(a, b)
-    return product(a.to(low), b.to(low)).to(a.dtype)
+    return product(a.to(compute_dtype), b.to(compute_dtype)).to(a.dtype)
 
 
 def _own_class(
-    x: Tensor, weight: Tensor, labels: Tensor, products: Tensor, norms: tuple[Tensor, Tensor], form: Form
+    x: Tensor, weight: Tensor, local_labels: Tensor, products: Tensor, norms: tuple[Tensor, Tensor], form: Form
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Similarity, feature norm and weight norm (N,) of the own class; in float64 where there are many classes."""
     if not _is_wide(x, weight):
-        own, feature_norm = products.gather(1, labels[:, None]).squeeze(1), norms[0].clone()
-        weight_norm = norms[1][labels]
+        own, feature_norm = products.gather(1, local_labels[:, None]).squeeze(1), norms[0].clone()
+        weight_norm = norms[1][local_labels]
     else:
-        wide_x, wide_weight = x.double(), weight[labels].double()
+        wide_x, wide_weight = x.double(), weight[local_labels].double()
         feature_norm = torch.linalg.vector_norm(wide_x, dim=1)
         weight_norm = torch.linalg.vector_norm(wide_weight, dim=1)
         own = (wide_x * wide_weight).sum(dim=1)
@@ -264,9 +264,9 @@ def _is_wide(x: Tensor, weight: Tensor) -> bool:
 
 def _differentiable_gradients(ctx: Any, d_terms: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     """The gradients of features, weight, bias and scale with a graph of their own."""
-    x, weight, bias, scale_tensor, labels, *_ = ctx.saved_tensors
+    x, weight, bias, scale_tensor, local_labels, *_ = ctx.saved_tensors
     inputs = [x, weight, bias, scale_tensor]
-    terms = by_autograd(x, weight, bias, ctx.number if scale_tensor is None else scale_tensor, labels, ctx.form)
+    terms = by_autograd(x, weight, bias, ctx.number if scale_tensor is None else scale_tensor, local_labels, ctx.form)
     pairs = [
         (term, d_term.to(term.dtype))
         for term, d_term in zip(terms, d_terms, strict=True)

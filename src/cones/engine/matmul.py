@@ -107,18 +107,18 @@ def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
         torch.addmm(total, a, b, out=total)
 
 
-def wide_product(a: Tensor, b: Tensor, low: torch.dtype | None, out: Tensor | None = None) -> Tensor:
-    """a (M, L) @ b (L, P) in their common dtype, where both may be rounded to `low`, but not the result.
+def wide_product(a: Tensor, b: Tensor, compute_dtype: torch.dtype | None, out: Tensor | None = None) -> Tensor:
+    """a (M, L) @ b (L, P) in their common dtype, where both may be rounded to `compute_dtype`, but not the result.
 
     A CPU has no kernel that takes low-precision factors and returns float32, so there the factors stay as they are.
     """
-    if low is None:
+    if compute_dtype is None:
         return product_of_many(a, b, out)
     if a.device.type == "cpu":
         return product(a, b, out)
     if _WIDE_RESULT:
-        return torch.mm(a.to(low), b.to(low), out_dtype=a.dtype)
-    return a.to(low).to(a.dtype) @ b.to(low).to(b.dtype)
+        return torch.mm(a.to(compute_dtype), b.to(compute_dtype), out_dtype=a.dtype)
+    return a.to(compute_dtype).to(a.dtype) @ b.to(compute_dtype).to(b.dtype)
 
 
 def _takes_onednn(a: Tensor, b: Tensor) -> bool:

@@ -29,7 +29,7 @@ class Plan:
         tile: classes a tile.
         kept: classes whose exponentials are kept for the backward; those of the others are computed again.
         itemsize: bytes of a number in the working precision.
-        low_itemsize: bytes of a number in the precision of the gradient's products.
+        compute_dtype: precision of the gradients' products; None for the working precision.
         columns: arrays of (N, C) that live at once while a tile is worked on.
         shared: whether kept exponentials lie in the memory of the gradient of W, which is not needed before them.
     """
@@ -40,7 +40,7 @@ class Plan:
     tile: int
     kept: int
     itemsize: int
-    low_itemsize: int
+    compute_dtype: torch.dtype | None
     columns: int
     shared: bool = False
 
@@ -48,6 +48,11 @@ class Plan:
         """(start, stop) of each tile."""
         for start in range(0, self.num_classes, self.tile):
             yield start, min(start + self.tile, self.num_classes)
+
+    @property
+    def compute_itemsize(self) -> int:
+        """Bytes of a number in the products of the gradients."""
+        return itemsize_of(self.compute_dtype, self.itemsize)
 
     @property
     def num_tiles(self) -> int:
@@ -62,17 +67,17 @@ class Plan:
     @property
     def tile_bytes(self) -> int:
         """What lives while a tile is worked on."""
-        return self.tile * bytes_per_class(self.num_rows, self.dim, self.itemsize, self.low_itemsize, self.columns)
+        return self.tile * bytes_per_class(self.num_rows, self.dim, self.itemsize, self.compute_itemsize, self.columns)
 
     @property
     def kept_bytes(self) -> int:
         """Exponentials that wait for the backward."""
-        return 0 if self.shared else self.kept * self.num_rows * self.low_itemsize
+        return 0 if self.shared else self.kept * self.num_rows * self.compute_itemsize
 
     @property
     def stride(self) -> int:
         """Numbers from the kept exponentials of one class to those of the next."""
-        in_gradient = self.dim * self.itemsize // self.low_itemsize
+        in_gradient = self.dim * self.itemsize // self.compute_itemsize
         return max(self.num_rows, in_gradient) if self.shared else self.num_rows
 
     @property
@@ -116,15 +121,20 @@ class Plan:
         )
 
 
-def bytes_per_class(num_rows: int, dim: int, itemsize: int, low_itemsize: int, columns: int = 1) -> int:
+def itemsize_of(compute_dtype: torch.dtype | None, itemsize: int) -> int:
+    """Bytes of a number in the products of the gradients; `itemsize` are those of the working precision."""
+    return itemsize if compute_dtype is None else compute_dtype.itemsize
+
+
+def bytes_per_class(num_rows: int, dim: int, itemsize: int, compute_itemsize: int, columns: int = 1) -> int:
     """Bytes of workspace for each class of a tile.
 
     Columns of logits, one or more, and two that the products' kernels copy; five rows of D: the unit weight, its
     gradient, their product, and two copies; with a lower precision for the gradient's products one column and two rows
     more.
     """
-    low = 0 if low_itemsize == itemsize else low_itemsize
-    return num_rows * ((columns + 2) * itemsize + low) + dim * (5 * itemsize + 2 * low)
+    copies = 0 if compute_itemsize == itemsize else compute_itemsize
+    return num_rows * ((columns + 2) * itemsize + copies) + dim * (5 * itemsize + 2 * copies)
 
 
 def plan(
@@ -133,7 +143,7 @@ def plan(
     num_classes: int,
     *,
     itemsize: int = 4,
-    low_itemsize: int | None = None,
+    compute_dtype: torch.dtype | None = None,
     memory_budget: int = MEMORY_BUDGET,
     tile_bytes: int = 2**21,
     columns: int = 1,
@@ -149,7 +159,7 @@ def plan(
         dim: D.
         num_classes: K.
         itemsize: bytes of a number in the working precision.
-        low_itemsize: the same for the products of the gradients, None for the working precision.
+        compute_dtype: precision of the gradients' products; None for the working precision.
         memory_budget: bytes; below what one class needs, tiles hold one class.
         tile_bytes: what stays near the processor, see `tile_bytes_of`.
         columns: arrays of (N, C) that live at once.
@@ -168,18 +178,18 @@ def plan(
         >>> plan(512, 512, 100_000, memory_budget=2**26, shares=True).products
         3.0
     """
-    low_itemsize = itemsize if low_itemsize is None else low_itemsize
-    per_class = bytes_per_class(num_rows, dim, itemsize, low_itemsize, columns)
+    compute_itemsize = itemsize_of(compute_dtype, itemsize)
+    per_class = bytes_per_class(num_rows, dim, itemsize, compute_itemsize, columns)
     widest = num_rows if num_rows > dim else dim
     tile = min(tile_bytes // (itemsize * widest), memory_budget // 2 // per_class)
     tile = max(1, tile - tile % ROUND if tile > ROUND else tile)
     tile = min(tile, num_classes)
-    affordable = (memory_budget - tile * per_class) // (low_itemsize * max(num_rows, 1))
+    affordable = (memory_budget - tile * per_class) // (compute_itemsize * max(num_rows, 1))
     kept = _whole_tiles(affordable, tile, num_classes)
-    in_gradient = num_classes * dim * itemsize // (max(num_rows * low_itemsize, dim * itemsize))
+    in_gradient = num_classes * dim * itemsize // (max(num_rows * compute_itemsize, dim * itemsize))
     shared = shares and _whole_tiles(in_gradient, tile, num_classes) >= kept
     kept = _whole_tiles(in_gradient, tile, num_classes) if shared else kept
-    return Plan(num_rows, dim, num_classes, tile, kept, itemsize, low_itemsize, columns, shared)
+    return Plan(num_rows, dim, num_classes, tile, kept, itemsize, compute_dtype, columns, shared)
 
 
 def _whole_tiles(classes: int, tile: int, num_classes: int) -> int:
@@ -198,7 +208,7 @@ def per_rank(
     num_classes: int,
     *,
     ranks: int = 1,
-    low_itemsize: int = 4,
+    compute_dtype: torch.dtype | None = None,
     memory_budget: int = MEMORY_BUDGET,
 ) -> Plan:
     """The plan of a rank that holds its share of the classes and sees the rows of all ranks.
@@ -208,7 +218,7 @@ def per_rank(
         dim: D.
         num_classes: K, in all.
         ranks: how many share the classes.
-        low_itemsize: bytes of a number in the products of the gradients; all else is float32.
+        compute_dtype: precision of the gradients' products; all else is float32, and these for None.
         memory_budget: bytes.
 
     Returns:
@@ -223,7 +233,7 @@ def per_rank(
         batch * ranks,
         dim,
         share,
-        low_itemsize=low_itemsize,
+        compute_dtype=compute_dtype,
         memory_budget=memory_budget,
         tile_bytes=PROCESSOR_TILE_BYTES,
     )

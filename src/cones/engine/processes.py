@@ -8,7 +8,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from .collective import Group
+from .ranks import Group
 
 
 class SharedHead(Protocol):

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from ..margins import Margin
 from .checks import check_arguments, check_fraction, check_settings
-from .collective import Group, meet, settings_text
 from .ignored import IGNORE_INDEX, counted
 from .losses import losses_over
 from .planner import MEMORY_BUDGET
 from .processor import warn_if_slow
+from .ranks import Group, meet, settings_text
 from .similarity import start_of_statistics
-from .step import EngineOptions, LocalClasses, added_to_logits
+from .step import EngineOptions, LocalClasses, Step, added_to_logits
 
 
 def margin_softmax(
@@ -92,17 +92,11 @@ def margin_softmax(
         margin, dims=features.shape[1], dtype=features.dtype, bias=bias is not None, compute_dtype=compute_dtype,
         subcenters=subcenters, label_smoothing=label_smoothing,
     )  # fmt: skip
-    ranks, places = meet(features, labels, here, group, settings=settings, rows=rows)
+    ranks, local_labels = meet(features, labels, here, group, settings=settings, rows=rows)
     bias = added_to_logits(margin, bias, here if ranks is None else ranks.num_classes, weight, ranks)
     if statistics is None:
         statistics = start_of_statistics(margin, here if ranks is None else ranks.num_classes, features.device)
-    losses = losses_over(
-        features,
-        labels.long(),
-        margin,
-        LocalClasses(weight, bias, subcenters, places, ranks),
-        statistics,
-        EngineOptions(memory_budget, compute_dtype),
-        label_smoothing=label_smoothing,
-    )
+    classes = LocalClasses(weight, bias, subcenters, local_labels, ranks)
+    step = Step(labels.long(), margin, classes, statistics, EngineOptions(memory_budget, compute_dtype))
+    losses, _ = losses_over(features, step, label_smoothing=label_smoothing)
     return taken.of_all(losses, len(all_features))

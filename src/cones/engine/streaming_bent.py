@@ -23,7 +23,7 @@ def bent_rest(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    labels: Tensor,
+    local_labels: Tensor,
     *,
     margin: Margin,
     target: Tensor,
@@ -39,12 +39,12 @@ def bent_rest(
         x: (N, D) features in their geometry, without the scale, which is the margin's business here.
         weight: (K * S, D) in its own dtype.
         bias: (K,) or None.
-        labels: (N,) int64; where not all classes are here, one of another has no own class among these.
+        local_labels: (N,) int64; where not all classes are here, one of another has no own class among these.
         margin: whose `others` bends the similarities; tensors among its fields get their gradients.
         target: (N,) what the margin's `target` returned.
         rows: what the margin may know of the rows.
         subcenters: S; the similarity to a class is the largest of those to its centers.
-        settings: what is fixed before the step; `centered` asks for the second result.
+        settings: what is fixed before the step; `others_sum` asks for the second result.
 
     Returns:
         rest (N,), -inf (for a sum 0) where there is no other class; and sum_{j != y_i} z_ij (N,), empty if not asked
@@ -52,7 +52,7 @@ def bent_rest(
     """
     fixed = _Fixed(margin, rows.label, rows.statistics, subcenters, settings)
     of_rows = (target, rows.similarity, rows.feature_norm, rows.weight_norm)
-    found = _BentRest.apply(x, weight, bias, labels, fixed, *of_rows, *_tensors(margin))  # type: ignore[no-untyped-call]
+    found = _BentRest.apply(x, weight, bias, local_labels, fixed, *of_rows, *_tensors(margin))  # type: ignore[no-untyped-call]
     return cast(tuple[Tensor, Tensor], found)
 
 
@@ -66,7 +66,7 @@ class _Fixed(NamedTuple):
     settings: StreamSettings
 
     @property
-    def sums(self) -> bool:
+    def one_vs_all(self) -> bool:
         return self.margin.combine == "one-vs-all"
 
     def others(self, similarity: Tensor, bias: Tensor | None, variables: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
@@ -82,7 +82,7 @@ class _Fixed(NamedTuple):
             similarity = similarity.unflatten(1, (-1, self.subcenters)).max(dim=2).values
         logits = margin.others(similarity, target, rows)
         logits = logits if bias is None else logits + bias
-        return logits, margin.class_loss(logits) if self.sums else logits
+        return logits, margin.class_loss(logits) if self.one_vs_all else logits
 
 
 class _BentRest(torch.autograd.Function):
@@ -92,31 +92,31 @@ class _BentRest(torch.autograd.Function):
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        labels: Tensor,
+        local_labels: Tensor,
         fixed: _Fixed,
         *variables: Tensor,
     ) -> tuple[Tensor, Tensor]:
         settings = fixed.settings
         norms = norms_of(weight, x.dtype) if settings.unit else x.new_empty(0)
-        tiles = Tiles(x, weight, bias, labels, norms, settings, bent=True, subcenters=fixed.subcenters)
+        tiles = Tiles(x, weight, bias, local_labels, norms, settings, bent=True, subcenters=fixed.subcenters)
         kept = x.new_empty(len(x) * tiles.plan.kept * fixed.subcenters if settings.keeps else 0)
-        rest = x.new_full((len(x),), 0.0 if fixed.sums else -torch.inf, dtype=vector_dtype(x))
-        whole_sum = x.new_zeros(len(x) if settings.centered else 0)
+        rest = x.new_full((len(x),), 0.0 if fixed.one_vs_all else -torch.inf, dtype=vector_dtype(x))
+        others_sum = x.new_zeros(len(x) if settings.others_sum else 0)
         for index, (start, stop) in enumerate(tiles.bounds):
             similarity = tiles.products(tiles.unit(index))
             place = tiles.place(index, kept)
             if place is not None:
                 similarity = place.copy_(similarity)
             logits, terms = fixed.others(similarity, None if bias is None else bias[start:stop], variables)
-            if fixed.sums:
+            if fixed.one_vs_all:
                 rest += _without_own(tiles, index, terms, 0.0).sum(dim=1)
             else:
                 rest = torch.logaddexp(rest, _logsumexp(_without_own(tiles, index, terms, -torch.inf), rest.dtype))
-            if settings.centered:
-                whole_sum += _without_own(tiles, index, logits, 0.0).sum(dim=1)
-        ctx.save_for_backward(x, weight, bias, labels, norms, rest, kept, *variables)
+            if settings.others_sum:
+                others_sum += _without_own(tiles, index, logits, 0.0).sum(dim=1)
+        ctx.save_for_backward(x, weight, bias, local_labels, norms, rest, kept, *variables)
         ctx.fixed = fixed
-        return rest, whole_sum
+        return rest, others_sum
 
     @staticmethod
     def backward(ctx: Any, d_rest: Tensor, d_sum: Tensor) -> tuple[Tensor | None, ...]:
@@ -139,13 +139,13 @@ def _bent_backward(
     needs_variables: list[bool],
 ) -> tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
     """The gradients of x (N, D), weight (K * S, D) and bias (K,), and those of the variables; None if not needed."""
-    x, weight, bias, labels, norms, rest, kept, *variables = saved
-    tiles = Tiles(x, weight, bias, labels, norms, fixed.settings, bent=True, subcenters=fixed.subcenters)
+    x, weight, bias, local_labels, norms, rest, kept, *variables = saved
+    tiles = Tiles(x, weight, bias, local_labels, norms, fixed.settings, bent=True, subcenters=fixed.subcenters)
     needs_x, needs_weight, needs_bias = needs_inputs
-    dtype = fixed.settings.low or x.dtype
-    x_low = x.to(dtype)
+    dtype = fixed.settings.compute_dtype or x.dtype
+    x_rounded = x.to(dtype)
     # no softmax picks a few of a sum's terms: thousands count alike, and float32 would round at each tile
-    d_x = torch.zeros_like(x, dtype=vector_dtype(x) if fixed.sums else x.dtype) if needs_x else None
+    d_x = torch.zeros_like(x, dtype=vector_dtype(x) if fixed.one_vs_all else x.dtype) if needs_x else None
     d_weight = torch.empty_like(weight) if needs_weight else None
     d_bias = torch.empty_like(bias) if needs_bias else None
     leaves = tuple(
@@ -156,7 +156,7 @@ def _bent_backward(
     alone = rest == -torch.inf  # K = 1: no other class, no gradient
     shift = torch.where(alone, 0, rest).to(x.dtype)
     # what rounding the shift took from an exponential is given back with the factor of its row
-    factor = torch.where(alone, 0, d_rest if fixed.sums else d_rest * (shift - rest).exp()).to(x.dtype)[:, None]
+    factor = torch.where(alone, 0, d_rest if fixed.one_vs_all else d_rest * (shift - rest).exp()).to(x.dtype)[:, None]
     for index, (start, stop) in enumerate(tiles.bounds):
         place, unit = tiles.place(index, kept), tiles.unit(index)
         similarity = tiles.products(unit) if place is None else place
@@ -164,17 +164,20 @@ def _bent_backward(
         tile_bias = None if bias is None else bias[start:stop].detach().requires_grad_(needs_bias)
         with torch.enable_grad():
             _, terms = fixed.others(similarity, tile_bias, leaves)
-        if fixed.sums:
+        if fixed.one_vs_all:
             upstream = _without_own(tiles, index, factor.expand_as(terms), 0.0)
         else:
             upstream = _without_own(tiles, index, terms.detach(), -torch.inf)
             upstream = upstream.sub_(shift[:, None]).exp_().mul_(factor)
-            if fixed.settings.centered:
+            if fixed.settings.others_sum:
                 upstream += _without_own(tiles, index, d_sum[:, None].expand_as(terms), 0.0)
         sources = [similarity, *wanted] + ([tile_bias] if tile_bias is not None and needs_bias else [])
-        d_similarity, *d_others = torch.autograd.grad(
-            terms, sources, upstream, allow_unused=True, materialize_grads=True
-        )
+        if terms.requires_grad:
+            d_similarity, *d_others = torch.autograd.grad(
+                terms, sources, upstream, allow_unused=True, materialize_grads=True
+            )
+        else:  # a constant, such as a count of classes
+            d_similarity, *d_others = map(torch.zeros_like, sources)
         if d_bias is not None:
             d_bias[start:stop] = d_others.pop()
         for whole, part in zip(d_wanted, d_others, strict=True):
@@ -183,7 +186,7 @@ def _bent_backward(
         if d_x is not None:
             d_x += product_of_many(d_similarity, unit.to(dtype))
         if d_weight is not None:
-            d_unit = product(d_similarity.T, x_low).to(x.dtype)
+            d_unit = product(d_similarity.T, x_rounded).to(x.dtype)
             tiles.through_norm(index, d_unit, d_weight[tiles.rows(index)])
     found = iter(d_wanted)
     d_variables = tuple(next(found) if leaf.requires_grad else None for leaf in leaves)

@@ -24,22 +24,22 @@ class StreamSettings(NamedTuple):
     Attributes:
         unit: whether the rows of W are normalised.
         bounded: whether no exponential can overflow or vanish.
-        low: precision of the gradients' products, None for that of x.
+        compute_dtype: precision of the gradients' products, None for that of x.
         memory_budget: bytes.
         tile_bytes: what a tile of logits may take; fixed here, so that the backward cuts as the forward did.
         whole: whether all classes are here, so that a label of another is an error.
-        centered: whether the sum of all classes' directions is wanted.
+        others_sum: whether the sum of the others' logits is wanted.
         needs_x, needs_weight, needs_bias: which gradients the backward will be asked for.
         shares: whether exponentials may be kept in the memory of the gradient of weight.
     """
 
     unit: bool
     bounded: bool
-    low: torch.dtype | None
+    compute_dtype: torch.dtype | None
     memory_budget: int
     tile_bytes: int
     whole: bool
-    centered: bool
+    others_sum: bool
     needs_x: bool
     needs_weight: bool
     needs_bias: bool
@@ -57,7 +57,7 @@ class StreamSettings(NamedTuple):
             x.shape[1] * subcenters,
             weight.shape[0] // subcenters,
             itemsize=x.element_size(),
-            low_itemsize=None if self.low is None or bent else self.low.itemsize,
+            compute_dtype=None if bent else self.compute_dtype,
             memory_budget=self.memory_budget,
             tile_bytes=self.tile_bytes,
             columns=BENT_COLUMNS if bent else 1,
@@ -72,10 +72,10 @@ def settings_for(
     geometry: Geometry,
     bound: float,
     memory_budget: int,
-    low: torch.dtype | None,
+    compute_dtype: torch.dtype | None,
     *,
     whole: bool = True,
-    centered: bool = False,
+    others_sum: bool = False,
 ) -> StreamSettings:
     """Settings of a step over features x (N, D).
 
@@ -84,17 +84,17 @@ def settings_for(
         geometry: of the weights: "unit" normalises them, a tile at a time.
         bound: no logit of another class exceeds it in size; math.inf where nothing is known.
         memory_budget: bytes.
-        low: precision of the gradients' products, or None for x's.
-        whole, centered: see Settings.
+        compute_dtype: precision of the gradients' products, or None for x's.
+        whole, others_sum: see StreamSettings.
 
     Returns:
-        Settings, bounded if exp of every number in [-bound, bound], and the sum of K of them, is an ordinary number.
+        StreamSettings, bounded if exp of every number in [-bound, bound], and the sum of K of them, is an ordinary number.
     """
     fits = is_bounded(bound, len(weight), x.dtype)
     grad = torch.is_grad_enabled()
     needs = [grad and tensor is not None and tensor.requires_grad for tensor in (x, weight, bias)]
     return StreamSettings(
-        geometry == "unit", fits, low, memory_budget, tile_bytes_of(x.device), whole, centered, *needs
+        geometry == "unit", fits, compute_dtype, memory_budget, tile_bytes_of(x.device), whole, others_sum, *needs
     )
 
 
@@ -121,7 +121,7 @@ class Tiles:
         x: (N, D) features in their geometry, scale folded in.
         weight: (K * S, D), S centers a class, those of a class together.
         bias: (K,) or None.
-        labels: (N,) int64; one that is no class of these has no own column.
+        local_labels: (N,) int64; one that is no class of these has no own column.
         norms: (K * S,) of the rows of W, empty where they are not normalised.
         settings: what is fixed before a step.
         bent: whether autograd works on each tile.
@@ -137,7 +137,7 @@ class Tiles:
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        labels: Tensor,
+        local_labels: Tensor,
         norms: Tensor,
         settings: StreamSettings,
         *,
@@ -149,8 +149,8 @@ class Tiles:
         self.bounds = list(self.plan.tiles())
         self._buffers: dict[str, Tensor] = {}
         # rows sorted by label, so that those whose own class is in a tile stand together
-        self._sorted_labels, self._rows = labels.sort()
-        starts = torch.tensor([start for start, _ in self.bounds] + [self.plan.num_classes], device=labels.device)
+        self._sorted_labels, self._rows = local_labels.sort()
+        starts = torch.tensor([start for start, _ in self.bounds] + [self.plan.num_classes], device=local_labels.device)
         self._edges = torch.searchsorted(self._sorted_labels, starts).tolist()
         if settings.unit:
             # a zero row has no direction: its unit row and its gradient are 0
@@ -177,7 +177,7 @@ class Tiles:
 
     def products(self, unit: Tensor, out: Tensor | None = None) -> Tensor:
         """x @ unit.T, (N, C * S), in x's dtype; in `out` where the kernel can write there."""
-        return wide_product(self.x, unit.T, self.settings.low, out)
+        return wide_product(self.x, unit.T, self.settings.compute_dtype, out)
 
     def logits(self, index: int, unit: Tensor, out: Tensor | None = None) -> Tensor:
         """Products plus bias (N, C), with -inf in each row's own column; in `out` where the kernel can write there."""

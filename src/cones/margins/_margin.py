@@ -22,7 +22,8 @@ class Rows(NamedTuple):
         weight_norm: (N,) Euclidean norm of the own class's weight row, before any normalisation.
         label: (N,) the own class, int64.
         statistics: running numbers by name, 0-dim, where the margin has some.
-        surveys: (N,) each, what the margin's `surveys` come to over the other classes; `target` alone is told.
+        others_summaries: (N,) each, the sums over the other classes that the margin's `others_summaries` asks for; only
+            where `target` is called.
     """
 
     similarity: Tensor
@@ -30,7 +31,7 @@ class Rows(NamedTuple):
     weight_norm: Tensor
     label: Tensor
     statistics: Mapping[str, Tensor]
-    surveys: tuple[Tensor, ...] = ()
+    others_summaries: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,14 @@ class Margin(ABC):
             (N,) logits.
         """
 
-    def surveys(self) -> tuple["Margin", ...]:
-        """What `target` wants to know of the other classes, for nearly every margin nothing.
+    def others_summaries(self) -> tuple["Margin", ...]:
+        """Reductions over the other classes that `target` needs; usually none.
 
         Each is a one-vs-all margin, in the same geometry, whose sum over the other classes of a row,
 
             sum_{j != y} class_loss(others_j),
 
-        is in `rows.surveys` when `target` is called; gradients reach it. One more product with W each.
+        is in `rows.others_summaries` when `target` is called; gradients reach it. One more product with W each.
         """
         return ()
 
@@ -149,8 +150,7 @@ class Margin(ABC):
 
         Args:
             target: (N,) what `target` returned, bias included.
-            rest: (N,) logsumexp of the other classes' logits, -inf where there is none; for "one-vs-all" the sum of
-                their `class_loss`.
+            rest: (N,) the other classes together, as `rest` returns them.
 
         Returns:
             (N,) losses.
@@ -158,6 +158,24 @@ class Margin(ABC):
         if self.combine == "one-vs-all":
             return rest - F.logsigmoid(target)
         return -F.logsigmoid(target - rest)
+
+    def rest(self, logits: Tensor, own: Tensor | None = None) -> Tensor:
+        """The other classes of each row together, from their logits.
+
+        Args:
+            logits: (N, C) that `others` returned, bias included.
+            own: (N, C) bool, True in each row's own column, which is left out; None where there is none.
+
+        Returns:
+            (N,) logsumexp of the logits, -inf where there is no other class; for "one-vs-all" the sum of `class_loss`.
+        """
+        terms = logits if self.combine == "softmax" else self.class_loss(logits)
+        if own is not None:
+            terms = terms.masked_fill(own, -torch.inf if self.combine == "softmax" else 0)
+        return terms.logsumexp(dim=1) if self.combine == "softmax" else terms.sum(dim=1)
+
+    def check(self, num_classes: int) -> None:
+        """Raise ValueError where a field does not fit the number of classes, such as one number per class."""
 
     def init_statistics(self, num_classes: int) -> dict[str, float]:
         """Running numbers by name, as they start; empty for nearly every margin."""
@@ -189,20 +207,20 @@ def _equal(one: object, other: object) -> bool:
     return bool(one == other)
 
 
-def surveyed(margin: Margin, similarity: Tensor, own: Tensor, rows: Rows) -> Rows:
-    """The rows with the margin's surveys, where all similarities are at hand.
+def with_others_summaries(margin: Margin, similarity: Tensor, own: Tensor, rows: Rows) -> Rows:
+    """Add the margin's summaries of the other classes to the rows, where all similarities are at hand.
 
     Args:
-        margin: whose `surveys` are taken.
+        margin: whose `others_summaries` are taken.
         similarity: (N, K).
         own: (N, K), True in each row's own column.
         rows: what else is known of the rows.
 
     Returns:
-        rows with `surveys`.
+        rows with `others_summaries`.
     """
-    found = []
-    for survey in margin.surveys():
-        others = survey.others(similarity, survey.target(rows.similarity, rows), rows)
-        found.append(survey.class_loss(others).masked_fill(own, 0).sum(dim=1))
-    return rows._replace(surveys=tuple(found))
+    summaries = []
+    for summary in margin.others_summaries():
+        others = summary.others(similarity, summary.target(rows.similarity, rows), rows)
+        summaries.append(summary.rest(others, own))
+    return rows._replace(others_summaries=tuple(summaries))
