@@ -3,6 +3,8 @@
 A rank's loss is the mean over its own rows; every gradient is the average over the ranks.
 """
 
+from unittest.mock import patch
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -237,5 +239,21 @@ def count(rank, world):
             assert dict(counts) == fewest(margin), f"{margin} {options}: {dict(counts)}"
 
 
+def labels_that_follow(rank, world):
+    """Labels of more rows than travel with the sizes follow in one more exchange."""
+    x, _, y, _ = problem()
+    mine = slice(0, 5) if rank else slice(5, 7)
+    head = Head(5, 23, cones.ArcFace(0.2, 8.0), dtype=torch.float64, group=dist.group.WORLD)
+    expected = head(x[mine], y[mine], "none")
+    with patch("cones.engine.ranks.LABELS_WITH_SIZES", 2), counted_collectives() as counts:
+        assert torch.equal(head(x[mine], y[mine], "none"), expected)
+    assert dict(counts) == {"all_gather": 2, "all_to_all_single": 2}
+
+
+def counted(rank, world):
+    count(rank, world)
+    labels_that_follow(rank, world)
+
+
 def test_a_step_takes_four_exchanges_and_one_of_sizes_and_labels():
-    in_world(2, count)
+    in_world(2, counted)

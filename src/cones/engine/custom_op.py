@@ -42,8 +42,8 @@ def rest_and_own(
 
     Returns:
         rest (N,), -inf where there is no other class, in float64 where the device has it, for a difference is taken of
-        it; the own rows (N, D) in x's dtype, of some class where the own one is not here; and the sum (D,), empty unless
-        settings.others_sum.
+        it; the own rows (N, D) in x's dtype, of some class where the own one is not here; and the sum (D,), empty
+        unless settings.others_sum.
     """
     transformed = in_transform()
     if (update is not None and settings.needs_weight) or not (torch.compiler.is_compiling() or transformed):
@@ -197,7 +197,8 @@ def _rest_backward_flops(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
     """The gradient of the weight where it is wanted, and the logits of the classes that were not kept once more."""
     x, weight, kept, needs_weight = shapes[3], shapes[4], shapes[10], _settings_in(shapes).needs_weight
     again = 1 - kept[0] / max(x[0] * weight[0], 1)
-    return int(round((int(needs_weight) + again) * _product_flops(x, weight)))
+    products: float = int(needs_weight) + again
+    return round(products * _product_flops(x, weight))
 
 
 def _settings_in(arguments: Sequence[Any]) -> StreamSettings:

@@ -1,16 +1,16 @@
-"""Few logits: made all at once, with the gradients written out, in as few operations as plain PyTorch takes.
+"""Few logits: all at once, with hand-written gradients, in as few operations as plain PyTorch takes.
 
 N rows, D dims, K classes. With P = x @ W.T, r_i = 1 / |x_i| and c_j = 1 / |w_j| (1 in a raw geometry),
 
     similarity_ij = r_i c_j P_ij        rest_i = logsumexp_{j != y_i} (s similarity_ij + b_j)
 
-so that no unit vector is ever formed: a direction is a factor of a row or of a column. With G the gradient of the
-similarities, H_ij = r_i c_j G_ij, and the own class in its place in G,
+so that no unit vector is ever formed: normalising is a factor per row and per column. With G the gradient of the
+similarities, that of the own class among them, and H_ij = r_i c_j G_ij,
 
     d x_i = sum_j H_ij w_j - r_i^2 (sum_j H_ij P_ij) x_i
     d w_j = sum_i H_ij x_i - c_j^2 (sum_i H_ij P_ij) w_j
 
-where the second terms are what normalising takes away.
+where the second terms remove the component along x_i and w_j, as normalising does.
 """
 
 import math
@@ -24,16 +24,16 @@ from ..margins import Geometry
 from .matmul import product, product_of_many
 
 FEW = 2**22
-"""Logits up to which they are made at once: their passes are then cheaper than those over W that a stream makes."""
+"""Logits up to which they are computed at once: passes over them are then cheaper than the stream's over W."""
 
 COPIES = 4
-"""Arrays of their size that live at once then."""
+"""Arrays of that size that are alive at once."""
 
 ENOUGH_TO_ROUND = 2**17
-"""Logits from which a product in low precision gains more than the conversions cost."""
+"""Logits from which a product in compute_dtype gains more than the conversions cost."""
 
 WIDE_FROM = 512
-"""Classes from which the own similarity is worked out in float64; below, that would cost as much as the products."""
+"""Classes from which the own similarity is computed in float64; below, that would cost as much as the products."""
 
 ORDINARY = 1e15
 """Norms in [1 / ORDINARY, ORDINARY] have squares, inverse squares and products that keep full precision."""
@@ -47,7 +47,7 @@ class Form(NamedTuple):
     Attributes:
         features, weight: geometries of the two sides.
         bounded: whether no exponential can overflow or vanish.
-        others_sum: whether the sum of the other classes' logits is wanted.
+        others_sum: whether the sum of the others' logits is wanted.
         compute_dtype: precision of the gradients' products, None for that of the features.
     """
 
@@ -92,10 +92,10 @@ def few_logits(
     norms: tuple[Tensor, Tensor],
     form: Form,
 ) -> Terms:
-    """The own class and all the others of each row, differentiable in all four, any number of times.
+    """Own similarity and rest of each row, differentiable in the first four arguments, any number of times.
 
     Args:
-        features: (N, D) as they come, in the step's precision.
+        features: (N, D), not normalised, in the working precision.
         weight: (K, D) in the same.
         bias: (K,) in the same, or None.
         scale: s, a number or 0-dim.
@@ -114,7 +114,7 @@ def few_logits(
 def by_autograd(
     features: Tensor, weight: Tensor, bias: Tensor | None, scale: float | Tensor, local_labels: Tensor, form: Form
 ) -> Terms:
-    """The same in PyTorch's own operations: what a second derivative is taken of."""
+    """Compute `few_logits` in PyTorch's own operations, for second derivatives."""
     (unit, feature_norm), (unit_weight, weight_norm) = direction(features), direction(weight)
     x = unit if form.features == "unit" else features
     similarity = x @ (unit_weight if form.weight == "unit" else weight).T
@@ -139,13 +139,13 @@ class _FewLogits(torch.autograd.Function):
         norms: tuple[Tensor, Tensor],
         form: Form,
     ) -> tuple[Tensor, ...]:
-        # rounded once: an error of a row's factor is one of all its logits alike
+        # rounded once: an error in the factor of a row is common to all its logits
         inverse = [(norm.double() if _is_wide(x, weight) else norm).reciprocal() for norm in norms]
         row = inverse[0] if form.features == "unit" else None
         column = inverse[1].to(x.dtype) if form.weight == "unit" else None
         products = product(x, weight.T)
         own, feature_norm, weight_norm = _own_class(x, weight, local_labels, products, norms, form)
-        # powers of 2 are cheaper than those of e: the factor goes where the scale goes
+        # powers of 2 are cheaper than those of e: the factor joins the scale
         factor = number * LOG2_E if scale_tensor is None else scale_tensor.to(x.dtype) * LOG2_E
         logits = products * (factor if row is None else (row * factor).to(x.dtype)[:, None])
         if column is not None:
@@ -185,7 +185,7 @@ class _FewLogits(torch.autograd.Function):
         d_logits = torch.zeros_like(total) if d_rest is None else d_rest / total
         d_logits = d_logits.to(x.dtype)
         d_bias = None
-        # the gradient of P in all places but the own classes', where the exponentials are 0
+        # the gradient of P except in the own columns, where the exponentials are 0
         if needs_bias or (form.others_sum and d_sum is not None):
             gradient = exponentials * d_logits[:, None]
             if form.others_sum and d_sum is not None:
@@ -258,7 +258,7 @@ def _own_class(
 
 
 def _is_wide(x: Tensor, weight: Tensor) -> bool:
-    """Whether (N,) and (K,) numbers are worked out in float64."""
+    """True if (N,) and (K,) numbers are computed in float64."""
     return len(weight) >= WIDE_FROM and x.device.type != "mps"
 
 

@@ -32,7 +32,7 @@ class Ranks(NamedTuple):
         rank: this one, 0..P-1.
         rows: n_r of each.
         classes: c_r of each, in the order of their numbers.
-        labels: (M,) int64, the classes of the rows of all ranks; None where nobody has labels.
+        labels: (M,) int64, of the rows of all ranks; None where there are no labels.
     """
 
     group: Group
@@ -111,7 +111,7 @@ def meet(
 
     Raises:
         TypeError, ValueError: labels are wrong, on this rank or on another, or ranks have different settings: all ranks
-            raise, none waits for ever.
+            raise, none hangs.
     """
     if group is None:
         return None, labels.long()
@@ -178,8 +178,8 @@ def _disagreement(settings: Mapping[str, str], group: Group) -> str:
         for rank, its in enumerate(everyone):
             ranks_by_value.setdefault(its.get(name, "nothing"), []).append(str(rank))
         if len(ranks_by_value) > 1:
-            told = ", ".join(f"{value} on rank {' '.join(ranks)}" for value, ranks in ranks_by_value.items())
-            parts.append(f"{name} is {told}")
+            values = ", ".join(f"{value} on rank {' '.join(ranks)}" for value, ranks in ranks_by_value.items())
+            parts.append(f"{name} is {values}")
     return f"the ranks that share the classes disagree: {'; '.join(parts)}: build the same head on each"
 
 

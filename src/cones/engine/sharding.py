@@ -48,7 +48,7 @@ class _AllRows(NamedTuple):
     here: Tensor
 
     def rows(self, step: Step) -> Rows:
-        """What the margin may know of them."""
+        """Their inputs to the margin."""
         assert self.own is not None
         similarity, weight_norm = own_similarity(self.x, self.own, step)
         return Rows(similarity, self.feature_norm, weight_norm, self.label, step.statistics)

@@ -1,6 +1,6 @@
 """Features and similarities in the geometry that a margin declares, and the path of the engine that it needs.
 
-N rows, D dims, S centers a class.
+N rows, D dims, S centers per class.
 """
 
 import math
@@ -38,7 +38,7 @@ def in_geometry(features: Tensor, weight: Tensor, margin: Margin) -> tuple[Tenso
 
 
 def nearest_center(x: Tensor, centers: Tensor, margin: Margin) -> tuple[Tensor, Tensor]:
-    """Similarity (N,) to the nearest of a class's centers (N, S, D), and the norm (N,) of that center."""
+    """Similarity (N,) to the nearest center of a class (N, S, D), and the norm (N,) of that center."""
     n, s, d = centers.shape
     flat = centers.reshape(n * s, d)
     unit, norm = direction(flat)

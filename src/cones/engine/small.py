@@ -1,4 +1,4 @@
-"""Few logits: made all at once, where the fixed cost of a stream of tiles would be most of the time.
+"""Very few logits: all at once by autograd, where a stream of tiles would spend its time on fixed costs.
 
 N rows, D dims, K classes, S centers each.
 """
@@ -16,14 +16,14 @@ from .similarity import own_columns
 from .step import RowTerms, Step, row_terms
 
 SMALL = 2**14
-"""Logits, of all rows and centers, up to which they are made at once."""
+"""Logits, of all rows and centers, up to which they are computed at once."""
 
 SMALL_COPIES = 8
-"""Arrays of their size that live at once then."""
+"""Arrays of that size that are alive at once."""
 
 
 def is_small(x: Tensor, step: Step) -> bool:
-    """Test whether the (N, K) logits are so few that making them beats the fixed cost of a stream of tiles."""
+    """Test whether the (N, K) logits are few enough to beat the fixed cost of a stream of tiles."""
     numbers = len(x) * len(step.classes.weight)
     affordable = SMALL_COPIES * numbers * x.element_size() <= step.options.memory_budget
     return _is_plain(step) and affordable and 0 < numbers <= SMALL

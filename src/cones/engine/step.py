@@ -20,8 +20,8 @@ class LocalClasses(NamedTuple):
     """The classes that this rank holds.
 
     Attributes:
-        weight: (C * S, D) their rows of W, the centers of a class together.
-        bias: (C,) all that is added to their logits after the margin, or None.
+        weight: (C * S, D) their rows of W, class-major: the centers of one class are adjacent.
+        bias: (C,) added to their logits after the margin, or None.
         subcenters: S.
         local_labels: (M,) int64, the number of each row's own class among the C here; outside of 0..C-1 where it is on
             another rank.
@@ -45,7 +45,7 @@ class LocalClasses(NamedTuple):
         return self.here if self.ranks is None else self.ranks.num_classes
 
     def own_is_here(self) -> Tensor:
-        """(M,) bool, whether a row's own class is among those here."""
+        """(M,) bool, True where a row's own class is held here."""
         return (self.local_labels >= 0) & (self.local_labels < self.here)
 
 
@@ -86,7 +86,7 @@ class Step(NamedTuple):
 
     @property
     def bends(self) -> bool:
-        """Whether the other classes need more than summed exponentials of their scaled similarities."""
+        """True if the other classes need more than summed exponentials of their scaled similarities."""
         return bends(self.margin, self.classes.subcenters)
 
 
@@ -94,7 +94,7 @@ class RowTerms(NamedTuple):
     """Results for the rows of this rank; every tensor (N,).
 
     Attributes:
-        rows: what the margin may know of them, with the running numbers of the step.
+        rows: inputs of the margin, with the running numbers of the step.
         target: logit of the own class, bias included.
         rest: logsumexp of the others' logits, or the sum of their losses.
         others_sum: sum of the others' logits; None unless asked for.

@@ -1,4 +1,4 @@
-"""logsumexp over all classes but a row's own, tile by tile, with the backward written out.
+"""Streaming logsumexp over the other classes of each row, tile by tile, with a hand-written backward.
 
 N rows, D dims, K classes, C classes a tile, T tiles. With u_j the weight of class j in its geometry and e_ij the
 exponential of its logit, the forward sums, while a tile of e is hot,
@@ -6,15 +6,15 @@ exponential of its logit, the forward sums, while a tile of e is hot,
     total_i = sum_{j != y_i} e_ij        rest_i = log total_i
     pull_i  = sum_{j != y_i} e_ij u_j    d rest_i / d x_i = pull_i / total_i
 
-so that the gradient of x is done when the forward is, and the backward needs one product for that of the weight,
+so that the forward already holds the gradient of x, and the backward needs one product for that of the weight,
 
     d u_j = sum_i (d_i / total_i) e_ij x_i,   d_i the gradient of rest_i,
 
-in which the factor of a row goes to x. Exponentials are kept for it where the plan says so, else computed again.
+with the factor of each row folded into x. Exponentials are kept for it where the plan says so, else recomputed.
 
-Where |logit| <= bound, and exp(bound) and exp(-bound) are ordinary numbers even summed over all classes, exponentials
-are taken as they are: none can overflow or vanish. Elsewhere they are relative to a running maximum of the row, to
-which total and pull are scaled as it grows.
+Where |logit| <= bound, and exp(bound) and exp(-bound) are normal numbers even summed over all classes, exponentials
+are taken without a shift: none can overflow or underflow. Elsewhere they are relative to a running maximum of the row,
+to which total and pull are rescaled as it grows.
 """
 
 import math
@@ -131,7 +131,7 @@ def rest_backward(
     for index, (start, stop) in enumerate(tiles.bounds):
         tile_factor, tile_x = factor, x_factor
         exponentials = tiles.place(index, kept)
-        # a graph that is used again finds what was kept written over, and must give the same bits once more
+        # a graph that is used again finds the kept exponentials overwritten, and must reproduce the same bits
         as_kept_before = exponentials is not None or (tiles.plan.shared and stop <= tiles.plan.kept)
         if exponentials is None:
             logits = tiles.logits(index, tiles.unit(index))
@@ -178,9 +178,9 @@ def _among(local_labels: Tensor, weight: Tensor) -> Tensor:
 
 
 def _shift(logits: Tensor, shift: Tensor) -> Tensor:
-    """logits (N, C) - shift (N,), in place, with -inf for what would vanish.
+    """logits (N, C) - shift (N,), in place, with -inf for terms that would underflow.
 
-    Beside the 1 of the row's largest such a term is nothing; as a subnormal number it would slow every product down.
+    Such a term is negligible beside the row's largest, which is 1; as a subnormal it would slow every product down.
     """
     smallest = math.log2(torch.finfo(logits.dtype).tiny)
     return F.threshold(logits.sub_(shift[:, None]), smallest, -torch.inf, inplace=True)
