@@ -274,5 +274,5 @@ def _differentiable_gradients(ctx: Any, d_terms: tuple[Tensor | None, ...]) -> t
     ]
     wanted = [tensor for tensor, needed in zip(inputs, ctx.needs_input_grad, strict=False) if needed]
     outputs, upstream = zip(*pairs, strict=True)
-    found = iter(torch.autograd.grad(outputs, wanted, upstream, create_graph=True, allow_unused=True))
-    return tuple(next(found) if needed else None for needed in cast(tuple[bool, ...], ctx.needs_input_grad[:4]))
+    gradients = iter(torch.autograd.grad(outputs, wanted, upstream, create_graph=True, allow_unused=True))
+    return tuple(next(gradients) if needed else None for needed in cast(tuple[bool, ...], ctx.needs_input_grad[:4]))

@@ -158,8 +158,8 @@ def _brought_home(
     columns += [] if logits_sum is None else [logits_sum.to(rest.dtype)]
     parts = home(scale_gradient(torch.stack(columns, dim=1), 1 / ranks.world), ranks)
     sums = parts[..., 1:].sum(dim=0).unbind(dim=1)
-    found = {name: value.to(own[name].dtype) for name, value in zip(own, sums, strict=False)}
-    return _over_ranks(parts[..., 0], step.margin), None if logits_sum is None else sums[-1], found
+    returned = {name: value.to(own[name].dtype) for name, value in zip(own, sums, strict=False)}
+    return _over_ranks(parts[..., 0], step.margin), None if logits_sum is None else sums[-1], returned
 
 
 def _over_ranks(parts: Tensor, margin: Margin) -> Tensor:
