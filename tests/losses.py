@@ -82,11 +82,11 @@ class Surveying(Margin):
 
     scale: float | Tensor = 3.0
 
-    def surveys(self) -> tuple[Margin, ...]:
+    def others_summaries(self) -> tuple[Margin, ...]:
         return (Binary(self.scale),)
 
     def target(self, similarity: Tensor, rows: Rows) -> Tensor:
-        return self.scale * (similarity - 0.3 * torch.tanh(0.1 * rows.surveys[0]))
+        return self.scale * (similarity - 0.3 * torch.tanh(0.1 * rows.others_summaries[0]))
 
 
 ARTIFICIAL = [Bending(), Biased(), Binary(), Surveying()]

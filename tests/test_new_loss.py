@@ -13,7 +13,7 @@ import torch.distributed as dist
 import cones
 from cones import margins
 from cones.cli.app import main
-from cones.engine.collective import shard
+from cones.engine.ranks import shard
 from cones.margins._parse import written
 from cones.training import Run, parse_objective
 from tests.losses import problem

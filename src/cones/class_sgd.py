@@ -1,4 +1,4 @@
-"""SGD for class weights, inside the backward: W moves a tile at a time and no gradient of W ever exists."""
+"""SGD for class weights in the backward: W moves tile by tile, and its gradient never exists as a whole."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -10,40 +10,39 @@ from torch import Tensor
 from .head import Head
 
 FAR_FROM_ONE = 1000.0
-"""Size of the gradient that comes into the loss, or its inverse, past which it must come from a GradScaler."""
+"""Size of the loss's upstream gradient, or its inverse, beyond which it must come from a GradScaler."""
 
 
 class ClassSGD(torch.optim.Optimizer):
-    """SGD with momentum and weight decay that moves a head's W while the backward runs, tile by tile.
+    """SGD with momentum and weight decay that moves a head's W during the backward, tile by tile.
 
         d = g + weight_decay * w        b <- momentum * b + d        w <- w - lr * b
 
     and with nesterov w <- w - lr * (d + momentum * b).
 
-    The same as `torch.optim.SGD([head.weight], ...)`, to rounding, without the (K, D) gradient. The backward is the
-    update: `step()` only says that the next backward may come, so call it once after each, as always, and `zero_grad`
-    is not needed. What needs the whole gradient cannot be had: adding up several backward passes, clipping by the norm
-    of W's gradient. A GradScaler is passed to the constructor, and steps this optimiser as any other: W moves by the
-    unscaled gradient, and stays, with its momentum, where the loss or the gradient that comes into it is not finite.
+    Equals `torch.optim.SGD([head.weight], ...)` to rounding, without the (K, D) gradient. The backward is the update:
+    `step()` only allows the next backward, so call it once after each, as always; `zero_grad` is not needed. Whatever
+    needs the whole gradient is not available: accumulation over several backward passes, clipping by the norm of W's
+    gradient. A GradScaler is passed to the constructor, and steps this optimiser as any other: W moves by the unscaled
+    gradient, and stays, with its momentum, where the loss or its upstream gradient is not finite.
 
-    Where the head samples its classes (`sample_rate` below 1) only the rows sampled are touched: those of the others,
-    and their momentum, stay exactly as they are; they neither decay nor drift.
+    Where the head samples its classes (`sample_rate` below 1) only the sampled rows change: the others, and their
+    momentum, stay exactly as they are; they neither decay nor drift.
 
     Args:
-        head: whose weight it moves; it finds its way into `head.update`. A bias or a learnt scale are ordinary
+        head: whose weight it moves; the optimiser sets `head.update` to itself. A bias or a learnt scale are ordinary
             parameters, for an ordinary optimiser.
-        lr: learning rate, at least 0; schedulers of torch may change it, `param_groups` has it.
+        lr: learning rate, at least 0, in `param_groups`, where schedulers change it.
         momentum: 0 keeps no second (K, D) array.
         weight_decay: L2, at least 0.
-        nesterov: whether the momentum looks ahead.
+        nesterov: whether to use Nesterov momentum.
         scaler: the torch.amp.GradScaler by which the loss is scaled, or None.
 
     Raises:
         TypeError: head is no Head.
         ValueError: a number is out of range, or the head has such an optimiser already.
-        RuntimeError: in a backward, if `step()` was not called since the last one, or the gradient that comes into the
-            loss is that of a GradScaler not known here; W has not moved then. In `step()`, if a scaler not known here
-            calls it.
+        RuntimeError: in a backward, if `step()` was not called since the last one, or if the loss is scaled by a
+            GradScaler that was not passed; W has not moved then. In `step()`, if such a scaler calls it.
 
     Source: Sutskever et al. 2013, in the form of torch.optim.SGD.
 
@@ -57,7 +56,7 @@ class ClassSGD(torch.optim.Optimizer):
         True
     """
 
-    # a GradScaler looks for gradients to unscale, of which there are none, unless told that step() sees to it
+    # without this a GradScaler looks for gradients to unscale, and there are none
     _step_supports_amp_scaling: ClassVar[bool] = True
 
     def __init__(
@@ -78,16 +77,16 @@ class ClassSGD(torch.optim.Optimizer):
         if nesterov and momentum == 0:
             raise ValueError("nesterov is True but momentum is 0: pass a momentum, or nesterov=False")
         if head.update is not None:
-            raise ValueError("head has an update already: one ClassSGD a head")
+            raise ValueError("head has an update already: one ClassSGD per head")
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
         super().__init__([head.weight], defaults)
         self._waiting = False
         self._scaler, self._group = scaler, head.group
         self._unscale, self._skip = 1.0, False
-        head.update, head.before_update = self._begin, self._incoming
+        head.update, head.before_update = self, self._incoming
 
     def _incoming(self, loss: Tensor, gradient: Tensor) -> None:
-        """Called before the backward with the loss and the gradient that comes into it, both (N,) or 0-dim."""
+        """Called before the backward with the loss and its upstream gradient, both (N,) or 0-dim."""
         scale = 1.0 if self._scaler is None else self._scaler.get_scale()
         self._unscale = 1 / scale
         self._skip = self._scaler is not None and not self._finite_everywhere(loss, gradient)
@@ -104,25 +103,28 @@ class ClassSGD(torch.optim.Optimizer):
             )
 
     def _finite_everywhere(self, loss: Tensor, gradient: Tensor) -> bool:
-        """Whether the loss and the gradient that comes into it are finite, on all ranks whose rows W learns from."""
+        """Test whether the loss and its upstream gradient are finite, on all ranks whose rows W learns from."""
         finite = (loss.isfinite().all() & gradient.isfinite().all()).int()
         if self._group is not None:
             dist.all_reduce(finite, dist.ReduceOp.MIN, group=self._group)
         return bool(finite)
 
-    def _begin(self) -> Callable[[Tensor | slice, Tensor], None]:
-        """Called as a backward begins; returns what moves rows of W by their gradient."""
+    def begin(self) -> None:
+        """Called by the engine as a backward begins.
+
+        Raises:
+            RuntimeError: `step()` was not called since the last one.
+        """
         if self._waiting:
             raise RuntimeError(
                 "a second backward before ClassSGD.step(): W moves in the backward, so gradients cannot be added up; "
                 "call step() after each backward"
             )
         self._waiting = True
-        return self._move
 
     @torch.no_grad()
-    def _move(self, rows: Tensor | slice, gradient: Tensor) -> None:
-        """Move the rows (C,) of W by their gradient (C, D), which is used up."""
+    def apply(self, rows: slice | Tensor, gradient: Tensor) -> None:
+        """Move the rows (C,) of W by their gradient (C, D), which is used up; called by the engine, tile by tile."""
         if self._skip:
             return
         if self._unscale != 1:
@@ -148,7 +150,7 @@ class ClassSGD(torch.optim.Optimizer):
             weight[rows] = old.sub_(gradient, alpha=group["lr"])
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Say that the backward is over; W has moved already.
+        """Allow the next backward; W has moved already.
 
         Args:
             closure: called first, with gradients on, to run the backward, as Lightning and LBFGS want it; or None.

@@ -16,17 +16,18 @@ from torch import Tensor, nn
 from .common.buffers import restore_precision
 from .common.watching import WeightWatch
 from .engine.checks import check_arguments, check_head, check_settings, check_weighting
-from .engine.collective import Group, count, gather, home, meet, replicated, scale_gradient, settings_text, shard
+from .engine.collective import gather, home, replicated, scale_gradient
 from .engine.dense import logits
 from .engine.ignored import IGNORE_INDEX, counted
-from .engine.losses import losses_over, updated_statistics
+from .engine.losses import losses_over
 from .engine.planner import MEMORY_BUDGET
 from .engine.processes import WrappingCheck, check_group, check_whole, draw_share, save_classes
 from .engine.processor import warn_if_slow
+from .engine.ranks import Group, count, meet, settings_text, shard
 from .engine.reduction import reduce_weighted
 from .engine.sampling import sampled
-from .engine.step import EngineOptions, LocalClasses, added_to_logits
-from .engine.streaming import Update
+from .engine.step import EngineOptions, LocalClasses, Step, added_to_logits
+from .engine.streaming import WeightUpdate
 from .margins import Margin, parse
 from .suggestion import far_outside
 
@@ -44,36 +45,36 @@ class Head(nn.Module):
         margin: the loss, such as ArcFace(margin=0.5, scale=64.0); or its text, as `parse` reads it.
         bias: whether classes have a bias, added after the margin; starts at 0.
         learn_scale: whether the scale is learnt, starting from the margin's; it is then `head.scale`.
-        subcenters: S, centers a class; the similarity to a class is the largest of those to its centers.
-        sample_rate: share of classes taken in a training step: those of the labels, and random others. Below 1 the
-            gradient of W is sparse (its rows alone), for `ClassSGD` or another optimiser that takes such.
+        subcenters: S, centers per class; the similarity to a class is the largest of those to its centers.
+        sample_rate: share of classes in a training step: those of the labels, and random others. Below 1 the gradient
+            of W is sparse, for `ClassSGD` or another optimiser that takes such.
         group: process group over which the classes are sharded: this rank holds an even share of them, in order, and
             gets the losses of its own rows. Gradients, of W and of the features, are averaged over the ranks as
             DistributedDataParallel does; do not wrap the head in it.
         compute_dtype: precision of the products of features and weights, None for that of the inputs.
         memory_budget: bytes of temporaries.
-        label_smoothing: epsilon in [0, 1): the share of a row's target that is spread over all K classes.
+        label_smoothing: epsilon in [0, 1), the share of the target distribution that is spread over all K classes.
         focal: gamma, at least 0: the cross entropy is multiplied by (1 - p)^gamma, p = exp(-cross entropy) being the
             probability of the own class, so that rows already right count less (Lin et al. 2017, arXiv 1708.02002).
-        class_weights: (K,), at least 0, by which a row's loss counts, by its label; "mean" then divides by their sum
-            over the rows, as F.cross_entropy does. A buffer; may be filled anew at any time.
-        ignore_index: the label of rows without a class: their loss is 0, no gradient and no running number comes of
-            them, and the mean is over the others.
+        class_weights: (K,), at least 0, factors of the losses by label; "mean" then divides by their sum over the rows,
+            as F.cross_entropy does. A buffer, which may be changed at any time.
+        ignore_index: the label of rows without a class: their loss is 0, they take no part in gradients and running
+            numbers, and the mean is over the other rows.
         device, dtype: of the parameters.
 
     Attributes:
-        weight: (C * S, D) of the C classes held here, all K without a group; starts normal with variance 1 / D, so that
-            every direction is as likely, and the same whatever the number of ranks.
+        weight: (C * S, D) of the C classes held here, all K without a group; starts normal with variance 1 / D, uniform
+            in direction, and the same for any number of ranks.
         bias: (C,), one number for all classes where the margin is one-vs-all, or None.
         scale: 0-dim, or None.
         margin: may be replaced at any time, as a margin schedule does. Under torch.compile a field that changes should
             be a 0-dim tensor, filled or replaced: each value of a number is compiled again.
         classes: range of the classes held here.
-        update: what moves W in the backward; None, unless a ClassSGD put itself there.
-        before_update: called before that, with the loss and the gradient that comes into it.
+        update: moves W in the backward: the ClassSGD of this head, or None.
+        before_update: called before that, with the loss and its upstream gradient.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; the error names it.
+        TypeError, ValueError: an argument is invalid.
 
     Source: each margin's own reference.
 
@@ -121,7 +122,7 @@ class Head(nn.Module):
         self.in_features, self.num_classes = in_features, num_classes
         self.margin, self.compute_dtype = margin, compute_dtype
         self.sample_rate = sample_rate
-        self.update: Update | None = None
+        self.update: WeightUpdate | None = None
         self.before_update: Callable[[Tensor, Tensor], None] | None = None
         self.memory_budget = memory_budget
         self.label_smoothing, self.focal = label_smoothing, focal
@@ -151,7 +152,7 @@ class Head(nn.Module):
         self._watch.attach(self.weight)
 
     def reset_parameters(self) -> None:
-        """Draw the weight anew; bias, scale and the margin's running numbers go back to their start."""
+        """Re-initialise the weight, the bias, the scale and the margin's running numbers."""
         std = 1 / math.sqrt(self.in_features)
         if self.group is None:
             nn.init.normal_(self.weight, std=std)
@@ -166,7 +167,7 @@ class Head(nn.Module):
             getattr(self, f"running_{name}").fill_(value)
 
     def forward(self, features: Tensor, labels: Tensor, reduction: Literal["none", "mean", "sum"] = "mean") -> Tensor:
-        """The loss of the rows.
+        """Compute the loss of the rows.
 
         Args:
             features: (N, D), any floating dtype.
@@ -189,30 +190,28 @@ class Head(nn.Module):
         features, labels, rows, _ = taken
         checked = None if self.group is not None else labels
         check_arguments(features, self.weight, checked, margin, None, subcenters=self.subcenters, rows=rows)
-        ranks, places = meet(
-            features, labels, len(self.classes), self.group, settings=self._settings(features), rows=rows
-        )
+        settings = self._settings(features)
+        ranks, local_labels = meet(features, labels, len(self.classes), self.group, settings=settings, rows=rows)
         if self.compute_dtype is not None and features.device.type == "cpu":
             warn_if_slow(self.in_features, self.num_classes, instead="compute_dtype=None")
-        labels = labels.long()
         bias = added_to_logits(margin, self._class_bias(), self.num_classes, self.weight, ranks)
-        held, update = LocalClasses(self.weight, bias, self.subcenters, places, ranks), self.update
+        held, update = LocalClasses(self.weight, bias, self.subcenters, local_labels, ranks), self.update
         if self.training and self.sample_rate < 1:
             held, update = sampled(held, self.sample_rate, update)
-        how = EngineOptions(self.memory_budget, self.compute_dtype, update)
-        if self.training and self._statistics:
-            new = updated_statistics(features, labels, margin, held, self.statistics(), how)
-            for name, value in new.items():
-                getattr(self, f"running_{name}").copy_(value)
-        weighting = {"label_smoothing": self.label_smoothing, "focal": self.focal}
-        losses = losses_over(features, labels, margin, held, self.statistics(), how, **weighting)
+        statistics = self.statistics()
+        updates = self.training and bool(statistics)
+        options = EngineOptions(self.memory_budget, self.compute_dtype, update)
+        step = Step(labels.long(), margin, held, statistics, options, update_statistics=updates)
+        losses, updated = losses_over(features, step, label_smoothing=self.label_smoothing, focal=self.focal)
+        for name, value in updated.items() if updates else ():
+            getattr(self, f"running_{name}").copy_(value)
         loss = reduce_weighted(losses, taken.weights(self.class_weights), reduction)
         if self.before_update is not None and loss.requires_grad:
             loss.register_hook(partial(self.before_update, loss.detach()))
         return taken.of_all(loss, len(all_features)) if reduction == "none" else loss
 
     def _settings(self, features: Tensor) -> dict[str, str]:
-        """What all ranks must have alike; worked out again only for another margin."""
+        """Settings that all ranks must share, as texts; rebuilt only for another margin."""
         if self.group is None:
             return {}
         if self._settings_of is not self.margin:
@@ -226,7 +225,8 @@ class Head(nn.Module):
 
     def statistics(self) -> dict[str, Tensor]:
         """The margin's running numbers by name, 0-dim: buffers running_<name>, so that they are saved and resumed."""
-        wanted = self.margin.init_statistics(self.num_classes)  # a margin of other classes than these says so here
+        self.margin.check(self.num_classes)  # it may have been replaced
+        wanted = self.margin.init_statistics(self.num_classes)
         missing = [name for name in wanted if name not in self._statistics]
         if missing:
             raise ValueError(
@@ -236,11 +236,11 @@ class Head(nn.Module):
         return {name: getattr(self, f"running_{name}").clone() for name in wanted}
 
     def _class_bias(self) -> Tensor | None:
-        """The layer's bias of the classes here, (C,)."""
+        """The layer's bias of the classes here, (C,), or None."""
         if self.bias is None or self.bias.dim() == 1:
             return self.bias
         shared = replicated(self.bias, self.group)
-        if self.group is not None:  # what comes back from the classes here is their part of the average already
+        if self.group is not None:  # the gradient from the classes here is their part of the average already
             shared = scale_gradient(shared, dist.get_world_size(self.group))
         return shared.expand(len(self.classes))
 
@@ -249,8 +249,8 @@ class Head(nn.Module):
         check_whole(self.weight)
         check_group(self)
         ranks = None if self.group is None else count(len(features), len(self.classes), self.group, features.device)
-        found = logits(
-            features if ranks is None else gather(features, ranks),
+        scores = logits(
+            features if ranks is None else gather([features], [ranks.rows], self.group)[0],
             self.weight,
             self.margin_in_force(),
             bias=self._class_bias(),
@@ -258,30 +258,30 @@ class Head(nn.Module):
             statistics=self.statistics(),
         )
         if ranks is None:
-            return found
-        parts = home(F.pad(found, (0, max(ranks.classes) - found.shape[1])), ranks)
+            return scores
+        parts = home(F.pad(scores, (0, max(ranks.classes) - scores.shape[1])), ranks)
         return torch.cat([part[:, :share] for part, share in zip(parts, ranks.classes, strict=True)], dim=1)
 
     def margin_in_force(self) -> Margin:
-        """The margin, with the learnt scale in it where there is one."""
+        """The margin, with the learnt scale where there is one."""
         if self.scale is None:
             return self.margin
         return replace(self.margin, scale=replicated(self.scale, self.group))  # type: ignore[call-arg]
 
     def extra_repr(self) -> str:
-        """What print(head) shows: sizes, margin, and what is learnt beside W."""
+        """Text of print(head): sizes, margin, and parameters beside W."""
         learnt = f"bias={self.bias is not None}, learn_scale={self.scale is not None}"
         return f"in_features={self.in_features}, num_classes={self.num_classes}, margin={self.margin}, {learnt}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Head":
-        """A copy in the same processes, which are not copied."""
+        """Copy the head; the process group is shared, not copied."""
         twin = type(self).__new__(type(self))
         memo |= {id(self): twin, id(self.group): self.group}
         twin.__setstate__(deepcopy({**self.__getstate__(), "group": self.group}, memo))
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what no file can hold: the processes, and an update, which moves this head's W and no copy's."""
+        """The state without the process group, which no file can hold, and the update, which is for this head alone."""
         state = {**self.__dict__, "update": None, "before_update": None, "group": None}
         del state["_watch"]
         return state
@@ -292,9 +292,9 @@ class Head(nn.Module):
         self._watch.attach(self.weight)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Head":
-        """Move and cast parameters; running numbers and class weights move, but keep their precision."""
+        """Move and cast parameters; running numbers and class weights move but keep their precision."""
         before = dict(self.named_buffers(recurse=False))
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         restore_precision(self, before)
-        self._watch.attach(self.weight)  # from the meta device comes another parameter
+        self._watch.attach(self.weight)  # a parameter of the meta device is replaced
         return self

@@ -1,8 +1,8 @@
-"""Several centers a class against wrong labels: which center is the class, and which samples to drop.
+"""Sub-centers against wrong labels: dominant centers, and dropping of samples far from them.
 
-Train with `Head(..., subcenters=3)`: most samples of a class gather at one of its centers, the dominant one; what is
-wrongly labelled or hard goes to the others. Then `drop` the other centers and the samples far from the dominant one,
-and train anew on what is left, with one center a class.
+Train with `Head(..., subcenters=3)`: most samples of a class gather at one of its centers, the dominant one; hard and
+mislabelled samples go to the others. Then `drop` the other centers and the samples far from the dominant one, and train
+again on the remaining samples, with one center per class.
 
 N rows, D dims, K classes, S centers each.
 """
@@ -21,15 +21,15 @@ from .head import Head
 from .margins import NormFace
 
 MAX_ANGLE = 5 * math.pi / 12
-"""75 degrees, the paper's."""
+"""75 degrees, as in the paper."""
 
 BLOCK = 2**20
-"""Numbers that are worked on at once."""
+"""Numbers that are processed at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class DominantCenters:
-    """How the samples of each class are spread over its centers.
+    """Distribution of the samples of each class over its centers.
 
     Attributes:
         counts: (K, S) int64, samples of the class that are nearest to each center.
@@ -40,20 +40,20 @@ class DominantCenters:
     dominant: Tensor
 
     def rows(self) -> Tensor:
-        """(K,) where the dominant centers stand in the weight (K * S, D)."""
+        """(K,) row numbers of the dominant centers in the weight (K * S, D)."""
         num_classes, subcenters = self.counts.shape
         return torch.arange(num_classes, device=self.dominant.device) * subcenters + self.dominant
 
 
 @dataclass(frozen=True, eq=False)
 class Dropped:
-    """What is left after `drop`.
+    """Result of `drop`.
 
     Attributes:
         weight: (K, D) the dominant center of each class.
-        kept: (N,) bool, the samples to go on with.
+        kept: (N,) bool, True for samples to keep.
         angles: (N,) of each sample to the dominant center of its class, in radians.
-        centers: how the samples are spread.
+        centers: distribution of the samples over centers.
     """
 
     weight: Tensor
@@ -72,11 +72,11 @@ def dominant_centers(features: Tensor, labels: Tensor, weight: Tensor, subcenter
     Args:
         features: (N, D) of the training set, by the net as trained.
         labels: (N,) integers in 0..K-1.
-        weight: (K * S, D), the centers of a class together, as `Head.weight` has them.
+        weight: (K * S, D), the centers of one class adjacent, as in `Head.weight`.
         subcenters: S.
 
     Returns:
-        counts and dominant centers; a class without samples has its first.
+        counts and dominant centers; for a class without samples the first center.
 
     Raises:
         TypeError, ValueError: shapes, dtypes or labels are wrong.
@@ -117,14 +117,14 @@ def drop(features: Tensor, labels: Tensor, weight: Tensor, subcenters: int, *, m
         max_angle: in radians, in 0..pi; the paper's 75 degrees are 5 pi / 12.
 
     Returns:
-        the dominant centers as a weight of one center a class, which samples are kept, and their angles.
+        the dominant centers as a weight with one center per class, the samples to keep, and their angles.
 
     Raises:
         TypeError, ValueError: shapes, dtypes or labels are wrong, or max_angle is out of its range.
 
     Reference: Deng, Guo, Liu, Gong, Zafeiriou, "Sub-center ArcFace: Boosting Face Recognition by Large-Scale Noisy Web
-    Faces", ECCV 2020, three steps: train, drop, train anew. The authors' code drops at exactly 75 degrees too, and
-    numbers anew without the classes that have lost all samples.
+    Faces", ECCV 2020, three steps: train, drop, train again. The authors' code drops at exactly 75 degrees too, and
+    renumbers the classes without those that have lost all samples.
 
     Example:
         >>> centers = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
@@ -148,14 +148,14 @@ def drop(features: Tensor, labels: Tensor, weight: Tensor, subcenters: int, *, m
 
 
 def head_of_dominant(head: Head, centers: DominantCenters) -> Head:
-    """A head with the dominant centers of another, one a class, and all else the same.
+    """Build a head with the dominant centers of another, one per class, and all else the same.
 
     Args:
-        head: with S centers a class; not sharded over processes.
+        head: with S centers per class; not sharded over processes.
         centers: its own, from `dominant_centers` or from `drop(...).centers`.
 
     Returns:
-        a new head: its parameters are copies, and no optimiser knows them.
+        a new head: its parameters are copies, in no optimiser.
 
     Raises:
         ValueError: the head is sharded, or centers are those of another head.

@@ -76,4 +76,4 @@ def rows_at(cosine, margin):
     """What a margin knows of rows (N,) at these cosines, with vectors of length 1 and no other class."""
     one = torch.ones_like(cosine)
     rows = cones.Rows(cosine, one, one, torch.zeros(len(cosine), dtype=torch.long), statistics_of(margin, 10))
-    return rows._replace(surveys=tuple(0 * one for _ in margin.surveys()))
+    return rows._replace(others_summaries=tuple(0 * one for _ in margin.others_summaries()))

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +14,12 @@ from cones.engine.planner import plan
     n=st.integers(0, 5000),
     d=st.integers(1, 2000),
     k=st.integers(1, 10**7),
-    low=st.sampled_from([None, 2]),
+    compute_dtype=st.sampled_from([None, torch.bfloat16]),
     budget=st.integers(1, 2**32),
     tile_bytes=st.integers(2**16, 2**26),
 )
-def test_tiles_cover_every_class_once_within_the_budget(n, d, k, low, budget, tile_bytes):
-    a_plan = plan(n, d, k, low_itemsize=low, memory_budget=budget, tile_bytes=tile_bytes)
+def test_tiles_cover_every_class_once_within_the_budget(n, d, k, compute_dtype, budget, tile_bytes):
+    a_plan = plan(n, d, k, compute_dtype=compute_dtype, memory_budget=budget, tile_bytes=tile_bytes)
     assert 1 <= a_plan.tile <= k
     assert 0 <= a_plan.kept <= k
     assert a_plan.kept == k or a_plan.kept % a_plan.tile == 0

@@ -3,13 +3,17 @@
 A rank's loss is the mean over its own rows; every gradient is the average over the ranks.
 """
 
+from unittest.mock import patch
+
 import pytest
 import torch
 import torch.distributed as dist
 
 import cones
 from cones import Head
-from cones.engine.collective import replicated, shard
+from cones.engine.collective import replicated
+from cones.engine.ranks import shard
+from tests.engine.collectives import counted_collectives
 from tests.engine.contract import dense
 from tests.losses import ARTIFICIAL, EVERY_MARGIN, of_classes, problem, statistics_of
 from tests.world import in_world
@@ -204,3 +208,52 @@ def trained(rank, world):
 
 def test_training_is_that_of_one_process():
     in_world(2, trained)
+
+
+FOUR = {"all_gather": 1, "all_to_all_single": 4}
+"""Sizes and labels; features there and results back; the transpose of both in the backward."""
+
+
+def fewest(margin):
+    """The collectives that a step needs."""
+    name = type(margin).__name__
+    if name in ("NPCFace", "Surveying"):  # the target needs sums over the other classes, and their gradient
+        return {**FOUR, "all_reduce": 1 if getattr(margin, "detach", False) else 2}
+    if margin == cones.AdaCos(dynamic=True):  # the scale needs the logsumexp over the other classes
+        return {**FOUR, "all_gather": 2}
+    return FOUR
+
+
+def count(rank, world):
+    """The collectives of a training step, forward and backward, are as few as the margin allows."""
+    x, _, y, _ = problem()
+    mine = slice(3 * rank, 3 * rank + 3)
+    for margin in margins_for(23):
+        for options in ({}, {"label_smoothing": 0.1}, {"sample_rate": 0.5}, {"subcenters": 2}):
+            if "label_smoothing" in options and not cones.engine.similarity.cross_entropy_of(margin):
+                continue
+            head = Head(5, 23, margin, dtype=torch.float64, group=dist.group.WORLD, **options)
+            leaf = x[mine].clone().requires_grad_()
+            with counted_collectives() as counts:
+                head(leaf, y[mine]).backward()
+            assert dict(counts) == fewest(margin), f"{margin} {options}: {dict(counts)}"
+
+
+def labels_that_follow(rank, world):
+    """Labels of more rows than travel with the sizes follow in one more exchange."""
+    x, _, y, _ = problem()
+    mine = slice(0, 5) if rank else slice(5, 7)
+    head = Head(5, 23, cones.ArcFace(0.2, 8.0), dtype=torch.float64, group=dist.group.WORLD)
+    expected = head(x[mine], y[mine], "none")
+    with patch("cones.engine.ranks.LABELS_WITH_SIZES", 2), counted_collectives() as counts:
+        assert torch.equal(head(x[mine], y[mine], "none"), expected)
+    assert dict(counts) == {"all_gather": 2, "all_to_all_single": 2}
+
+
+def counted(rank, world):
+    count(rank, world)
+    labels_that_follow(rank, world)
+
+
+def test_a_step_takes_four_exchanges_and_one_of_sizes_and_labels():
+    in_world(2, counted)

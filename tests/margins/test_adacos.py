@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import cones
 from cones import AdaCos, Head, NormFace
-from cones.engine import softmax as losses
+from cones.engine.dense import logits
 from tests.losses import problem
 
 LEAST, MOST = math.log(2) / 2, 1e4
@@ -124,7 +124,7 @@ def test_loss_and_logits_use_the_scale_just_renewed():
     loss = head(x, y)
     scale = head.statistics()["scale"].item()
     torch.testing.assert_close(loss, cones.margin_softmax(x, w, y, NormFace(scale=scale)).mean())
-    torch.testing.assert_close(head.logits(x), losses.logits(x, w, NormFace(scale=scale)))
+    torch.testing.assert_close(head.logits(x), logits(x, w, NormFace(scale=scale)))
 
 
 def test_scale_is_saved_and_resumed():

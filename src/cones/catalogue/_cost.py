@@ -35,9 +35,9 @@ def _cost_of_margin(margin: Margin) -> list[str]:
             may = "Bends" if probe.bends_others(margin) else "May bend"
             found.append(f"{may} the other classes' logits.")
         found.append("Autograd runs on each tile of classes; `ClassSGD` cannot move W inside the backward.")
-    surveys = len(margin.surveys())
-    if surveys:
-        found.append(f"Looks at all other classes before its target: {surveys} more products with W.")
+    summaries = len(margin.others_summaries())
+    if summaries:
+        found.append(f"Looks at all other classes before its target: {summaries} more products with W.")
     numbers = list(margin.init_statistics(probe.NUM_CLASSES))
     if numbers:
         more = ", at one more product with W" if probe.asks_for_rest(margin) else ""

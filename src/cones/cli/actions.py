@@ -150,6 +150,8 @@ def do_plan(command: Plan) -> int:
     for name in ("classes", "dim", "batch", "ranks", "memory_budget"):
         if getattr(command, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(command, name)}, expected at least 1")
+    import torch
+
     from ..engine.planner import per_rank
 
     if command.precision == "bfloat16":
@@ -162,7 +164,7 @@ def do_plan(command: Plan) -> int:
         command.dim,
         command.classes,
         ranks=command.ranks,
-        low_itemsize=2 if command.precision == "bfloat16" else 4,
+        compute_dtype=torch.bfloat16 if command.precision == "bfloat16" else None,
         memory_budget=command.memory_budget * 2**20,
     )
     table = Table("on each rank", Column("MiB", justify="right"), title=str(step), title_justify="left")

@@ -1,4 +1,4 @@
-"""What every loss asks of its arguments."""
+"""Argument validation."""
 
 import math
 from dataclasses import fields
@@ -20,7 +20,7 @@ def check_arguments(
     subcenters: int = 1,
     rows: Tensor | None = None,
 ) -> None:
-    """Raise an error that names the argument, what it got, what was expected and the fix.
+    """Raise TypeError or ValueError for arguments that do not fit together.
 
     Args:
         features: (N, D).
@@ -41,7 +41,7 @@ def check_arguments(
         )
     here = weight.shape[0] // subcenters
     if bias is not None and bias.shape != (here,):
-        raise ValueError(f"bias has shape {tuple(bias.shape)}, expected ({here},), one a class")
+        raise ValueError(f"bias has shape {tuple(bias.shape)}, expected ({here},), one per class")
     if labels is not None:
         check_tensor("labels", labels)
     for name, other in (("weight", weight), ("labels", labels), ("bias", bias)):
@@ -87,7 +87,7 @@ def check_features_and_weight(features: Tensor, weight: Tensor) -> None:
 
 
 def check_settings(memory_budget: int, compute_dtype: torch.dtype | None) -> None:
-    """Raise a ValueError for a budget or a precision that cannot be."""
+    """Raise ValueError for an impossible budget or precision."""
     if memory_budget < 1:
         raise ValueError(f"memory_budget is {memory_budget}, expected a number of bytes above 0")
     if compute_dtype not in (None, torch.bfloat16):
@@ -148,7 +148,7 @@ def check_head(
     sample_rate: float,
     label_smoothing: float,
 ) -> None:
-    """Raise TypeError or ValueError for a head that cannot be; arguments as those of `Head`."""
+    """Raise TypeError or ValueError for arguments that no head can have; they are those of `Head`."""
     if not isinstance(margin, Margin):
         raise TypeError(f"margin is {margin!r}, expected a cones.Margin such as ArcFace(margin=0.5, scale=64.0)")
     for name, size in (("in_features", in_features), ("num_classes", num_classes), ("subcenters", subcenters)):
@@ -163,6 +163,7 @@ def check_head(
         )
     if learn_scale and "scale" not in (field.name for field in fields(margin)):
         raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
+    margin.check(num_classes)
 
 
 def check_fraction(name: str, value: float) -> None:
@@ -172,7 +173,7 @@ def check_fraction(name: str, value: float) -> None:
 
 
 def check_weighting(label_smoothing: float, focal: float, class_weights: Tensor | None, num_classes: int) -> None:
-    """Raise ValueError for what rows cannot be weighted by; class_weights are (num_classes,) or None."""
+    """Raise ValueError for impossible weightings of rows; class_weights are (num_classes,) or None."""
     check_fraction("label_smoothing", label_smoothing)
     if not 0 <= focal < math.inf:
         raise ValueError(f"focal is {focal}, expected a finite number of at least 0")
@@ -181,9 +182,9 @@ def check_weighting(label_smoothing: float, focal: float, class_weights: Tensor 
     check_tensor("class_weights", class_weights)
     if class_weights.shape != (num_classes,):
         raise ValueError(
-            f"class_weights has shape {tuple(class_weights.shape)}, expected ({num_classes},), one a class"
+            f"class_weights has shape {tuple(class_weights.shape)}, expected ({num_classes},), one per class"
         )
-    if class_weights.is_meta:  # a model that is built to be loaded: there are no numbers to look at
+    if class_weights.is_meta:  # built on the meta device to be loaded later: there are no values
         return
     wrong = (~(class_weights >= 0) | class_weights.isinf()).nonzero()
     if len(wrong):

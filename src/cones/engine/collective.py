@@ -1,183 +1,39 @@
-"""What processes that share the classes tell each other, as explicit functions on local tensors.
+"""Differentiable collectives for class-sharded heads, as explicit functions on local tensors.
 
-P ranks; rank r has n_r rows of features and c_r classes. Everything is built on one exchange, an all-to-all whose
-transpose is the same exchange backwards, so that gradients are right whatever the losses do with what was exchanged.
-One sentence rules them: each rank's loss is the mean over its own rows, and every gradient, of the backbone and of W,
-is the average over ranks, exactly as DistributedDataParallel makes it.
+P ranks; rank r has n_r rows of features and c_r classes, M rows in all. Everything is built on one exchange, an
+all-to-all whose transpose is the same exchange backwards, so that gradients are right whatever the losses do with what
+was exchanged. One sentence rules them: each rank's loss is the mean over its own rows, and every gradient, of the
+backbone and of W, is the average over ranks, exactly as DistributedDataParallel makes it.
 """
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, NamedTuple, cast
-from zlib import crc32
+import math
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-import cones
-
-from ..margins import Margin
-from .checks import check_label_kind, check_range
-
-Group = Any
-"""A torch.distributed.ProcessGroup; None for one process alone."""
+from .ranks import Group, Ranks
 
 
-class Ranks(NamedTuple):
-    """Who has what in a step.
-
-    Attributes:
-        group: the processes that share the classes.
-        rank: this one, 0..P-1.
-        rows: n_r of each.
-        classes: c_r of each, in the order of their numbers.
-    """
-
-    group: Group
-    rank: int
-    rows: list[int]
-    classes: list[int]
-
-    @property
-    def world(self) -> int:
-        """P."""
-        return len(self.rows)
-
-    @property
-    def first_class(self) -> int:
-        """The number of this rank's first class."""
-        return sum(self.classes[: self.rank])
-
-    @property
-    def num_classes(self) -> int:
-        """K, of all ranks together."""
-        return sum(self.classes)
-
-
-def shard(num_classes: int, rank: int, world: int) -> tuple[int, int]:
-    """The classes (start, stop) of a rank: shares in order, as even as can be, the first ones larger.
-
-    Raises:
-        ValueError: there are fewer classes than ranks.
-
-    Example:
-        >>> [shard(23, rank, 3) for rank in range(3)]
-        [(0, 8), (8, 16), (16, 23)]
-    """
-    if num_classes < world:
-        raise ValueError(f"num_classes is {num_classes}, but {world} ranks share them: expected one class a rank")
-    share, more = divmod(num_classes, world)
-    start = rank * share + min(rank, more)
-    return start, start + share + (rank < more)
-
-
-def meet(
-    features: Tensor,
-    labels: Tensor,
-    num_classes: int,
-    group: Group,
-    *,
-    settings: Mapping[str, str],
-    rows: Tensor | None = None,
-) -> tuple[Ranks | None, Tensor]:
-    """Tell all ranks how many rows and classes this one has, and which labels; without a group there is none to tell.
+def gather(tensors: Sequence[Tensor], counts: Sequence[Sequence[int]], group: Group) -> tuple[Tensor, ...]:
+    """Concatenate the rows of all ranks, of several tensors in one exchange; the transpose adds up and returns them.
 
     Args:
-        features: (N, D) of this rank.
-        labels: (N,) of this rank, integers among all classes.
-        num_classes: C, of this rank.
-        group: the processes, or None.
-        settings: by name, what all ranks must have alike.
-        rows: (N,) the numbers of the rows among the caller's, where some were left out.
+        tensors: of one dtype, the i-th (counts[i][rank], ...).
+        counts: rows of each tensor on each rank.
+        group: the ranks.
 
     Returns:
-        who has what, or None; and (M,) int64 where the own class of each row of all ranks stands among the C here.
-
-    Raises:
-        TypeError, ValueError: labels are wrong, on this rank or on another, or ranks have different settings: all ranks
-            raise, none waits for ever.
+        the tensors with the rows of all ranks, the i-th (sum of counts[i], ...). Gradients of tensors that need none
+        are not sent.
     """
-    if group is None:
-        return None, labels.long()
-    wrong: Exception | None = None
-    try:
-        check_label_kind(labels, len(features))
-    except (TypeError, ValueError) as error:
-        wrong = error
-    low, high = (0, 0) if wrong or not len(features) else (int(bound) for bound in labels.aminmax())
-    code = crc32(repr(sorted(settings.items())).encode())
-    mine = torch.tensor([len(features), num_classes, low, high, int(wrong is None), code], device=features.device)
-    num_rows, classes, lows, highs, right, codes = torch.stack(_of_all(mine, group)).T.tolist()
-    if len(set(codes)) > 1:
-        raise ValueError(_disagreement(settings, group))
-    ranks = Ranks(group, dist.get_rank(group), num_rows, classes)
-    if wrong is not None:
-        raise wrong
-    check_range(labels, ranks.num_classes, rows)
-    for rank in range(ranks.world):
-        if not right[rank] or lows[rank] < 0 or highs[rank] >= ranks.num_classes:
-            raise ValueError(
-                f"labels are wrong on rank {rank}, see its own error; there are {ranks.num_classes} classes "
-                f"(0..{ranks.num_classes - 1})"
-            )
-    return ranks, gather(labels.long(), ranks) - ranks.first_class
-
-
-def settings_text(margin: Margin, **others: object) -> dict[str, str]:
-    """What all ranks must have alike, as texts by name: the margin, other settings, and the libraries' versions."""
-    values = {field.name: _brief(getattr(margin, field.name)) for field in fields(margin)}
-    written = f"{type(margin).__name__}({', '.join(f'{name}={value}' for name, value in values.items())})"
-    versions = {"the version of cones": cones.__version__, "the version of torch": torch.__version__}
-    return {"margin": written, **{name: str(value) for name, value in (others | versions).items()}}
-
-
-def _brief(value: object) -> str:
-    """The repr of a value, that of a long one told by its beginning and a checksum; of a tensor its shape alone.
-
-    A tensor's numbers may be learnt, and differ by rounding.
-    """
-    if isinstance(value, Tensor):
-        return f"<tensor {tuple(value.shape)}>"
-    text = repr(value)
-    return text if len(text) < 60 else f"{text[:40]}... (checksum {crc32(text.encode()):08x})"
-
-
-def _disagreement(settings: Mapping[str, str], group: Group) -> str:
-    """What to say where the settings of the ranks are not the same: which, and who has what."""
-    everyone: list[Any] = [None] * dist.get_world_size(group)
-    dist.all_gather_object(everyone, dict(settings), group=group)
-    parts = []
-    for name in settings:
-        ranks_by_value: dict[str, list[str]] = {}
-        for rank, its in enumerate(everyone):
-            ranks_by_value.setdefault(its.get(name, "nothing"), []).append(str(rank))
-        if len(ranks_by_value) > 1:
-            told = ", ".join(f"{value} on rank {' '.join(ranks)}" for value, ranks in ranks_by_value.items())
-            parts.append(f"{name} is {told}")
-    return f"the ranks that share the classes disagree: {'; '.join(parts)}: build the same head on each"
-
-
-def count(num_rows: int, num_classes: int, group: Group, device: torch.device) -> Ranks:
-    """Tell all ranks how many rows and classes this one has."""
-    rows, classes = torch.stack(_of_all(torch.tensor([num_rows, num_classes], device=device), group)).T.tolist()
-    return Ranks(group, dist.get_rank(group), rows, classes)
-
-
-def _of_all(mine: Tensor, group: Group) -> list[Tensor]:
-    everyone = [torch.empty_like(mine) for _ in range(dist.get_world_size(group))]
-    dist.all_gather(everyone, mine, group=group)
-    return everyone
-
-
-def gather(x: Tensor, ranks: Ranks) -> Tensor:
-    """The rows of all ranks, (sum of n_r, ...), from this one's (n, ...); its transpose adds up and brings home."""
-    copies = x.expand(ranks.world, *x.shape).reshape(-1, *x.shape[1:])
-    return _exchange(copies, [len(x)] * ranks.world, ranks.rows, ranks.group)
+    return cast(tuple[Tensor, ...], _Gather.apply(counts, group, *tensors))  # type: ignore[no-untyped-call]
 
 
 def home(x: Tensor, ranks: Ranks) -> Tensor:
-    """What each rank found for this rank's rows, (P, n, ...), from what this one found for all, (sum of n_r, ...)."""
+    """Return each row's values to the rank that owns it: (P, n, ...), one part per rank, from this one's (M, ...)."""
     mine = ranks.rows[ranks.rank]
     return _exchange(x, ranks.rows, [mine] * ranks.world, ranks.group).view(ranks.world, mine, *x.shape[1:])
 
@@ -185,8 +41,8 @@ def home(x: Tensor, ranks: Ranks) -> Tensor:
 def scale_gradient(x: Tensor, factor: float) -> Tensor:
     """x, whose gradient is multiplied by a factor.
 
-    What an exchange brings back to W is the sum over ranks. The average is taken on the small side, of rows, before
-    the gradient of W is made: 1 / P on what comes of a rank's classes, P on the features and numbers that went in.
+    An exchange returns to W the sum over ranks. The average is taken on the small side, of rows, before the gradient of
+    W is made: 1 / P on what a rank's classes return, P on the features and numbers that went in.
     """
     return cast(Tensor, _ScaleGradient.apply(x, factor))  # type: ignore[no-untyped-call]
 
@@ -216,6 +72,41 @@ class _Exchange(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         return _exchange(grads[0], *ctx.back), None, None, None
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, counts: Sequence[Sequence[int]], group: Group, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.counts, ctx.group, ctx.shapes = counts, group, [tensor.shape for tensor in tensors]
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        # sizes[r][i]: numbers of the i-th tensor on rank r
+        sizes = list(zip(*(_sizes(*each) for each in zip(counts, ctx.shapes, strict=True)), strict=True))
+        world = len(sizes)
+        received = _exchange(flat.repeat(world), [len(flat)] * world, [sum(each) for each in sizes], group)
+        pieces = [part.split(each) for part, each in zip(received.split([sum(s) for s in sizes]), sizes, strict=True)]
+        return tuple(
+            torch.cat(parts).view(-1, *shape[1:])
+            for parts, shape in zip(zip(*pieces, strict=True), ctx.shapes, strict=True)
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        wanted = [i for i in range(len(grads)) if ctx.needs_input_grad[i + 2]]
+        pieces = [grads[i].reshape(-1).split(_sizes(ctx.counts[i], ctx.shapes[i])) for i in wanted]
+        by_rank = list(zip(*pieces, strict=True))
+        own = [math.prod(ctx.shapes[i]) for i in wanted]
+        sent = torch.cat([part for parts in by_rank for part in parts])
+        send, receive = [sum(map(len, parts)) for parts in by_rank], [sum(own)] * len(by_rank)
+        summed = _exchange(sent, send, receive, ctx.group).view(len(by_rank), -1).sum(dim=0).split(own)
+        gradients: list[Tensor | None] = [None] * (len(grads) + 2)
+        for i, part in zip(wanted, summed, strict=True):
+            gradients[i + 2] = part.view(ctx.shapes[i])
+        return tuple(gradients)
+
+
+def _sizes(counts: Sequence[int], shape: torch.Size) -> list[int]:
+    """Numbers of a tensor (n, ...) on each rank, from its rows there."""
+    return [count * math.prod(shape[1:]) for count in counts]
 
 
 class _ScaleGradient(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""The specification of the engine: the same losses from the whole (N, K) matrix of logits. N rows, K classes."""
+"""Specification of the engine: losses from the whole (N, K) matrix of logits. N rows, K classes."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..margins import Margin, Rows, surveyed
+from ..margins import Margin, Rows, with_others_summaries
 from .checks import check_arguments, check_fraction
 from .similarity import cross_entropy_of, in_geometry, nearest_center, own_columns, similarities, start_of_statistics
 
@@ -22,7 +22,7 @@ def dense_margin_softmax(
     label_smoothing: float = 0.0,
     statistics: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
-    """The same losses from the whole (N, K) matrix of logits: the specification of `margin_softmax`.
+    """Compute margin-softmax losses from the whole (N, K) matrix of logits: the specification of `margin_softmax`.
 
         loss_i = -log(exp(t_i) / (exp(t_i) + sum_{j != y_i} exp(o_ij)))
 
@@ -32,15 +32,15 @@ def dense_margin_softmax(
         labels: (N,) integers in 0..K-1.
         margin: the loss.
         bias: (K,), added to the logits after the margin; the scale does not multiply it.
-        subcenters: S, centers a class, which stand together in weight.
-        label_smoothing: epsilon in [0, 1): the share of a row's target that is spread over all K classes.
+        subcenters: S, centers per class, adjacent in weight.
+        label_smoothing: epsilon in [0, 1), the share of the target distribution that is spread over all K classes.
         statistics: the margin's running numbers by name, 0-dim; None for their start.
 
     Returns:
         (N,) losses, float32 or float64.
 
     Raises:
-        TypeError: an argument is not what it should be, or labels are not integers.
+        TypeError: an argument has the wrong type, or labels are not integers.
         ValueError: shapes do not fit, a label is outside 0..K-1, or a setting is not possible.
 
     Source: the softmax loss of the logits; each margin's own reference for t and o.
@@ -63,7 +63,7 @@ def dense_margin_softmax(
         own = similarity.gather(1, labels[:, None]).squeeze(1)
         own_centers = weight.unflatten(0, (-1, subcenters))[labels]
         rows = Rows(own, feature_norm, nearest_center(x, own_centers, margin)[1], labels, statistics)
-        rows = surveyed(margin, similarity, own_columns(labels, num_classes), rows)
+        rows = with_others_summaries(margin, similarity, own_columns(labels, num_classes), rows)
         target = margin.target(own, rows)
         logits = margin.others(similarity, target, rows).scatter(1, labels[:, None], target[:, None])
         for added in (bias, None if class_bias is None else class_bias.to(logits)):
@@ -74,13 +74,10 @@ def dense_margin_softmax(
 
 
 def combined(logits: Tensor, labels: Tensor, margin: Margin, label_smoothing: float = 0.0) -> Tensor:
-    """The losses (N,) of logits (N, K) after the margin, in the obvious way."""
+    """Combine logits (N, K) after the margin into losses (N,), in the obvious way."""
     if not cross_entropy_of(margin):
         target = logits.gather(1, labels[:, None]).squeeze(1)
-        own = own_columns(labels, logits.shape[1])
-        if margin.combine == "one-vs-all":
-            return margin.join(target, margin.class_loss(logits).masked_fill(own, 0).sum(dim=1))
-        return margin.join(target, logits.masked_fill(own, -torch.inf).logsumexp(dim=1))
+        return margin.join(target, margin.rest(logits, own_columns(labels, logits.shape[1])))
     return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
 
 
@@ -93,12 +90,12 @@ def logits(
     subcenters: int = 1,
     statistics: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
-    """What predicts: scale * similarity + bias, without label or margin.
+    """Logits for prediction, scale * similarity + bias, without label or margin.
 
     Args:
         features: (N, D).
         weight: (K * S, D).
-        margin: says the geometry and the scale.
+        margin: gives geometry and scale.
         bias: (K,) or None.
         subcenters: S.
         statistics: the margin's running numbers by name; None for their start.

@@ -1,4 +1,4 @@
-"""Gradients that are written out by hand, and would be taken for constants by a second derivative."""
+"""Hand-written gradients, which a second derivative would otherwise take for constants."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 def first_order_only(gradients: Sequence[Tensor | None], sources: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
-    """The same gradients, which refuse to be differentiated with respect to what they were computed from.
+    """Return gradients that raise an error when they are differentiated.
 
     `torch.autograd.function.once_differentiable` lets a gradient pass as a constant where the upstream gradient is one,
-    as it is for a sum of losses; here the saved inputs count as well. Outside of `create_graph=True` it costs nothing.
+    as it is for a sum of losses; here the saved inputs count as well. Costs nothing without `create_graph=True`.
 
     Args:
-        gradients: what a backward returns, made under `torch.no_grad()`.
+        gradients: the results of a backward, computed under `torch.no_grad()`.
         sources: everything the gradients depend on: upstream gradients and the inputs of the forward.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Rows without a class: labels of `ignore_index`, as F.cross_entropy has them, which count for nothing.
+"""Rows without a class, labelled `ignore_index` as for F.cross_entropy, which do not count.
 
 N rows, n of them with a class.
 """
@@ -11,7 +11,7 @@ from torch import Tensor
 from ..common.transforms import in_transform, numbers_of
 
 IGNORE_INDEX = -100
-"""The label of F.cross_entropy for a row that is left out."""
+"""F.cross_entropy's label for ignored rows."""
 
 
 class Counted(NamedTuple):
@@ -21,8 +21,8 @@ class Counted(NamedTuple):
         features: (n, D).
         labels: (n,).
         rows: (n,) their numbers among all rows; None where all count.
-        mask: (N,) bool, whether a row counts, where all were kept because a compiled graph and torch.func have no
-            data-dependent shapes: ignored ones are zero vectors of class 0 then. None elsewhere.
+        mask: (N,) bool, True for rows that count, under torch.compile and torch.func, which have no data-dependent
+            shapes: all rows are kept there, ignored ones as zero vectors of class 0. None elsewhere.
     """
 
     features: Tensor
@@ -31,13 +31,13 @@ class Counted(NamedTuple):
     mask: Tensor | None = None
 
     def of_all(self, losses: Tensor, num_rows: int) -> Tensor:
-        """The losses (N,) of all rows from those that were computed: 0 for ignored ones."""
+        """Losses (N,) of all rows, from those of the rows that count: 0 for ignored ones."""
         if self.rows is not None:
             return losses.new_zeros(num_rows).index_copy(0, self.rows, losses)
         return losses if self.mask is None else torch.where(self.mask, losses, 0)
 
     def weights(self, class_weights: Tensor | None) -> Tensor | None:
-        """By what the losses that were computed are multiplied, from (K,) weights of the classes or None."""
+        """Factors of the computed losses, from (K,) weights of the classes or None."""
         weights = None if class_weights is None else class_weights[self.labels]
         if self.mask is None:
             return weights
@@ -50,10 +50,10 @@ def counted(features: Tensor, labels: Tensor, ignore_index: int, *, maskable: bo
 
     Args:
         features: (N, D).
-        labels: (N,); whatever is wrong with them is left to the checks of arguments.
+        labels: (N,); not checked here.
         ignore_index: the label of rows that do not count.
-        maskable: whether a compiled graph may compute zero vectors in their place. Without it their labels stay, and
-            are refused there as outside of the classes.
+        maskable: whether a compiled graph may replace ignored rows by zero vectors. Otherwise their labels stay, and
+            the check of labels rejects them.
     """
     both = isinstance(features, Tensor) and isinstance(labels, Tensor)
     if not both or labels.is_floating_point() or labels.shape != features.shape[:1] or labels.is_meta:

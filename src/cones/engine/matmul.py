@@ -1,9 +1,8 @@
-"""Matrix products that come back at full precision, by the faster of PyTorch's kernels.
+"""Matrix products in full precision, by the faster of PyTorch's kernels.
 
-On a CPU, float32 products have two: the vendor library behind `a @ b`, and oneDNN. Both are IEEE float32; which is the
-faster depends on the processor and not on its name (the vendor library takes narrow vectors on some processors of
-another vendor and is then half as fast; elsewhere oneDNN is). So a process measures them once, at its first large
-product.
+On a CPU, float32 products have two: the vendor library behind `a @ b`, and oneDNN. Both are IEEE float32. The
+processor's name does not tell the faster one (the vendor library uses narrow vectors on some processors of other
+vendors, at half the speed; on others oneDNN is slower), so each process measures them at its first large product.
 """
 
 import math
@@ -19,13 +18,13 @@ Kernel = Literal["blas", "onednn"]
 KERNELS: tuple[Kernel, ...] = ("blas", "onednn")
 
 LARGE = 2**24
-"""Multiplications from which the kernel is chosen; smaller products go to the vendor library, which starts sooner."""
+"""Multiplications from which the kernel is chosen; smaller products use the vendor library, which has less overhead."""
 
 CLEARLY = 0.8
-"""oneDNN is taken where it needs less than this share of the time: noise must not decide between equals."""
+"""oneDNN is chosen below this share of the vendor library's time: noise must not decide between equals."""
 
 SHORTEST, LONGEST = 32, 256
-"""How many terms a part has, at least and at most, of a sum that is cut into two or more."""
+"""Fewest and most terms of a part, where a sum is split into parts."""
 
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 _WIDE_RESULT = hasattr(torch.ops.aten.mm, "dtype")
@@ -55,12 +54,12 @@ def use_kernel(name: Kernel | None) -> None:
 
 
 def faster_kernel(seconds: Callable[[Callable[[], object]], float] | None = None) -> Kernel:
-    """Measure both kernels on the three products of a tile, 30 ms or so.
+    """Measure both kernels on the three products of a tile, in about 30 ms.
 
-    On one thread and by its processor time, so that other work on the machine does not decide.
+    On one thread and by its processor time, so that other load on the machine has no influence.
 
     Args:
-        seconds: runs a function and returns the time that it took; None measures.
+        seconds: runs a function and returns its time; None measures.
     """
     seconds = seconds_on_one_thread if seconds is None else seconds
     x, weight, logits = (torch.ones(shape) for shape in ((128, 512), (512, 512), (128, 512)))
@@ -69,16 +68,16 @@ def faster_kernel(seconds: Callable[[Callable[[], object]], float] | None = None
         return lambda: (multiply(x, weight.T), multiply(logits, weight), multiply(logits.T, x))
 
     times = {"blas": math.inf, "onednn": math.inf}
-    for _ in range(5):  # in turns; the first of each only starts the library
+    for _ in range(5):  # alternating; the first of each only initialises the library
         for name, multiply in (("blas", torch.mm), ("onednn", _by_onednn)):
             times[name] = min(times[name], seconds(tile(multiply)))
     return "onednn" if times["onednn"] < CLEARLY * times["blas"] else "blas"
 
 
 def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
-    """a (M, L) @ b (L, P) in their common dtype; not differentiable.
+    """Compute a (M, L) @ b (L, P) in their common dtype; not differentiable.
 
-    `out` may take the result, (M, P); what is returned is the result, there or elsewhere.
+    `out` (M, P) may be used for the result; use the returned tensor, which need not be `out`.
     """
     if not _takes_onednn(a, b):
         return torch.mm(a, b) if out is None else torch.mm(a, b, out=out)
@@ -86,9 +85,9 @@ def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def product_of_many(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
-    """The same for full precision where L may be large: oneDNN sums one by one and rounds each time, so part by part.
+    """Compute a (M, L) @ b (L, P) for large L, part by part, because oneDNN rounds after each term of a sum.
 
-    Over 512 terms that takes a third off the error of the gradients, and a tenth more time.
+    At 512 terms this cuts the error of the gradients by a third, for a tenth more time.
     """
     part = min(max(math.ceil(len(b) / 2), SHORTEST), LONGEST)
     if len(b) <= part or not _takes_onednn(a, b):
@@ -107,18 +106,18 @@ def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
         torch.addmm(total, a, b, out=total)
 
 
-def wide_product(a: Tensor, b: Tensor, low: torch.dtype | None, out: Tensor | None = None) -> Tensor:
-    """a (M, L) @ b (L, P) in their common dtype, where both may be rounded to `low`, but not the result.
+def wide_product(a: Tensor, b: Tensor, compute_dtype: torch.dtype | None, out: Tensor | None = None) -> Tensor:
+    """Compute a (M, L) @ b (L, P) in their common dtype; factors may be rounded to `compute_dtype`, the result not.
 
-    A CPU has no kernel that takes low-precision factors and returns float32, so there the factors stay as they are.
+    A CPU has no kernel from low-precision factors to a float32 result, so there the factors are not rounded.
     """
-    if low is None:
+    if compute_dtype is None:
         return product_of_many(a, b, out)
     if a.device.type == "cpu":
         return product(a, b, out)
     if _WIDE_RESULT:
-        return torch.mm(a.to(low), b.to(low), out_dtype=a.dtype)
-    return a.to(low).to(a.dtype) @ b.to(low).to(b.dtype)
+        return torch.mm(a.to(compute_dtype), b.to(compute_dtype), out_dtype=a.dtype)
+    return a.to(compute_dtype).to(a.dtype) @ b.to(compute_dtype).to(b.dtype)
 
 
 def _takes_onednn(a: Tensor, b: Tensor) -> bool:
@@ -129,7 +128,7 @@ def _takes_onednn(a: Tensor, b: Tensor) -> bool:
 def _by_onednn(a: Tensor, b: Tensor) -> Tensor:
     weight = b.T
     if not weight.is_contiguous() and not b.is_contiguous():
-        weight = weight.contiguous()  # oneDNN takes part of a matrix a thousand times more slowly
+        weight = weight.contiguous()  # oneDNN is a thousand times slower on a slice of a matrix
     return torch.ops.mkldnn._linear_pointwise(a, weight, None, "none", [], "")  # type: ignore[no-any-return]
 
 
@@ -149,5 +148,5 @@ if _ONEDNN and torch.ops.mkldnn._linear_pointwise not in flop_registry:
 
     @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
     def _linear_flops(a: list[int], weight: list[int], *_: Any, out_shape: Any = None, **__: Any) -> int:
-        """Multiplications and additions of a (M, L) @ weight.T (L, P), which PyTorch counts for `a @ b` alone."""
+        """Multiplications and additions of a (M, L) @ weight.T (L, P), which PyTorch counts only for `a @ b`."""
         return 2 * a[0] * a[1] * weight[0]

@@ -1,4 +1,4 @@
-"""A head among processes: its share of W, and whether the way it is wrapped trains one model or several."""
+"""Heads in distributed training: shares of W, checks of wrappers and of checkpoints."""
 
 import warnings
 from typing import Any, Protocol
@@ -8,11 +8,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from .collective import Group
+from .ranks import Group
 
 
 class SharedHead(Protocol):
-    """A head that may hold some of the classes, and other processes the others."""
+    """A head that may hold a part of the classes."""
 
     classes: range
     classes_held: Tensor
@@ -24,17 +24,17 @@ class SharedHead(Protocol):
 
 
 BLOCK = 2**14
-"""Rows of W that are drawn at once where only a share of them is kept; a multiple of 16, which torch draws at once."""
+"""Rows of W drawn at once where only a share of them is kept; a multiple of 16, torch's own block."""
 
 
 @torch.no_grad()
 def draw_share(weight: Tensor, start: int, num_rows: int, std: float) -> None:
-    """Draw the whole of W (num_rows, D) block by block and keep the rows of `weight`: the same for any number of ranks.
+    """Draw all of W (num_rows, D) block by block and keep the rows of `weight`, so that W does not depend on the ranks.
 
     Args:
         weight: (C, D), filled.
-        start: the number of its first row among all.
-        num_rows: of W.
+        start: number of its first row in W.
+        num_rows: rows of W in all.
         std: standard deviation.
     """
     stop = start + len(weight)
@@ -48,22 +48,22 @@ def draw_share(weight: Tensor, start: int, num_rows: int, std: float) -> None:
 
 
 class WrappingCheck:
-    """Whether the way a head is wrapped trains one model or several: a wrong one trains on without a word."""
+    """Detects wrappers under which each process silently trains a model of its own."""
 
     def __init__(self) -> None:
         self._done = False
 
     def check_once(self, weight: Tensor, group: Group, *, moved_in_backward: bool, managed: bool) -> None:
-        """Look at the first training pass.
+        """Check the first training pass.
 
         Args:
-            weight: of the head.
-            group: that shares its classes, or None.
+            weight: the head's.
+            group: the processes that share its classes, or None.
             moved_in_backward: whether a ClassSGD moves the weight.
-            managed: whether the weight is another tensor than the head was built with, as under FSDP.
+            managed: whether the weight was replaced after construction, as FSDP does.
 
         Raises:
-            RuntimeError: DistributedDataParallel holds what it must not.
+            RuntimeError: the head is inside DistributedDataParallel, and shares its classes or has a ClassSGD.
         """
         if self._done or torch.compiler.is_compiling():
             return
@@ -95,7 +95,7 @@ class WrappingCheck:
 
 
 def check_whole(weight: Tensor) -> None:
-    """Raise RuntimeError for a weight in FSDP's shards, which are gathered for `forward` alone."""
+    """Raise RuntimeError for a weight sharded by FSDP, which gathers it for `forward` alone."""
     if type(weight) in (nn.Parameter, Tensor):
         return
     from torch.distributed.tensor import DTensor
@@ -108,11 +108,10 @@ def check_whole(weight: Tensor) -> None:
 
 
 def save_classes(head: SharedHead) -> None:
-    """Have the state of a head that shares its classes say which it holds, so that no rank goes on with others' rows.
+    """Save the range of classes in the state of a sharded head, so that no rank loads another's rows.
 
     Args:
-        head: that shares its classes; its state_dict() gets "classes_held", (2,): its first class, and the one after
-            its last.
+        head: whose classes are sharded; its state_dict() gets "classes_held", (2,): start and stop.
     """
     head.classes_held = torch.tensor([head.classes.start, head.classes.stop])
     head.register_state_dict_post_hook(_write_classes)
@@ -130,14 +129,14 @@ def _read_classes(head: SharedHead, state: dict[str, Tensor], prefix: str, *_: o
 
 
 def check_group(head: SharedHead) -> None:
-    """Raise RuntimeError for a head with some of the classes and no processes that have the others, or with others'."""
+    """Raise RuntimeError for a head with a part of the classes but no group, or with the rows of another rank."""
     if head.group is None and len(head.classes) != head.num_classes:
         raise RuntimeError(
             f"group is None, but the head holds {_classes(head)}: a file cannot hold the processes that share them, "
             f"set head.group after loading, on as many ranks as before"
         )
     if head.group is not None and not torch.compiler.is_compiling():
-        _check_held(head, head.classes_held)  # a checkpoint may have been read into its place
+        _check_held(head, head.classes_held)  # a checkpoint may have been read in place
 
 
 def _check_held(head: SharedHead, held: Tensor) -> None:

@@ -1,6 +1,6 @@
-"""Speed of bfloat16 against float32 on this processor, measured.
+"""Measured speed of bfloat16 against float32 on this processor.
 
-A processor without instructions for bfloat16 computes in it all the same, ten times more slowly and worse.
+A processor without bfloat16 instructions emulates them, ten times more slowly and worse.
 """
 
 import warnings
@@ -14,24 +14,24 @@ import torch.nn.functional as F
 from .matmul import product, seconds_on_one_thread
 
 MEASURABLE = 1.0
-"""Milliseconds from which a time says more than the clock's and the scheduler's noise."""
+"""Milliseconds above which a time exceeds the noise of clock and scheduler."""
 
 CLEARLY = 1.1
-"""Times as fast as float32 that bfloat16 must be to be worth its rounding."""
+"""Speed-up over float32 from which bfloat16 is worth its rounding."""
 
 HOPELESS = 3.0
-"""Times as slow as float32 at which larger work need not be tried."""
+"""Slow-down against float32 at which larger work need not be tried."""
 
 WIDEST_PRODUCT, WIDEST_CONVOLUTION = 512, 128
-"""Dimensions and channels that are tried at most: the verdict does not depend on more, the time does."""
+"""Largest dimensions and channels tried: larger ones take more time and do not change the verdict."""
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """Time that the same work takes in float32 and in bfloat16.
+    """Time of the same work in float32 and in bfloat16.
 
     Args:
-        work: what was computed.
+        work: description of the work.
         float32: milliseconds.
         bfloat16: milliseconds.
 
@@ -49,12 +49,12 @@ class Speeds:
 
     @property
     def slower(self) -> bool:
-        """Whether bfloat16 is clearly slower."""
+        """True if bfloat16 is clearly slower."""
         return self.bfloat16 > max(MEASURABLE, CLEARLY * self.float32)
 
     @property
     def faster(self) -> bool:
-        """Whether bfloat16 is clearly faster."""
+        """True if bfloat16 is clearly faster."""
         return self.float32 > max(MEASURABLE, CLEARLY * self.bfloat16)
 
 
@@ -69,13 +69,13 @@ def faster_dtype(speeds: Speeds) -> torch.dtype:
 
 
 def compare_speeds(work: str, milliseconds: Callable[[torch.dtype, int], float], sizes: Sequence[int]) -> Speeds:
-    """Time growing work in both precisions, until one of them is known to be faster.
+    """Time work of growing size in both precisions, until one of them is known to be faster.
 
-    It ends at the first size that takes both `MEASURABLE` milliseconds, or bfloat16 `HOPELESS` times as long as
-    float32: a processor that has no bfloat16 is found out while the work is small.
+    Stops at the first size at which both take `MEASURABLE` milliseconds, or bfloat16 `HOPELESS` times as long as
+    float32, so that a processor without bfloat16 is detected while the work is small.
 
     Args:
-        work: what is computed, for the reader.
+        work: description of the work.
         milliseconds: of work of a size, in float32 or in bfloat16.
         sizes: rising, at least one.
 
@@ -139,7 +139,7 @@ def shortest(work: Callable[[], object], *, repeats: int = 3) -> float:
 
 
 def warn_if_slow(inner: int, columns: int, *, instead: str) -> None:
-    """Warn once a process where bfloat16 products of features (N, inner) and weight (columns, inner) are the slower.
+    """Warn once per process if bfloat16 products of features (N, inner) and weight (columns, inner) are slower.
 
     Args:
         inner: D.
@@ -152,7 +152,7 @@ def warn_if_slow(inner: int, columns: int, *, instead: str) -> None:
 
 @cache
 def warn_of(speeds: Speeds, *, instead: str) -> None:
-    """Warn once a process if bfloat16 was measured to be clearly slower."""
+    """Warn once per process if bfloat16 was measured to be clearly slower."""
     if speeds.slower:
         warnings.warn(
             f"bfloat16 is slower than float32 on this processor ({speeds}): {instead} is faster", stacklevel=3

@@ -1,4 +1,4 @@
-"""From per-row losses to the loss: focal factor, weights, mean or sum. N rows."""
+"""Reduction of per-row losses: focal factor, weights, mean or sum. N rows."""
 
 import torch
 from torch import Tensor

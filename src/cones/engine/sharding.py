@@ -1,54 +1,169 @@
-"""Rows and classes over ranks: each row's values at the rank that owns it, sums and rests joined. N rows, D dims."""
+"""A step whose classes are sharded over ranks, in four collectives: two in the forward, two in the backward.
+
+Features go to the ranks that hold the classes. There the passes are those of one rank, for the rows of all ranks, and
+what belongs to a row returns to the rank that owns it. The backward has the transpose of both exchanges. A margin that
+summarises the other classes before its target needs two more; one whose running numbers depend on the other classes
+needs one more.
+
+N rows of this rank, M of all ranks, P ranks, D dims, S centers per class.
+"""
+
+from functools import partial
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..common.unit_vectors import widened
 from ..margins import Margin, Rows
-from .collective import Ranks, gather, home, scale_gradient, total
-from .step import LocalClasses
+from .collective import gather, home, scale_gradient, total
+from .passes import (
+    bent_pass,
+    closed_pass,
+    own_similarity,
+    own_weights,
+    rows_dtype,
+    updated_statistics,
+    without_own,
+)
+from .ranks import Ranks, stacked
+from .step import RowTerms, Step, row_terms
+from .streaming_bent import map_tensors
 
 
-def fetch_own(x: Tensor, classes: LocalClasses) -> Tensor:
-    """Each row's own rows of W, (N, S * D) in x's dtype."""
-    places, _ = classes.nearby()
-    subcenters = classes.subcenters
-    index = places[:, None] * subcenters + torch.arange(subcenters, device=places.device)
-    # sparse, so that these few rows do not bring an array of the size of W
-    own = widened(F.embedding(index, classes.weight, sparse=True), x.dtype).flatten(1)
-    return bring_home(own, classes)
+class _AllRows(NamedTuple):
+    """The rows of all ranks.
+
+    Attributes:
+        x: (M, D) features in their geometry.
+        feature_norm: (M,).
+        own: (M, S * D) weights of their own classes, or None where not every rank needs them.
+        label: (M,) int64.
+        here: numbers of the rows whose own class is on this rank.
+    """
+
+    x: Tensor
+    feature_norm: Tensor
+    own: Tensor | None
+    label: Tensor
+    here: Tensor
+
+    def rows(self, step: Step) -> Rows:
+        """Their inputs to the margin."""
+        assert self.own is not None
+        similarity, weight_norm = own_similarity(self.x, self.own, step)
+        return Rows(similarity, self.feature_norm, weight_norm, self.label, step.statistics)
 
 
-def bring_home(own: Tensor, classes: LocalClasses) -> Tensor:
-    """What belongs to this rank's rows (N, ...), from what each rank has for all rows (M, ...), 0 but for one rank."""
-    ranks = classes.ranks
-    if ranks is None:
-        return own
-    here = classes.nearby()[1].view(-1, *[1] * (own.dim() - 1))
-    return home(scale_gradient(torch.where(here, own, 0), 1 / ranks.world), ranks).sum(dim=0)
+def terms_over_ranks(x: Tensor, feature_norm: Tensor, step: Step) -> RowTerms:
+    """Compute `target_and_rest` over ranks, from features x (N, D) in their geometry and their norms (N,)."""
+    ranks = step.classes.ranks
+    assert ranks is not None
+    all_rows = _gathered(x, feature_norm, step, ranks)
+    # the gradients of what every rank has alike are averaged over the ranks in the end
+    there = step._replace(margin=map_tensors(step.margin, partial(scale_gradient, factor=ranks.world)))
+    if step.bends:
+        return _bent(all_rows, feature_norm, step, there, ranks)
+    return _closed(all_rows, feature_norm, step, there, ranks)
 
 
-def sum_of_bias(classes: LocalClasses, dtype: torch.dtype) -> Tensor:
-    """The sum of the bias over the classes of all ranks, 0-dim."""
-    assert classes.bias is not None
-    whole = classes.bias.to(dtype).sum()
-    ranks = classes.ranks
-    return whole if ranks is None else total(scale_gradient(whole, 1 / ranks.world), ranks)
+def _gathered(x: Tensor, feature_norm: Tensor, step: Step, ranks: Ranks) -> _AllRows:
+    """Exchange features, their norms and, where every rank needs them, the weights of their own classes, at once."""
+    here, label, owners = step.classes.own_is_here().nonzero().squeeze(1), ranks.labels, ranks.owners()
+    assert label is not None
+    tensors, counts = [torch.cat([x, feature_norm[:, None]], dim=1)], [ranks.rows]
+    if step.bends or step.update_statistics:
+        own = own_weights(step.classes.local_labels[here], step.classes, x.dtype)
+        # where nothing is bent they are for the running numbers alone, which have no gradient
+        tensors.append(own if step.bends else own.detach())
+        counts.append(torch.bincount(owners, minlength=ranks.world).tolist())
+    packed, *weights = gather(tensors, counts, ranks.group)
+    packed = scale_gradient(packed, ranks.world)
+    # weights come rank by rank, on each in the order of the rows
+    own_of_all = weights[0][owners.argsort(stable=True).argsort()] if weights else None
+    return _AllRows(packed[:, :-1], packed[:, -1].to(rows_dtype(x, step)), own_of_all, label, here)
 
 
-def rows_of_all(rows: Rows, ranks: Ranks) -> Rows:
-    """What the margin may know of the rows of all ranks."""
-    similarity, feature_norm, weight_norm = (
-        scale_gradient(gather(part, ranks), ranks.world)
-        for part in (rows.similarity, rows.feature_norm, rows.weight_norm)
-    )
-    return Rows(similarity, feature_norm, weight_norm, gather(rows.label, ranks), rows.statistics)
+def _closed(all_rows: _AllRows, feature_norm: Tensor, step: Step, there: Step, ranks: Ranks) -> RowTerms:
+    """Results of this rank's rows where the others' logits are their scaled similarities."""
+    if step.update_statistics:
+        unchanged = step._replace(options=step.options._replace(update=None), others_sum=False)
+        with torch.no_grad():
+            rows = all_rows.rows(step)
+        statistics = updated_statistics(
+            step.margin,
+            rows,
+            lambda: _over_ranks(stacked(closed_pass(all_rows.x, unchanged)[0], ranks), step.margin),
+        )
+        step, there = (each._replace(statistics=statistics) for each in (step, there))
+    rest, weights, logits_sum = closed_pass(all_rows.x, there)
+    here = all_rows.here
+    similarity, weight_norm = own_similarity(all_rows.x[here], weights[here], step)
+    own = {"similarity": similarity, "weight_norm": weight_norm}
+    rest, logits_sum, own = _brought_home(rest, logits_sum, own, here, step, ranks)
+    norm = feature_norm.to(similarity.dtype)
+    rows = Rows(own["similarity"], norm, own["weight_norm"], step.labels, step.statistics)
+    own_bias = own.get("bias")
+    others_sum = None if logits_sum is None else without_own(logits_sum, rows, step, own_bias)
+    return row_terms(rows, step.margin.target(rows.similarity, rows), own_bias, rest, others_sum)
 
 
-def join_ranks(rest: Tensor, margin: Margin, ranks: Ranks) -> Tensor:
-    """rest (N,) of this rank's rows over all classes, from that (M,) of all rows over the classes here."""
-    parts = home(scale_gradient(rest, 1 / ranks.world), ranks)
-    if ranks.world == 1:
+def _bent(all_rows: _AllRows, feature_norm: Tensor, step: Step, there: Step, ranks: Ranks) -> RowTerms:
+    """Results of this rank's rows where the margin modifies the others' logits, on every rank alike."""
+    rows = all_rows.rows(step)
+
+    def summed(summaries: list[Tensor]) -> tuple[Tensor, ...]:
+        return total(torch.stack(summaries), ranks).unbind()
+
+    if step.update_statistics:
+        unchanged, before = step._replace(others_sum=False), rows
+        statistics = updated_statistics(
+            step.margin,
+            rows,
+            lambda: _over_ranks(stacked(bent_pass(all_rows.x, before, unchanged, summed)[2], ranks), step.margin),
+        )
+        rows = rows._replace(statistics=statistics)
+    rows, target, rest, others_sum = bent_pass(all_rows.x, rows, there, summed)
+    rest, others_sum, own = _brought_home(rest, others_sum, {}, all_rows.here, step, ranks)
+
+    def mine(values: Tensor) -> Tensor:
+        return scale_gradient(values[ranks.own_rows], 1 / ranks.world)
+
+    rows = Rows(
+        mine(rows.similarity), feature_norm.to(rows.similarity.dtype), mine(rows.weight_norm), step.labels,
+        rows.statistics, tuple(map(mine, rows.others_summaries)),
+    )  # fmt: skip
+    return row_terms(rows, mine(target), own.get("bias"), rest, others_sum)
+
+
+def _brought_home(
+    rest: Tensor, logits_sum: Tensor | None, own: dict[str, Tensor], here: Tensor, step: Step, ranks: Ranks
+) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    """Return each row's values to the rank that owns it, all in one exchange.
+
+    Args:
+        rest: (M,) over the classes here.
+        logits_sum: (M,) over the classes here, or None.
+        own: what this rank knows of the own classes of the rows `here`, by name.
+        here: numbers of the rows whose own class is on this rank.
+        step: the bias of the own class joins these.
+        ranks: rows and classes per rank.
+
+    Returns:
+        the same of this rank's rows, (N,) each, over the classes of all ranks.
+    """
+    bias, local_labels = step.classes.bias, step.classes.local_labels[here]
+    if bias is not None:
+        own = own | {"bias": bias[local_labels]}
+    columns = [rest] + [rest.new_zeros(len(rest)).index_copy(0, here, value.to(rest.dtype)) for value in own.values()]
+    columns += [] if logits_sum is None else [logits_sum.to(rest.dtype)]
+    parts = home(scale_gradient(torch.stack(columns, dim=1), 1 / ranks.world), ranks)
+    sums = parts[..., 1:].sum(dim=0).unbind(dim=1)
+    returned = {name: value.to(own[name].dtype) for name, value in zip(own, sums, strict=False)}
+    return _over_ranks(parts[..., 0], step.margin), None if logits_sum is None else sums[-1], returned
+
+
+def _over_ranks(parts: Tensor, margin: Margin) -> Tensor:
+    """rest (N,) over all classes from parts (P, N), one per rank."""
+    if len(parts) == 1:
         return parts[0]
     return parts.logsumexp(dim=0) if margin.combine == "softmax" else parts.sum(dim=0)

@@ -1,6 +1,6 @@
-"""The geometry that a margin declares: features and similarities in it, and which path of the engine it needs.
+"""Features and similarities in the geometry that a margin declares, and the path of the engine that it needs.
 
-N rows, D dims, S centers a class.
+N rows, D dims, S centers per class.
 """
 
 import math
@@ -15,25 +15,30 @@ from ..margins import Margin
 
 
 def bends(margin: Margin, subcenters: int = 1) -> bool:
-    """Whether other classes are more than their scaled similarity, or more than summed exponentials of it."""
-    surveying = type(margin).surveys is not Margin.surveys
-    return subcenters > 1 or margin.combine != "softmax" or margin.bends or surveying
+    """Test whether the other classes need more than summed exponentials of their scaled similarities."""
+    summarises = type(margin).others_summaries is not Margin.others_summaries
+    return subcenters > 1 or margin.combine != "softmax" or margin.bends or summarises
+
+
+def scale_is_running(margin: Margin) -> bool:
+    """Test whether the scale is one of a margin's running numbers."""
+    return type(margin).scale_with is not Margin.scale_with
 
 
 def cross_entropy_of(margin: Margin) -> bool:
-    """Whether a margin's losses are a cross entropy over the classes."""
+    """Test whether a margin's losses are a cross entropy over the classes."""
     return margin.combine == "softmax" and type(margin).join is Margin.join
 
 
 def in_geometry(features: Tensor, weight: Tensor, margin: Margin) -> tuple[Tensor, Tensor]:
-    """The features (N, D) in the margin's geometry and the step's precision, and their norms (N,)."""
+    """Return features (N, D) in the margin's geometry and the working precision, and their norms (N,)."""
     features = features.to(working_dtype(features, weight))
     x, feature_norm = direction(features)
     return x if margin.features == "unit" else features, feature_norm
 
 
 def nearest_center(x: Tensor, centers: Tensor, margin: Margin) -> tuple[Tensor, Tensor]:
-    """Similarity (N,) to the nearest of a class's centers (N, S, D), and the norm (N,) of that center."""
+    """Similarity (N,) to the nearest center of a class (N, S, D), and the norm (N,) of that center."""
     n, s, d = centers.shape
     flat = centers.reshape(n * s, d)
     unit, norm = direction(flat)
@@ -45,7 +50,7 @@ def nearest_center(x: Tensor, centers: Tensor, margin: Margin) -> tuple[Tensor, 
 
 
 def bound_of(margin: Margin, statistics: Mapping[str, Tensor], bias: Tensor | None) -> float:
-    """A number that no logit of another class exceeds in size, math.inf where none is known."""
+    """Bound the size of the other classes' logits; math.inf where no bound is known."""
     scale = margin.scale_with(statistics)
     known = margin.features == margin.weights == "unit" and isinstance(scale, float | int) and bias is None
     # a cosine may pass 1 by rounding
@@ -60,7 +65,12 @@ def similarities(x: Tensor, weight: Tensor, margin: Margin, subcenters: int) -> 
 
 
 def start_of_statistics(margin: Margin, num_classes: int, device: torch.device) -> dict[str, Tensor]:
-    """The margin's running numbers by name, 0-dim float32, as they start."""
+    """The margin's running numbers by name, 0-dim float32, as they start.
+
+    Raises:
+        ValueError: the margin is for another number of classes.
+    """
+    margin.check(num_classes)
     return {
         name: torch.tensor(value, device=device, dtype=torch.float32)
         for name, value in margin.init_statistics(num_classes).items()
@@ -68,5 +78,6 @@ def start_of_statistics(margin: Margin, num_classes: int, device: torch.device) 
 
 
 def own_columns(labels: Tensor, num_classes: int) -> Tensor:
-    """True in each row's own column, (N, K) from labels (N,); F.one_hot looks at values, which vmap refuses."""
+    """True in each row's own column, (N, K) from labels (N,)."""
+    # F.one_hot reads the labels' values, which vmap refuses
     return labels[:, None] == torch.arange(num_classes, device=labels.device)

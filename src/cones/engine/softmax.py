@@ -1,11 +1,11 @@
-"""The engine: margin-softmax losses, exact, without the N x K logits.
+"""Exact margin-softmax losses without the N x K logits.
 
-With t the logit of a row's own class and rest = logsumexp over all the other classes,
+With t the logit of the own class of a row and rest the logsumexp over all other classes,
 
     loss = log(1 + exp(rest - t)) = -logsigmoid(t - rest).
 
-t is worked out on (N,) vectors. rest streams over tiles of classes: N rows, D dims, K classes, C of them a tile.
-`dense_margin_softmax` is the same loss in the obvious way; the engine must equal it.
+t is computed on (N,) vectors; rest streams over tiles of classes. `dense_margin_softmax` is the same loss in the
+obvious way, which the engine must equal. N rows, D dims, K classes.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from ..margins import Margin
 from .checks import check_arguments, check_fraction, check_settings
-from .collective import Group, meet, settings_text
 from .ignored import IGNORE_INDEX, counted
 from .losses import losses_over
 from .planner import MEMORY_BUDGET
 from .processor import warn_if_slow
+from .ranks import Group, meet, settings_text
 from .similarity import start_of_statistics
-from .step import EngineOptions, LocalClasses, added_to_logits
+from .step import EngineOptions, LocalClasses, Step, added_to_logits
 
 
 def margin_softmax(
@@ -39,7 +39,7 @@ def margin_softmax(
     statistics: Mapping[str, Tensor] | None = None,
     ignore_index: int = IGNORE_INDEX,
 ) -> Tensor:
-    """The loss of every row under a margin, streamed over the classes.
+    """Compute the loss of every row under a margin, streaming over the classes.
 
         loss_i = -logsigmoid(t_i - logsumexp_{j != y_i} o_ij)
 
@@ -54,20 +54,20 @@ def margin_softmax(
         group: process group over which the classes are sharded, each rank with its own rows of features, of weight and
             of bias, the classes in the order of the ranks. Each rank gets the losses of its own rows; gradients are
             averaged over the ranks, as DistributedDataParallel does with those of the backbone.
-        memory_budget: bytes of temporaries, at least one class at a time.
+        memory_budget: bytes of temporaries; at least one class is processed at a time.
         compute_dtype: torch.bfloat16 to run products in it where that keeps sums and logits in float32 (on a CPU,
             the products of the gradients); None for the precision of the inputs, at least float32.
-        subcenters: S, centers a class, which stand together in weight; the similarity to a class is the largest of
-            those to its centers.
-        label_smoothing: epsilon in [0, 1): the share of a row's target that is spread over all K classes.
+        subcenters: S, centers per class, adjacent in weight; the similarity to a class is the largest of those to its
+            centers.
+        label_smoothing: epsilon in [0, 1), the share of the target distribution that is spread over all K classes.
         statistics: the margin's running numbers by name, 0-dim; None for their start.
-        ignore_index: the label of rows without a class: their loss is 0, and no gradient comes of them.
+        ignore_index: the label of rows without a class, whose loss and gradients are 0.
 
     Returns:
         (N,) losses, float32 or float64.
 
     Raises:
-        TypeError: an argument is not what it should be, or labels are not integers.
+        TypeError: an argument has the wrong type, or labels are not integers.
         ValueError: shapes do not fit, a label is outside 0..K-1 (on any rank), or a setting is not possible.
 
     Source: the identity above; each margin's own reference for t and o.
@@ -92,17 +92,11 @@ def margin_softmax(
         margin, dims=features.shape[1], dtype=features.dtype, bias=bias is not None, compute_dtype=compute_dtype,
         subcenters=subcenters, label_smoothing=label_smoothing,
     )  # fmt: skip
-    ranks, places = meet(features, labels, here, group, settings=settings, rows=rows)
+    ranks, local_labels = meet(features, labels, here, group, settings=settings, rows=rows)
     bias = added_to_logits(margin, bias, here if ranks is None else ranks.num_classes, weight, ranks)
     if statistics is None:
         statistics = start_of_statistics(margin, here if ranks is None else ranks.num_classes, features.device)
-    losses = losses_over(
-        features,
-        labels.long(),
-        margin,
-        LocalClasses(weight, bias, subcenters, places, ranks),
-        statistics,
-        EngineOptions(memory_budget, compute_dtype),
-        label_smoothing=label_smoothing,
-    )
+    classes = LocalClasses(weight, bias, subcenters, local_labels, ranks)
+    step = Step(labels.long(), margin, classes, statistics, EngineOptions(memory_budget, compute_dtype))
+    losses, _ = losses_over(features, step, label_smoothing=label_smoothing)
     return taken.of_all(losses, len(all_features))

@@ -1,8 +1,9 @@
-"""What a step is given and finds: the classes that are here, and the rows of W that belong to a row of features.
+"""Inputs and results of one step.
 
-N rows of features, M those of all processes, D dims, K classes, C of them here, S centers each.
+N rows of features, M those of all ranks, D dims, K classes, C of them here, S centers each.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -10,25 +11,27 @@ from torch import Tensor
 
 from ..common.dtypes import working_dtype
 from ..margins import Margin, Rows
-from .collective import Ranks
-from .streaming import Update
+from .ranks import Ranks
+from .similarity import bends
+from .streaming import WeightUpdate
 
 
 class LocalClasses(NamedTuple):
-    """The classes that are here.
+    """The classes that this rank holds.
 
     Attributes:
-        weight: (C * S, D) their rows of W, the centers of a class together.
-        bias: (C,) all that is added to their logits after the margin, or None.
+        weight: (C * S, D) their rows of W, class-major: the centers of one class are adjacent.
+        bias: (C,) added to their logits after the margin, or None.
         subcenters: S.
-        places: (M,) int64, where the own class of each row of all processes stands among them, or a number outside.
-        ranks: the processes that share the classes, or None.
+        local_labels: (M,) int64, the number of each row's own class among the C here; outside of 0..C-1 where it is on
+            another rank.
+        ranks: rows and classes per rank, or None for one process alone.
     """
 
     weight: Tensor
     bias: Tensor | None
     subcenters: int
-    places: Tensor
+    local_labels: Tensor
     ranks: Ranks | None
 
     @property
@@ -41,33 +44,60 @@ class LocalClasses(NamedTuple):
         """K, of all ranks."""
         return self.here if self.ranks is None else self.ranks.num_classes
 
-    def nearby(self) -> tuple[Tensor, Tensor]:
-        """(M,) each row's place, one that exists where its own class is not here; and whether it is."""
-        return self.places.clamp(0, self.here - 1), (self.places >= 0) & (self.places < self.here)
+    def own_is_here(self) -> Tensor:
+        """(M,) bool, True where a row's own class is held here."""
+        return (self.local_labels >= 0) & (self.local_labels < self.here)
 
 
 class EngineOptions(NamedTuple):
-    """How a step is computed: nothing of it changes the result but by rounding.
+    """Execution options; results agree up to rounding.
 
     Attributes:
         memory_budget: bytes.
-        low: precision of the gradients' products, or None for that of the inputs.
-        update: takes the gradient of weight tile by tile, in the backward, instead of its being returned.
+        compute_dtype: precision of the gradients' products, or None for that of the inputs.
+        update: takes the gradient of weight tile by tile, in the backward, instead of it being returned.
     """
 
     memory_budget: int
-    low: torch.dtype | None
-    update: Update | None = None
+    compute_dtype: torch.dtype | None
+    update: WeightUpdate | None = None
+
+
+class Step(NamedTuple):
+    """Inputs of a step beside its features.
+
+    Attributes:
+        labels: (N,) int64, numbers among all K classes.
+        margin: the loss.
+        classes: those that are here.
+        statistics: the margin's running numbers, by name, 0-dim.
+        options: execution options.
+        others_sum: whether the sum of the others' logits is wanted.
+        update_statistics: whether the running numbers take the step in before its losses are taken.
+    """
+
+    labels: Tensor
+    margin: Margin
+    classes: LocalClasses
+    statistics: Mapping[str, Tensor]
+    options: EngineOptions
+    others_sum: bool = False
+    update_statistics: bool = False
+
+    @property
+    def bends(self) -> bool:
+        """True if the other classes need more than summed exponentials of their scaled similarities."""
+        return bends(self.margin, self.classes.subcenters)
 
 
 class RowTerms(NamedTuple):
-    """What a step finds for this process's rows; every field (N,).
+    """Results for the rows of this rank; every tensor (N,).
 
     Attributes:
-        rows: what the margin knew.
+        rows: inputs of the margin, with the running numbers of the step.
         target: logit of the own class, bias included.
         rest: logsumexp of the others' logits, or the sum of their losses.
-        others_sum: sum of the others' logits; None if not asked for.
+        others_sum: sum of the others' logits; None unless asked for.
     """
 
     rows: Rows
@@ -76,11 +106,15 @@ class RowTerms(NamedTuple):
     others_sum: Tensor | None
 
 
+def row_terms(rows: Rows, target: Tensor, own_bias: Tensor | None, rest: Tensor, others_sum: Tensor | None) -> RowTerms:
+    """Results of a step from the target without bias; each row's own bias (N,) is None without one."""
+    return RowTerms(rows, target if own_bias is None else target + own_bias, rest, others_sum)
+
+
 def added_to_logits(
     margin: Margin, bias: Tensor | None, num_classes: int, weight: Tensor, ranks: Ranks | None
 ) -> Tensor | None:
-    """All that is added to the logits of the classes here after the margin, (C,) or None: the layer's bias and the
-    margin's class bias."""
+    """The sum of the layer's bias and the margin's class bias, of the classes here: (C,), or None for neither."""
     class_bias = margin.class_bias(num_classes)
     if class_bias is None:
         return bias

@@ -1,4 +1,4 @@
-"""logsumexp over all classes but a row's own, tile by tile, with the backward written out.
+"""Streaming logsumexp over the other classes of each row, tile by tile, with a hand-written backward.
 
 N rows, D dims, K classes, C classes a tile, T tiles. With u_j the weight of class j in its geometry and e_ij the
 exponential of its logit, the forward sums, while a tile of e is hot,
@@ -6,20 +6,19 @@ exponential of its logit, the forward sums, while a tile of e is hot,
     total_i = sum_{j != y_i} e_ij        rest_i = log total_i
     pull_i  = sum_{j != y_i} e_ij u_j    d rest_i / d x_i = pull_i / total_i
 
-so that the gradient of x is done when the forward is, and the backward needs one product for that of the weight,
+so that the forward already holds the gradient of x, and the backward needs one product for that of the weight,
 
     d u_j = sum_i (d_i / total_i) e_ij x_i,   d_i the gradient of rest_i,
 
-in which the factor of a row goes to x. Exponentials are kept for it where the plan says so, else computed again.
+with the factor of each row folded into x. Exponentials are kept for it where the plan says so, else recomputed.
 
-Where |logit| <= bound, and exp(bound) and exp(-bound) are ordinary numbers even summed over all classes, exponentials
-are taken as they are: none can overflow or vanish. Elsewhere they are relative to a running maximum of the row, to
-which total and pull are scaled as it grows.
+Where |logit| <= bound, and exp(bound) and exp(-bound) are normal numbers even summed over all classes, exponentials
+are taken without a shift: none can overflow or underflow. Elsewhere they are relative to a running maximum of the row,
+to which total and pull are rescaled as it grows.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -32,11 +31,15 @@ from .matmul import add_product, product
 from .planner import Plan
 from .tiles import StreamSettings, Tiles, norms_of
 
-Move = Callable[[slice | Tensor, Tensor], None]
-"""Takes some rows of W, by slice or by number (C,), and their gradient (C, D), and moves them."""
 
-Update = Callable[[], Move]
-"""Called once as a backward begins; what it returns is called tile by tile."""
+class WeightUpdate(Protocol):
+    """Moves W in the backward, tile by tile, so that its gradient never exists as a whole."""
+
+    def begin(self) -> None:
+        """Called once as a backward begins."""
+
+    def apply(self, rows: slice | Tensor, gradient: Tensor) -> None:
+        """Move some rows of W, by slice or by number (C,), by their gradient (C, D), which may be used up."""
 
 
 LOG2_E = math.log2(math.e)
@@ -44,36 +47,36 @@ LOG2_E = math.log2(math.e)
 
 
 def rest_forward(
-    x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, *fixed: Any, store: Tensor | None = None
+    x: Tensor, weight: Tensor, bias: Tensor | None, local_labels: Tensor, *fixed: Any, store: Tensor | None = None
 ) -> tuple[Tensor, ...]:
-    """The forward, and what the backward will want of it.
+    """Compute the forward, and what the backward needs of it.
 
     `store` is the memory of the gradient of weight, (K, D), where a plan that shares keeps exponentials.
 
     Returns:
         rest (N,), own rows of W (N, D), sum of unit rows (D,), norms of W (K,), total (N,), pull (N, D), the maxima
-        (T, N) that the tiles' exponentials are relative to, and kept exponentials, one tile after the other; what is
-        not wanted is empty.
+        (T, N) that the tiles' exponentials are relative to, and kept exponentials, one tile after the other; tensors
+        that are not needed are empty.
     """
     settings = StreamSettings(*fixed)
-    low = settings.low
+    compute_dtype = settings.compute_dtype
     if settings.whole:
-        check_range(labels, len(weight))
+        check_range(local_labels, len(weight))
     norms = norms_of(weight, x.dtype) if settings.unit else x.new_empty(0)
-    tiles = _tiles_in_powers_of_2(x, weight, bias, labels, norms, settings)
+    tiles = _tiles_in_powers_of_2(x, weight, bias, local_labels, norms, settings)
     total, pull, maxima, kept = empty_for_backward(x, tiles.plan, settings)
     if store is not None and tiles.plan.shared:
         kept = as_kept(store, x, settings)
     total.zero_()
     pull.zero_()
-    center = x.new_zeros(tiles.plan.dim if settings.centered else 0)
+    unit_sum = x.new_zeros(tiles.plan.dim if settings.others_sum else 0)
     shift = x.new_full((len(x),), -torch.inf)
     for index in range(len(tiles.bounds)):
         unit = tiles.unit(index)
-        if settings.centered:
-            center += unit.sum(dim=0)
+        if settings.others_sum:
+            unit_sum += unit.sum(dim=0)
         place = tiles.place(index, kept)
-        logits = tiles.logits(index, unit, place if low is None else None)
+        logits = tiles.logits(index, unit, place if compute_dtype is None else None)
         if not settings.bounded:
             larger = torch.maximum(shift, logits.amax(dim=1))
             # a tile may hold nothing but the row's own class: its largest logit is then -inf
@@ -84,42 +87,42 @@ def rest_forward(
             if settings.needs_x:
                 pull *= shrink[:, None]
             shift, maxima[index] = larger, larger_or_0
-        exponentials = torch.exp2(logits, out=place if place is not None and low is None else logits)
+        exponentials = torch.exp2(logits, out=place if place is not None and compute_dtype is None else logits)
         total += exponentials.sum(dim=1)
-        if low is not None:
-            exponentials = exponentials.to(low) if place is None else place.copy_(exponentials)
+        if compute_dtype is not None:
+            exponentials = exponentials.to(compute_dtype) if place is None else place.copy_(exponentials)
         if settings.needs_x:
-            add_product(pull, exponentials, unit if low is None else unit.to(low))
+            add_product(pull, exponentials, unit if compute_dtype is None else unit.to(compute_dtype))
     rest = total.log() if settings.bounded else total.log() + shift / LOG2_E
-    return rest, weight[_among(labels, weight)].to(x.dtype), center, norms, total, pull, maxima, kept
+    return rest, weight[_among(local_labels, weight)].to(x.dtype), unit_sum, norms, total, pull, maxima, kept
 
 
 def rest_backward(
     d_rest: Tensor,
     d_own: Tensor | None,
-    d_center: Tensor | None,
+    d_unit_sum: Tensor | None,
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    labels: Tensor,
+    local_labels: Tensor,
     norms: Tensor,
     total: Tensor,
     maxima: Tensor,
     kept: Tensor,
     *fixed: Any,
-    move: Move | None = None,
+    update: WeightUpdate | None = None,
     store: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of weight (K, D) and bias (K,); what is not needed, or moved by, is empty.
+    """The gradients of weight (K, D) and bias (K,); empty where not needed, or where `update` takes it.
 
     `store` takes the gradient of weight in place of new memory; each tile's exponentials are read before it is written.
     """
     settings = StreamSettings(*fixed)
-    dtype = x.dtype if settings.low is None else settings.low
-    tiles = _tiles_in_powers_of_2(x, weight, bias, labels, norms, settings)
+    dtype = x.dtype if settings.compute_dtype is None else settings.compute_dtype
+    tiles = _tiles_in_powers_of_2(x, weight, bias, local_labels, norms, settings)
     d_weight = store
     if d_weight is None:
-        d_weight = weight.new_empty(weight.shape if settings.needs_weight and move is None else 0)
+        d_weight = weight.new_empty(weight.shape if settings.needs_weight and update is None else 0)
     d_bias = weight.new_empty(weight.shape[0] if settings.needs_bias else 0)
     if d_own is not None:
         d_own = within(d_own, weight.dtype)
@@ -128,7 +131,7 @@ def rest_backward(
     for index, (start, stop) in enumerate(tiles.bounds):
         tile_factor, tile_x = factor, x_factor
         exponentials = tiles.place(index, kept)
-        # a graph that is used again finds what was kept written over, and must give the same bits once more
+        # a graph that is used again finds the kept exponentials overwritten, and must reproduce the same bits
         as_kept_before = exponentials is not None or (tiles.plan.shared and stop <= tiles.plan.kept)
         if exponentials is None:
             logits = tiles.logits(index, tiles.unit(index))
@@ -143,55 +146,55 @@ def rest_backward(
         if settings.needs_weight:
             buffer = tiles.workspace("gradient", stop - start, x.shape[1]) if dtype == x.dtype else None
             d_unit = product(exponentials.T, tile_x, buffer).to(x.dtype)
-            if d_center is not None:
-                d_unit += d_center
-            d_tile = d_weight[start:stop] if move is None else weight.new_empty(d_unit.shape)
+            if d_unit_sum is not None:
+                d_unit += d_unit_sum
+            d_tile = d_weight[start:stop] if update is None else weight.new_empty(d_unit.shape)
             tiles.through_norm(index, d_unit, d_tile)
-            if move is not None:
+            if update is not None:
                 rows, columns = tiles.own(index)
                 if d_own is not None and len(rows):
                     d_tile.index_add_(0, columns, d_own[rows])
-                move(slice(start, stop), d_tile)
-    if settings.needs_weight and move is None and d_own is not None:
-        d_weight.index_add_(0, _among(labels, weight), d_own)
+                update.apply(slice(start, stop), d_tile)
+    if settings.needs_weight and update is None and d_own is not None:
+        d_weight.index_add_(0, _among(local_labels, weight), d_own)
     return d_weight, d_bias
 
 
 def _tiles_in_powers_of_2(
-    x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, norms: Tensor, settings: StreamSettings
+    x: Tensor, weight: Tensor, bias: Tensor | None, local_labels: Tensor, norms: Tensor, settings: StreamSettings
 ) -> Tiles:
     """The tiles whose logits count in powers of 2."""
-    return Tiles(x * LOG2_E, weight, None if bias is None else bias * LOG2_E, labels, norms, settings)
+    return Tiles(x * LOG2_E, weight, None if bias is None else bias * LOG2_E, local_labels, norms, settings)
 
 
 def as_kept(store: Tensor, x: Tensor, settings: StreamSettings) -> Tensor:
     """The memory of a gradient (K, D) as flat numbers in the precision of kept exponentials."""
-    return store.view(-1).view(x.dtype if settings.low is None else settings.low)
+    return store.view(-1).view(x.dtype if settings.compute_dtype is None else settings.compute_dtype)
 
 
-def _among(labels: Tensor, weight: Tensor) -> Tensor:
-    """The labels (N,), those of classes that are not here replaced by one that is."""
-    return labels.clamp(0, max(len(weight) - 1, 0))
+def _among(local_labels: Tensor, weight: Tensor) -> Tensor:
+    """The labels (N,), those of classes on other ranks replaced by a class that is here."""
+    return local_labels.clamp(0, max(len(weight) - 1, 0))
 
 
 def _shift(logits: Tensor, shift: Tensor) -> Tensor:
-    """logits (N, C) - shift (N,), in place, with -inf for what would vanish.
+    """logits (N, C) - shift (N,), in place, with -inf for terms that would underflow.
 
-    Beside the 1 of the row's largest such a term is nothing; as a subnormal number it would slow every product down.
+    Such a term is negligible beside the row's largest, which is 1; as a subnormal it would slow every product down.
     """
     smallest = math.log2(torch.finfo(logits.dtype).tiny)
     return F.threshold(logits.sub_(shift[:, None]), smallest, -torch.inf, inplace=True)
 
 
 def per_total(d_rest: Tensor, total: Tensor, dtype: torch.dtype) -> Tensor:
-    """The factor (N,) by which a row's exponentials become its gradient: 0 for a row without other classes."""
+    """The factor (N,) from a row's exponentials to its gradient: 0 for a row without other classes."""
     return torch.where(total == 0, 0, d_rest / total).to(dtype)
 
 
 def empty_for_backward(x: Tensor, step: Plan, settings: StreamSettings) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """total (N,), pull (N, D), maxima (T, N) and kept exponentials, each empty where it is not wanted."""
+    """total (N,), pull (N, D), maxima (T, N) and kept exponentials, each empty where not needed."""
     n = x.shape[0]
     pull = x.new_empty((n, step.dim) if settings.needs_x else (0, 0))
     maxima = x.new_empty((0 if settings.bounded else step.num_tiles, n))
-    kept = x.new_empty(n * step.kept if settings.keeps and not step.shared else 0, dtype=settings.low)
+    kept = x.new_empty(n * step.kept if settings.keeps and not step.shared else 0, dtype=settings.compute_dtype)
     return x.new_empty(n, dtype=vector_dtype(x)), pull, maxima, kept

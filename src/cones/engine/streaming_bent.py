@@ -1,8 +1,8 @@
-"""The other classes where a margin bends them, or sums a loss of each: the engine's tiles, with autograd on the tile.
+"""Streaming where a margin modifies the non-target logits, or sums a loss of each, with autograd on each tile.
 
-The products and their gradients are written out as in `streaming`; only the margin's own functions, which are
-elementwise, and the choice of a class's nearest center are differentiated by autograd, one tile at a time. A margin's
-author writes no backward.
+Products and their gradients are hand-written, as in `streaming`; only the margin's own functions, which are
+elementwise, and the choice of the nearest center of a class are differentiated by autograd, one tile at a time. Authors
+of margins write no backward.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def bent_rest(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    labels: Tensor,
+    local_labels: Tensor,
     *,
     margin: Margin,
     target: Tensor,
@@ -31,33 +31,33 @@ def bent_rest(
     subcenters: int,
     settings: StreamSettings,
 ) -> tuple[Tensor, Tensor]:
-    """What the other classes come to, differentiable in whatever it depends on.
+    """Combine the other classes of each row, differentiable in every input.
 
         rest_i = logsumexp_{j != y_i} z_ij, or sum_{j != y_i} class_loss(z_ij);   z_ij = others_ij + b_j
 
     Args:
-        x: (N, D) features in their geometry, without the scale, which is the margin's business here.
+        x: (N, D) features in their geometry, without the scale, which `others` applies.
         weight: (K * S, D) in its own dtype.
         bias: (K,) or None.
-        labels: (N,) int64; where not all classes are here, one of another has no own class among these.
+        local_labels: (N,) int64; a row whose own class is on another rank has a label outside of 0..K-1.
         margin: whose `others` bends the similarities; tensors among its fields get their gradients.
-        target: (N,) what the margin's `target` returned.
-        rows: what the margin may know of the rows.
+        target: (N,) logits of the own classes, without bias.
+        rows: inputs of the margin.
         subcenters: S; the similarity to a class is the largest of those to its centers.
-        settings: what is fixed before the step; `centered` asks for the second result.
+        settings: static configuration of the pass; `others_sum` asks for the second result.
 
     Returns:
-        rest (N,), -inf (for a sum 0) where there is no other class; and sum_{j != y_i} z_ij (N,), empty if not asked
-        for.
+        rest (N,), -inf (for a sum 0) where there is no other class; and sum_{j != y_i} z_ij (N,), empty unless
+        settings.others_sum.
     """
     fixed = _Fixed(margin, rows.label, rows.statistics, subcenters, settings)
     of_rows = (target, rows.similarity, rows.feature_norm, rows.weight_norm)
-    found = _BentRest.apply(x, weight, bias, labels, fixed, *of_rows, *_tensors(margin))  # type: ignore[no-untyped-call]
-    return cast(tuple[Tensor, Tensor], found)
+    results = _BentRest.apply(x, weight, bias, local_labels, fixed, *of_rows, *_tensors(margin))  # type: ignore[no-untyped-call]
+    return cast(tuple[Tensor, Tensor], results)
 
 
 class _Fixed(NamedTuple):
-    """What has no gradient."""
+    """Inputs without a gradient."""
 
     margin: Margin
     label: Tensor
@@ -66,13 +66,13 @@ class _Fixed(NamedTuple):
     settings: StreamSettings
 
     @property
-    def sums(self) -> bool:
+    def one_vs_all(self) -> bool:
         return self.margin.combine == "one-vs-all"
 
     def others(self, similarity: Tensor, bias: Tensor | None, variables: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """The margin's logits (N, C), and what is combined of them, from similarities (N, C * S).
+        """The margin's logits (N, C), and the terms to combine, from similarities (N, C * S).
 
-        `variables` stand for the numbers of the rows and the margin's own tensors.
+        `variables` are the numbers of the rows and the margin's own tensors.
         """
         target, own_similarity, feature_norm, weight_norm, *margin_tensors = variables
         rows = Rows(own_similarity, feature_norm, weight_norm, self.label, self.statistics)
@@ -82,7 +82,7 @@ class _Fixed(NamedTuple):
             similarity = similarity.unflatten(1, (-1, self.subcenters)).max(dim=2).values
         logits = margin.others(similarity, target, rows)
         logits = logits if bias is None else logits + bias
-        return logits, margin.class_loss(logits) if self.sums else logits
+        return logits, margin.class_loss(logits) if self.one_vs_all else logits
 
 
 class _BentRest(torch.autograd.Function):
@@ -92,31 +92,31 @@ class _BentRest(torch.autograd.Function):
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        labels: Tensor,
+        local_labels: Tensor,
         fixed: _Fixed,
         *variables: Tensor,
     ) -> tuple[Tensor, Tensor]:
         settings = fixed.settings
         norms = norms_of(weight, x.dtype) if settings.unit else x.new_empty(0)
-        tiles = Tiles(x, weight, bias, labels, norms, settings, bent=True, subcenters=fixed.subcenters)
+        tiles = Tiles(x, weight, bias, local_labels, norms, settings, bent=True, subcenters=fixed.subcenters)
         kept = x.new_empty(len(x) * tiles.plan.kept * fixed.subcenters if settings.keeps else 0)
-        rest = x.new_full((len(x),), 0.0 if fixed.sums else -torch.inf, dtype=vector_dtype(x))
-        whole_sum = x.new_zeros(len(x) if settings.centered else 0)
+        rest = x.new_full((len(x),), 0.0 if fixed.one_vs_all else -torch.inf, dtype=vector_dtype(x))
+        others_sum = x.new_zeros(len(x) if settings.others_sum else 0)
         for index, (start, stop) in enumerate(tiles.bounds):
             similarity = tiles.products(tiles.unit(index))
             place = tiles.place(index, kept)
             if place is not None:
                 similarity = place.copy_(similarity)
             logits, terms = fixed.others(similarity, None if bias is None else bias[start:stop], variables)
-            if fixed.sums:
+            if fixed.one_vs_all:
                 rest += _without_own(tiles, index, terms, 0.0).sum(dim=1)
             else:
                 rest = torch.logaddexp(rest, _logsumexp(_without_own(tiles, index, terms, -torch.inf), rest.dtype))
-            if settings.centered:
-                whole_sum += _without_own(tiles, index, logits, 0.0).sum(dim=1)
-        ctx.save_for_backward(x, weight, bias, labels, norms, rest, kept, *variables)
+            if settings.others_sum:
+                others_sum += _without_own(tiles, index, logits, 0.0).sum(dim=1)
+        ctx.save_for_backward(x, weight, bias, local_labels, norms, rest, kept, *variables)
         ctx.fixed = fixed
-        return rest, whole_sum
+        return rest, others_sum
 
     @staticmethod
     def backward(ctx: Any, d_rest: Tensor, d_sum: Tensor) -> tuple[Tensor | None, ...]:
@@ -126,8 +126,8 @@ class _BentRest(torch.autograd.Function):
             d_inputs, d_variables = _bent_backward(
                 d_rest, d_sum, saved, ctx.fixed, (needs_x, needs_weight, needs_bias), needs
             )
-        found = first_order_only((*d_inputs, *d_variables), (d_rest, d_sum, *saved))
-        return *found[:3], None, None, *found[3:]
+        gradients = first_order_only((*d_inputs, *d_variables), (d_rest, d_sum, *saved))
+        return *gradients[:3], None, None, *gradients[3:]
 
 
 def _bent_backward(
@@ -139,13 +139,13 @@ def _bent_backward(
     needs_variables: list[bool],
 ) -> tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
     """The gradients of x (N, D), weight (K * S, D) and bias (K,), and those of the variables; None if not needed."""
-    x, weight, bias, labels, norms, rest, kept, *variables = saved
-    tiles = Tiles(x, weight, bias, labels, norms, fixed.settings, bent=True, subcenters=fixed.subcenters)
+    x, weight, bias, local_labels, norms, rest, kept, *variables = saved
+    tiles = Tiles(x, weight, bias, local_labels, norms, fixed.settings, bent=True, subcenters=fixed.subcenters)
     needs_x, needs_weight, needs_bias = needs_inputs
-    dtype = fixed.settings.low or x.dtype
-    x_low = x.to(dtype)
-    # no softmax picks a few of a sum's terms: thousands count alike, and float32 would round at each tile
-    d_x = torch.zeros_like(x, dtype=vector_dtype(x) if fixed.sums else x.dtype) if needs_x else None
+    dtype = fixed.settings.compute_dtype or x.dtype
+    x_rounded = x.to(dtype)
+    # in a sum thousands of terms count alike, unlike in a softmax, and float32 would round at each tile
+    d_x = torch.zeros_like(x, dtype=vector_dtype(x) if fixed.one_vs_all else x.dtype) if needs_x else None
     d_weight = torch.empty_like(weight) if needs_weight else None
     d_bias = torch.empty_like(bias) if needs_bias else None
     leaves = tuple(
@@ -155,8 +155,8 @@ def _bent_backward(
     d_wanted = [torch.zeros_like(leaf) for leaf in wanted]
     alone = rest == -torch.inf  # K = 1: no other class, no gradient
     shift = torch.where(alone, 0, rest).to(x.dtype)
-    # what rounding the shift took from an exponential is given back with the factor of its row
-    factor = torch.where(alone, 0, d_rest if fixed.sums else d_rest * (shift - rest).exp()).to(x.dtype)[:, None]
+    # compensates for rounding of the shift
+    factor = torch.where(alone, 0, d_rest if fixed.one_vs_all else d_rest * (shift - rest).exp()).to(x.dtype)[:, None]
     for index, (start, stop) in enumerate(tiles.bounds):
         place, unit = tiles.place(index, kept), tiles.unit(index)
         similarity = tiles.products(unit) if place is None else place
@@ -164,17 +164,20 @@ def _bent_backward(
         tile_bias = None if bias is None else bias[start:stop].detach().requires_grad_(needs_bias)
         with torch.enable_grad():
             _, terms = fixed.others(similarity, tile_bias, leaves)
-        if fixed.sums:
+        if fixed.one_vs_all:
             upstream = _without_own(tiles, index, factor.expand_as(terms), 0.0)
         else:
             upstream = _without_own(tiles, index, terms.detach(), -torch.inf)
             upstream = upstream.sub_(shift[:, None]).exp_().mul_(factor)
-            if fixed.settings.centered:
+            if fixed.settings.others_sum:
                 upstream += _without_own(tiles, index, d_sum[:, None].expand_as(terms), 0.0)
         sources = [similarity, *wanted] + ([tile_bias] if tile_bias is not None and needs_bias else [])
-        d_similarity, *d_others = torch.autograd.grad(
-            terms, sources, upstream, allow_unused=True, materialize_grads=True
-        )
+        if terms.requires_grad:
+            d_similarity, *d_others = torch.autograd.grad(
+                terms, sources, upstream, allow_unused=True, materialize_grads=True
+            )
+        else:  # a constant, such as a count of classes
+            d_similarity, *d_others = map(torch.zeros_like, sources)
         if d_bias is not None:
             d_bias[start:stop] = d_others.pop()
         for whole, part in zip(d_wanted, d_others, strict=True):
@@ -183,15 +186,15 @@ def _bent_backward(
         if d_x is not None:
             d_x += product_of_many(d_similarity, unit.to(dtype))
         if d_weight is not None:
-            d_unit = product(d_similarity.T, x_low).to(x.dtype)
+            d_unit = product(d_similarity.T, x_rounded).to(x.dtype)
             tiles.through_norm(index, d_unit, d_weight[tiles.rows(index)])
-    found = iter(d_wanted)
-    d_variables = tuple(next(found) if leaf.requires_grad else None for leaf in leaves)
+    remaining = iter(d_wanted)
+    d_variables = tuple(next(remaining) if leaf.requires_grad else None for leaf in leaves)
     return (None if d_x is None else d_x.to(x.dtype), d_weight, d_bias), d_variables
 
 
 def _without_own(tiles: Tiles, index: int, values: Tensor, instead: float) -> Tensor:
-    """A copy of values (N, C), for they may be the caller's, with another number in each row's own column."""
+    """A copy of values (N, C), which may be views, with another number in each row's own column."""
     values = values.clone(memory_format=torch.contiguous_format)
     values[tiles.own(index)] = instead
     return values
@@ -218,11 +221,11 @@ def map_tensors(margin: Margin, change: Callable[[Tensor], Tensor]) -> Margin:
 
 def _tensors(margin: Margin) -> list[Tensor]:
     """The tensors among a margin's fields, in their order."""
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
     for field in fields(margin):
         value = getattr(margin, field.name)
         if isinstance(value, Tensor):
-            found.append(value)
+            tensors.append(value)
         elif isinstance(value, Margin):
-            found += _tensors(value)
-    return found
+            tensors += _tensors(value)
+    return tensors

@@ -1,4 +1,4 @@
-"""The classes of a step, cut into tiles: unit weights, logits and gradients of one tile at a time."""
+"""Tiles of classes: unit weights, logits and gradients of one tile at a time."""
 
 import math
 from typing import NamedTuple
@@ -12,34 +12,34 @@ from .matmul import wide_product
 from .planner import Plan, plan, tile_bytes_of
 
 BENT_COLUMNS = 8
-"""Arrays of (N, C) that live at once while autograd works on a tile."""
+"""Arrays of (N, C) that are alive at once while autograd works on a tile."""
 
 SAFE = 1e-15
-"""Norms in [SAFE, 1 / SAFE] have squares and inverse squares that keep full precision; others take a slow road."""
+"""Norms in [SAFE, 1 / SAFE] have squares and inverse squares that keep full precision; others take a slower path."""
 
 
 class StreamSettings(NamedTuple):
-    """What is fixed before a step: how products run, and what is asked for.
+    """Static configuration of a pass over the classes.
 
     Attributes:
         unit: whether the rows of W are normalised.
-        bounded: whether no exponential can overflow or vanish.
-        low: precision of the gradients' products, None for that of x.
+        bounded: whether no exponential can overflow or underflow.
+        compute_dtype: precision of the gradients' products, None for that of x.
         memory_budget: bytes.
-        tile_bytes: what a tile of logits may take; fixed here, so that the backward cuts as the forward did.
-        whole: whether all classes are here, so that a label of another is an error.
-        centered: whether the sum of all classes' directions is wanted.
-        needs_x, needs_weight, needs_bias: which gradients the backward will be asked for.
+        tile_bytes: bytes of a tile of logits; fixed here, so that the backward has the tiles of the forward.
+        whole: whether all classes are here, so that a label outside of them is an error.
+        others_sum: whether the sum of the others' logits is wanted.
+        needs_x, needs_weight, needs_bias: the gradients that the backward has to compute.
         shares: whether exponentials may be kept in the memory of the gradient of weight.
     """
 
     unit: bool
     bounded: bool
-    low: torch.dtype | None
+    compute_dtype: torch.dtype | None
     memory_budget: int
     tile_bytes: int
     whole: bool
-    centered: bool
+    others_sum: bool
     needs_x: bool
     needs_weight: bool
     needs_bias: bool
@@ -47,17 +47,17 @@ class StreamSettings(NamedTuple):
 
     @property
     def keeps(self) -> bool:
-        """Whether the backward will want what the forward made of a tile."""
+        """True if the backward uses the exponentials of the forward."""
         return self.needs_weight or self.needs_bias
 
     def plan(self, x: Tensor, weight: Tensor, *, bent: bool = False, subcenters: int = 1) -> Plan:
-        """The plan for features x (N, D) and weight (K * S, D); `bent` for autograd on each tile."""
+        """Plan for features x (N, D) and weight (K * S, D); `bent` for autograd on each tile."""
         return plan(
             x.shape[0] * subcenters,
             x.shape[1] * subcenters,
             weight.shape[0] // subcenters,
             itemsize=x.element_size(),
-            low_itemsize=None if self.low is None or bent else self.low.itemsize,
+            compute_dtype=None if bent else self.compute_dtype,
             memory_budget=self.memory_budget,
             tile_bytes=self.tile_bytes,
             columns=BENT_COLUMNS if bent else 1,
@@ -72,34 +72,35 @@ def settings_for(
     geometry: Geometry,
     bound: float,
     memory_budget: int,
-    low: torch.dtype | None,
+    compute_dtype: torch.dtype | None,
     *,
     whole: bool = True,
-    centered: bool = False,
+    others_sum: bool = False,
 ) -> StreamSettings:
-    """Settings of a step over features x (N, D).
+    """Build the settings of a pass over features x (N, D).
 
     Args:
-        x, weight, bias: tell sizes and which gradients will be asked for.
+        x, weight, bias: give sizes, and the gradients that are needed.
         geometry: of the weights: "unit" normalises them, a tile at a time.
-        bound: no logit of another class exceeds it in size; math.inf where nothing is known.
+        bound: of the size of the other classes' logits; math.inf where none is known.
         memory_budget: bytes.
-        low: precision of the gradients' products, or None for x's.
-        whole, centered: see Settings.
+        compute_dtype: precision of the gradients' products, or None for x's.
+        whole, others_sum: see StreamSettings.
 
     Returns:
-        Settings, bounded if exp of every number in [-bound, bound], and the sum of K of them, is an ordinary number.
+        StreamSettings, bounded if exp of every number in [-bound, bound], and the sum of K of them, is a normal
+        number.
     """
     fits = is_bounded(bound, len(weight), x.dtype)
     grad = torch.is_grad_enabled()
     needs = [grad and tensor is not None and tensor.requires_grad for tensor in (x, weight, bias)]
     return StreamSettings(
-        geometry == "unit", fits, low, memory_budget, tile_bytes_of(x.device), whole, centered, *needs
+        geometry == "unit", fits, compute_dtype, memory_budget, tile_bytes_of(x.device), whole, others_sum, *needs
     )
 
 
 def is_bounded(bound: float, num_classes: int, dtype: torch.dtype) -> bool:
-    """Whether exp of every number in [-bound, bound], and the sum of num_classes of them, is an ordinary number."""
+    """Test whether exp of every number in [-bound, bound], and the sum of num_classes of them, is a normal number."""
     limits = torch.finfo(dtype)
     sum_fits = bound + math.log(max(num_classes, 1)) < math.log(limits.max) - 1
     return sum_fits and -bound > math.log(limits.tiny)
@@ -115,20 +116,20 @@ def norms_of(weight: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Tiles:
-    """The classes of a step, tile by tile, as its rows see them.
+    """The classes of a pass, tile by tile, for its rows.
 
     Args:
         x: (N, D) features in their geometry, scale folded in.
-        weight: (K * S, D), S centers a class, those of a class together.
+        weight: (K * S, D), S centers per class, adjacent.
         bias: (K,) or None.
-        labels: (N,) int64; one that is no class of these has no own column.
+        local_labels: (N,) int64; a label outside of 0..K-1 has no own column.
         norms: (K * S,) of the rows of W, empty where they are not normalised.
-        settings: what is fixed before a step.
+        settings: static configuration of the pass.
         bent: whether autograd works on each tile.
         subcenters: S.
 
     Attributes:
-        plan: tile size and what is kept.
+        plan: tile size, and the classes that are kept.
         bounds: (start, stop) of each tile.
     """
 
@@ -137,7 +138,7 @@ class Tiles:
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        labels: Tensor,
+        local_labels: Tensor,
         norms: Tensor,
         settings: StreamSettings,
         *,
@@ -148,9 +149,9 @@ class Tiles:
         self.plan = settings.plan(x, weight, bent=bent, subcenters=subcenters)
         self.bounds = list(self.plan.tiles())
         self._buffers: dict[str, Tensor] = {}
-        # rows sorted by label, so that those whose own class is in a tile stand together
-        self._sorted_labels, self._rows = labels.sort()
-        starts = torch.tensor([start for start, _ in self.bounds] + [self.plan.num_classes], device=labels.device)
+        # rows sorted by label, so that those whose own class is in a tile are adjacent
+        self._sorted_labels, self._rows = local_labels.sort()
+        starts = torch.tensor([start for start, _ in self.bounds] + [self.plan.num_classes], device=local_labels.device)
         self._edges = torch.searchsorted(self._sorted_labels, starts).tolist()
         if settings.unit:
             # a zero row has no direction: its unit row and its gradient are 0
@@ -176,11 +177,11 @@ class Tiles:
         return unit
 
     def products(self, unit: Tensor, out: Tensor | None = None) -> Tensor:
-        """x @ unit.T, (N, C * S), in x's dtype; in `out` where the kernel can write there."""
-        return wide_product(self.x, unit.T, self.settings.low, out)
+        """x @ unit.T, (N, C * S), in x's dtype; in `out` if the kernel can write there."""
+        return wide_product(self.x, unit.T, self.settings.compute_dtype, out)
 
     def logits(self, index: int, unit: Tensor, out: Tensor | None = None) -> Tensor:
-        """Products plus bias (N, C), with -inf in each row's own column; in `out` where the kernel can write there."""
+        """Products plus bias (N, C), with -inf in each row's own column; in `out` if the kernel can write there."""
         start, stop = self.bounds[index]
         if out is None:
             out = self.workspace("logits", len(self.x), stop - start)
@@ -191,12 +192,12 @@ class Tiles:
         return logits
 
     def own(self, index: int) -> tuple[Tensor, Tensor]:
-        """The rows whose own class is in the tile, and its column there."""
+        """Numbers of the rows whose own class is in the tile, and its column there."""
         inside = slice(self._edges[index], self._edges[index + 1])
         return self._rows[inside], self._sorted_labels[inside] - self.bounds[index][0]
 
     def place(self, index: int, kept: Tensor) -> Tensor | None:
-        """Where the tile's (N, C * S) numbers are kept in a flat tensor, or None if they are not."""
+        """The tile's view (N, C * S) of a flat tensor of kept numbers, or None if it is not kept."""
         start, stop = self.bounds[index]
         rows, n = self.rows(index), len(self.x)
         if stop > self.plan.kept or not len(kept):
@@ -205,9 +206,9 @@ class Tiles:
         return kept[first : first + n * count].view(n, count)
 
     def through_norm(self, index: int, d_unit: Tensor, d_weight: Tensor) -> None:
-        """Write the gradient (C * S, D) of the weight, from that of its unit rows: what lies along a row falls away.
+        """Write the gradient (C * S, D) of the weight, from that of its unit rows; d_unit is overwritten.
 
-        d w = (d u - (d u . u) u) / |w|. d_unit is used up.
+        d w = (d u - (d u . u) u) / |w|
         """
         if not self.settings.unit:
             d_weight.copy_(d_unit)
@@ -221,7 +222,7 @@ class Tiles:
         d_unit *= inverse
         if d_weight.dtype == d_unit.dtype:
             torch.addcmul(d_unit, tile, along * inverse * inverse, value=-1, out=d_weight)
-        elif d_weight.dtype == torch.float16:  # the only one that a row of common length can overflow
+        elif d_weight.dtype == torch.float16:  # the only dtype that rows of usual length can overflow
             d_weight.copy_(within(d_unit.addcmul_(tile, along * inverse * inverse, value=-1), torch.float16))
         else:
             d_weight.copy_(d_unit.addcmul_(tile, along * inverse * inverse, value=-1))
@@ -230,7 +231,7 @@ class Tiles:
             d_weight[unusual] = within(through_direction(d_unusual, unit, norm), d_weight.dtype)
 
     def workspace(self, name: str, rows: int, columns: int) -> Tensor:
-        """An array (rows, columns) in x's dtype, in memory that each tile uses again."""
+        """An array (rows, columns) in x's dtype, in memory that all tiles share."""
         numbers = rows * columns
         if name not in self._buffers or len(self._buffers[name]) < numbers:
             self._buffers[name] = self.x.new_empty(numbers)

@@ -11,7 +11,7 @@ from ..engine.checks import check_arguments
 from ..engine.losses import target_and_rest
 from ..engine.planner import MEMORY_BUDGET
 from ..engine.reduction import reduce
-from ..engine.step import EngineOptions, LocalClasses
+from ..engine.step import EngineOptions, LocalClasses, Step
 from ..margins import ArcFace, CosFace
 
 
@@ -86,8 +86,9 @@ class UNPG:
         labels = labels.long()
         with torch.autocast(features.device.type, enabled=False):
             features = features.to(working_dtype(features, weight))
-            classes = LocalClasses(weight, bias=None, subcenters=1, places=labels, ranks=None)
-            found = target_and_rest(features, labels, margin, classes, {}, EngineOptions(MEMORY_BUDGET, low=None))
+            classes = LocalClasses(weight, bias=None, subcenters=1, local_labels=labels, ranks=None)
+            options = EngineOptions(MEMORY_BUDGET, compute_dtype=None)
+            found = target_and_rest(features, Step(labels, margin, classes, {}, options))
             pairs = self._kept(negative_cosines(direction(features)[0], labels))
             rest = found.rest
             if len(pairs):  # without any, and K = 1, there is nothing to add up

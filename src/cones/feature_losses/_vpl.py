@@ -8,10 +8,10 @@ from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
 from ..common.watching import UpdateWatch
 from ..engine.checks import check_arguments, check_labels, check_tensor
-from ..engine.losses import losses_over, updated_statistics
+from ..engine.losses import losses_over
 from ..engine.planner import MEMORY_BUDGET
 from ..engine.reduction import reduce
-from ..engine.step import EngineOptions, LocalClasses, added_to_logits
+from ..engine.step import EngineOptions, LocalClasses, Step, added_to_logits
 from ..margins import ArcFace, Margin
 
 
@@ -88,6 +88,7 @@ class VPL(nn.Module):
         self.register_buffer("memory", torch.zeros(num_classes, dim))
         self.register_buffer("seen", torch.zeros(num_classes, dtype=torch.long))
         self.register_buffer("steps", torch.tensor(0))
+        self.margin.check(num_classes)
         statistics = self.margin.init_statistics(num_classes)
         self._statistics = list(statistics)
         for name, value in statistics.items():
@@ -107,13 +108,13 @@ class VPL(nn.Module):
             self._watch.look(features, self.steps)
         prototypes, labels = self.prototypes(weight), labels.long()
         bias = added_to_logits(self.margin, None, len(weight), weight, None)
-        classes = LocalClasses(prototypes, bias, subcenters=1, places=labels, ranks=None)
-        how = EngineOptions(MEMORY_BUDGET, low=None)
-        if self.training and self._statistics:
-            new = updated_statistics(features, labels, self.margin, classes, self.statistics(), how)
-            for name, value in new.items():
-                getattr(self, f"running_{name}").copy_(value)
-        return reduce(losses_over(features, labels, self.margin, classes, self.statistics(), how), reduction)
+        classes = LocalClasses(prototypes, bias, subcenters=1, local_labels=labels, ranks=None)
+        options, updates = EngineOptions(MEMORY_BUDGET, compute_dtype=None), self.training and bool(self._statistics)
+        step = Step(labels, self.margin, classes, self.statistics(), options, update_statistics=updates)
+        losses, statistics = losses_over(features, step)
+        for name, value in statistics.items() if updates else ():
+            getattr(self, f"running_{name}").copy_(value)
+        return reduce(losses, reduction)
 
     def prototypes(self, weight: Tensor) -> Tensor:
         """p (K, D) of the step now, from weight (K, D); before `start` that is weight itself."""

@@ -94,6 +94,7 @@ def elementwise(subject: Subject) -> Finding:
 
 def statistics(subject: Subject) -> Finding:
     """The running numbers are updated by a pure function of batches, as small as one row."""
+    subject.margin.check(subject.num_classes)
     start = subject.margin.init_statistics(subject.num_classes)
     if not start:
         return Finding("not applicable", "keeps no running numbers")

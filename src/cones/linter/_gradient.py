@@ -55,9 +55,9 @@ def _parts(subject: Subject, asked: Batch) -> Iterator[Part]:
     known = {name: getattr(asked.rows, name) for name in ("feature_norm", "weight_norm", "label")}
 
     def rows(similarity: Tensor, feature_norm: Tensor, weight_norm: Tensor, label: Tensor) -> Rows:
-        surveys = tuple(torch.ones_like(similarity) for _ in margin.surveys())
+        summaries = tuple(torch.ones_like(similarity) for _ in margin.others_summaries())
         numbers = (similarity, feature_norm, weight_norm, label)
-        return Rows(*numbers, asked.rows.statistics, surveys)
+        return Rows(*numbers, asked.rows.statistics, summaries)
 
     def target(similarity: Tensor, *known: Tensor) -> Tensor:
         return margin.target(similarity, rows(similarity, *known))

@@ -62,7 +62,7 @@ class Batch(NamedTuple):
             weight_norm=change(self.rows.weight_norm),
             label=change(self.rows.label),
             statistics=statistics,
-            surveys=tuple(change(survey) for survey in self.rows.surveys),
+            others_summaries=tuple(map(change, self.rows.others_summaries)),
         )
         return Batch(rows, change(self.similarity))
 
@@ -85,8 +85,8 @@ def batch(
     own, other, feature_norm, weight_norm = (
         part.to(dtype) for part in (own * length, other * length[:, None], feature_norm, weight_norm)
     )
-    surveys = tuple(torch.ones_like(own) for _ in subject.margin.surveys())
-    return Batch(Rows(own, feature_norm, weight_norm, label, subject.statistics, surveys), other)
+    summaries = tuple(torch.ones_like(own) for _ in subject.margin.others_summaries())
+    return Batch(Rows(own, feature_norm, weight_norm, label, subject.statistics, summaries), other)
 
 
 def answers(subject: Subject, asked: Batch, seed: int = 0) -> Iterator[tuple[str, Any]]:
@@ -96,11 +96,9 @@ def answers(subject: Subject, asked: Batch, seed: int = 0) -> Iterator[tuple[str
     yield "target", target
     logits = seeded(lambda: margin.others(similarity, target, rows), seed)
     yield "others", logits
-    terms = logits
     if margin.combine == "one-vs-all":
-        terms = margin.class_loss(logits)
-        yield "class_loss", terms
-    yield "join", margin.join(target, terms.sum(dim=1) if margin.combine == "one-vs-all" else terms.logsumexp(dim=1))
+        yield "class_loss", margin.class_loss(logits)
+    yield "join", margin.join(target, margin.rest(logits))
     penalty = margin.penalty(rows)
     if penalty is not None:
         yield "penalty", penalty

@@ -21,7 +21,7 @@ from ._margin import Combine as Combine
 from ._margin import Geometry as Geometry
 from ._margin import Margin as Margin
 from ._margin import Rows as Rows
-from ._margin import surveyed as surveyed
+from ._margin import with_others_summaries as with_others_summaries
 from ._mvsoftmax import MVSoftmax as MVSoftmax
 from ._normface import NormFace as NormFace
 from ._npcface import NPCFace as NPCFace

@@ -59,9 +59,8 @@ class ArcFace(Margin):
             cosine = similarity + (cosine - similarity).detach()
         return self.scale * cosine
 
-    def init_statistics(self, num_classes: int) -> dict[str, float]:
+    def check(self, num_classes: int) -> None:
         check_one_a_class("ArcFace", "margin", self.margin, num_classes)
-        return {}
 
 
 def arc(cosine: Tensor, margin: float | Tensor, tail: Tail) -> Tensor:

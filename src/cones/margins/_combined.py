@@ -54,7 +54,6 @@ class CombinedMargin(Margin):
         shifted = shifted_cosine(similarity, self.m1, of_rows(self.m2, rows), fold=self.tail == "smooth")
         return self.scale * (shifted - of_rows(self.m3, rows))
 
-    def init_statistics(self, num_classes: int) -> dict[str, float]:
+    def check(self, num_classes: int) -> None:
         check_one_a_class("CombinedMargin", "m2", self.m2, num_classes)
         check_one_a_class("CombinedMargin", "m3", self.m3, num_classes)
-        return {}

@@ -38,6 +38,5 @@ class CosFace(Margin):
     def target(self, similarity: Tensor, rows: Rows) -> Tensor:
         return self.scale * (similarity - of_rows(self.margin, rows))
 
-    def init_statistics(self, num_classes: int) -> dict[str, float]:
+    def check(self, num_classes: int) -> None:
         check_one_a_class("CosFace", "margin", self.margin, num_classes)
-        return {}

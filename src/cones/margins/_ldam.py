@@ -44,6 +44,5 @@ class LDAM(Margin):
         share = min(self.counts) / of_rows(self.counts, rows)
         return self.scale * (similarity - self.margin * share**0.25)
 
-    def init_statistics(self, num_classes: int) -> dict[str, float]:
+    def check(self, num_classes: int) -> None:
         check_one_a_class("LDAM", "counts", self.counts, num_classes)
-        return {}

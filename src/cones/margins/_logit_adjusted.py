@@ -51,6 +51,5 @@ class LogitAdjusted(Margin):
         counts = torch.tensor(self.counts, dtype=torch.float64)
         return self.temperature * (counts / counts.sum()).log()
 
-    def init_statistics(self, num_classes: int) -> dict[str, float]:
+    def check(self, num_classes: int) -> None:
         check_one_a_class("LogitAdjusted", "counts", self.counts, num_classes)
-        return {}

@@ -1,4 +1,4 @@
-"""What a margin is: two elementwise functions and the geometry they are taken in."""
+"""The interface of a margin: two elementwise functions, and the geometry of their similarities."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -14,15 +14,16 @@ Combine = Literal["softmax", "one-vs-all"]
 
 
 class Rows(NamedTuple):
-    """What a margin may know about its N rows.
+    """Inputs of a margin beside similarities, for N rows.
 
     Attributes:
-        similarity: (N,) similarity to the own class, before the margin.
+        similarity: (N,) to the own class, before the margin.
         feature_norm: (N,) Euclidean norm of each feature, before any normalisation.
         weight_norm: (N,) Euclidean norm of the own class's weight row, before any normalisation.
         label: (N,) the own class, int64.
-        statistics: running numbers by name, 0-dim, where the margin has some.
-        surveys: (N,) each, what the margin's `surveys` come to over the other classes; `target` alone is told.
+        statistics: running numbers by name, 0-dim; empty for nearly every margin.
+        others_summaries: (N,) each, the sums over the other classes that the margin's `others_summaries` asks for; only
+            where `target` is called.
     """
 
     similarity: Tensor
@@ -30,20 +31,20 @@ class Rows(NamedTuple):
     weight_norm: Tensor
     label: Tensor
     statistics: Mapping[str, Tensor]
-    surveys: tuple[Tensor, ...] = ()
+    others_summaries: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
 class Margin(ABC):
-    """A softmax-margin loss, as two elementwise functions of similarities.
+    """A softmax-margin loss as two elementwise functions of similarities.
 
     With t the logit of the own class after the margin and o_j those of all the others,
 
         loss_i = log(1 + exp(logsumexp_{j != y} o_j - t)).
 
     A subclass is a frozen dataclass: its fields are its hyperparameters, its repr is its configuration. With eq=False
-    it takes its equality from here, which fields that are tensors need. It holds no weights and knows nothing of
-    devices, ranks or batches.
+    it inherits equality from here, which tensor fields need. It holds no weights, and does not depend on devices, ranks
+    or batches.
 
     Class attributes:
         features: "unit" if similarities are taken with x / |x|, "raw" if with x itself.
@@ -61,20 +62,20 @@ class Margin(ABC):
     cosines: ClassVar[tuple[str, ...]] = ()
 
     def __eq__(self, other: object) -> bool:
-        """Whether both are of one class and all fields are equal, tensors by shape, dtype and numbers."""
+        """True if both are of one class and all fields are equal, tensors by shape, dtype and values."""
         if not isinstance(other, Margin) or type(other) is not type(self):
             return NotImplemented
         return all(_equal(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
 
     def __hash__(self) -> int:
-        """Agrees with equality; of a tensor its shape alone, so that it survives a step of an optimiser."""
+        """Hash consistent with equality; of a tensor only its shape, so that it survives a step of an optimiser."""
         values = (getattr(self, field.name) for field in fields(self))
         return hash((type(self), *(value.shape if isinstance(value, Tensor) else value for value in values)))
 
     @property
     @abstractmethod
     def scale(self) -> float | Tensor:
-        """What every similarity is multiplied by; a field of nearly every margin."""
+        """Factor of every similarity; a field of nearly every margin."""
 
     def scale_with(self, statistics: Mapping[str, Tensor]) -> float | Tensor:
         """The scale where it is a running number; otherwise the field."""
@@ -86,39 +87,39 @@ class Margin(ABC):
 
         Args:
             similarity: (N,) similarity to the own class, in the margin's geometry.
-            rows: what else is known of the rows.
+            rows: other inputs.
 
         Returns:
             (N,) logits.
         """
 
-    def surveys(self) -> tuple["Margin", ...]:
-        """What `target` wants to know of the other classes, for nearly every margin nothing.
+    def others_summaries(self) -> tuple["Margin", ...]:
+        """Reductions over the other classes that `target` needs; usually none.
 
         Each is a one-vs-all margin, in the same geometry, whose sum over the other classes of a row,
 
             sum_{j != y} class_loss(others_j),
 
-        is in `rows.surveys` when `target` is called; gradients reach it. One more product with W each.
+        is in `rows.others_summaries` when `target` is called; gradients reach it. One more product with W each.
         """
         return ()
 
     def others(self, similarity: Tensor, target: Tensor, rows: Rows) -> Tensor:
-        """The logits of classes that are not a row's own: scale * similarity unless a margin bends them.
+        """The logits of the other classes: scale * similarity unless a margin modifies them.
 
         Args:
             similarity: (N, C) similarities to C classes.
-            target: (N,) what `target` returned.
-            rows: what else is known of the rows.
+            target: (N,) result of `target`.
+            rows: other inputs.
 
         Returns:
-            (N, C) logits; what stands in a row's own column is ignored.
+            (N, C) logits; a row's own column is ignored.
         """
         return self.scale_with(rows.statistics) * similarity
 
     @property
     def bends(self) -> bool:
-        """Whether `others` is more than scale * similarity in these settings: the engine then has to call it."""
+        """True if `others` is more than scale * similarity in these settings, so that the engine has to call it."""
         return type(self).others is not Margin.others
 
     def class_bias(self, num_classes: int) -> Tensor | None:
@@ -126,7 +127,7 @@ class Margin(ABC):
         return None
 
     def initial_bias(self, num_classes: int) -> float:
-        """Where a learnt bias starts. A one-vs-all loss has one bias for all classes, others one a class."""
+        """Initial value of a learnt bias. A one-vs-all loss has one bias for all classes, others one per class."""
         return 0.0
 
     def penalty(self, rows: Rows) -> Tensor | None:
@@ -134,7 +135,7 @@ class Margin(ABC):
         return None
 
     def class_loss(self, logits: Tensor) -> Tensor:
-        """What another class adds to the loss of a row, for "one-vs-all" alone.
+        """Loss of a row from each other class, for "one-vs-all" only.
 
         Args:
             logits: (N, C), bias included.
@@ -148,9 +149,8 @@ class Margin(ABC):
         """The loss of each row from its own class and all the others together.
 
         Args:
-            target: (N,) what `target` returned, bias included.
-            rest: (N,) logsumexp of the other classes' logits, -inf where there is none; for "one-vs-all" the sum of
-                their `class_loss`.
+            target: (N,) result of `target`, bias included.
+            rest: (N,) result of `rest`.
 
         Returns:
             (N,) losses.
@@ -159,20 +159,43 @@ class Margin(ABC):
             return rest - F.logsigmoid(target)
         return -F.logsigmoid(target - rest)
 
+    def rest(self, logits: Tensor, own: Tensor | None = None) -> Tensor:
+        """Combine the other classes of each row, from their logits.
+
+        Args:
+            logits: (N, C) result of `others`, bias included.
+            own: (N, C) bool, True in each row's own column, which is left out; None if there is none.
+
+        Returns:
+            (N,) logsumexp of the logits, -inf where there is no other class; for "one-vs-all" the sum of `class_loss`.
+        """
+        terms = logits if self.combine == "softmax" else self.class_loss(logits)
+        if own is not None:
+            terms = terms.masked_fill(own, -torch.inf if self.combine == "softmax" else 0)
+        return terms.logsumexp(dim=1) if self.combine == "softmax" else terms.sum(dim=1)
+
+    def check(self, num_classes: int) -> None:
+        """Raise ValueError where a field does not fit the number of classes; most margins fit any.
+
+        Args:
+            num_classes: K.
+        """
+        return
+
     def init_statistics(self, num_classes: int) -> dict[str, float]:
-        """Running numbers by name, as they start; empty for nearly every margin."""
+        """Initial running numbers by name; empty for nearly every margin."""
         return {}
 
     def update_statistics(
         self, statistics: Mapping[str, Tensor], rows: Rows, rest: Callable[[], Tensor]
     ) -> dict[str, Tensor]:
-        """The running numbers with a batch in them: a pure function, called before the batch's loss is taken.
+        """Update the running numbers by a batch: a pure function, called before the loss of the batch is computed.
 
         Args:
-            statistics: by name, 0-dim, as the batch before left them.
-            rows: all rows of the batch, those of every process; at least one. Nothing has a gradient.
-            rest: called without arguments, the (N,) logsumexp over the other classes, with the statistics as they
-                were: one more product with W for whoever asks.
+            statistics: by name, 0-dim, before this batch.
+            rows: all rows of the batch, of every process; at least one. Nothing has a gradient.
+            rest: returns the (N,) logsumexp over the other classes, under the statistics before this batch; calling it
+                may cost one more product with W.
 
         Returns:
             the new numbers by name, 0-dim.
@@ -189,20 +212,20 @@ def _equal(one: object, other: object) -> bool:
     return bool(one == other)
 
 
-def surveyed(margin: Margin, similarity: Tensor, own: Tensor, rows: Rows) -> Rows:
-    """The rows with the margin's surveys, where all similarities are at hand.
+def with_others_summaries(margin: Margin, similarity: Tensor, own: Tensor, rows: Rows) -> Rows:
+    """Add the margin's summaries of the other classes to the rows, where all similarities are at hand.
 
     Args:
-        margin: whose `surveys` are taken.
+        margin: whose `others_summaries` are taken.
         similarity: (N, K).
-        own: (N, K), True in each row's own column.
-        rows: what else is known of the rows.
+        own: (N, K) bool, True in each row's own column.
+        rows: other inputs.
 
     Returns:
-        rows with `surveys`.
+        rows with `others_summaries`.
     """
-    found = []
-    for survey in margin.surveys():
-        others = survey.others(similarity, survey.target(rows.similarity, rows), rows)
-        found.append(survey.class_loss(others).masked_fill(own, 0).sum(dim=1))
-    return rows._replace(surveys=tuple(found))
+    summaries = []
+    for summary in margin.others_summaries():
+        others = summary.others(similarity, summary.target(rows.similarity, rows), rows)
+        summaries.append(summary.rest(others, own))
+    return rows._replace(others_summaries=tuple(summaries))

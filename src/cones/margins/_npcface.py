@@ -52,11 +52,11 @@ class NPCFace(Margin):
         check_positive("NPCFace", "t", self.t)
         check_finite("NPCFace", "a", self.a)
 
-    def surveys(self) -> tuple[Margin, ...]:
+    def others_summaries(self) -> tuple[Margin, ...]:
         return _Hard(self.margin, "cosine"), _Hard(self.margin, "number")
 
     def target(self, similarity: Tensor, rows: Rows) -> Tensor:
-        cosines, number = rows.surveys
+        cosines, number = rows.others_summaries
         mean = cosines / number.detach().clamp(min=1)
         margin = self.m0 + self.m1 * (mean.detach() if self.detach else mean)
         return self.scale * arc(similarity, margin, "easy")

@@ -71,17 +71,16 @@ class MarginProbe:
     def _rows(self, own: Tensor) -> tuple[Tensor, Rows]:
         similarity, one = self.length * own, torch.ones_like(own)
         label = torch.full_like(own, self.label, dtype=torch.long)
-        surveys = tuple(one for _ in self.margin.surveys())
+        summaries = tuple(one for _ in self.margin.others_summaries())
         norms = self.feature_norm * one, self.weight_norm * one
-        return similarity, Rows(similarity, *norms, label, self.statistics, surveys)
+        return similarity, Rows(similarity, *norms, label, self.statistics, summaries)
 
 
 def losses_of(margin: Margin, similarity: Tensor, other: Tensor, rows: Rows) -> Tensor:
     """Losses (R,) from similarities (R,) to the own class and (R, C) to the others, without a bias."""
     target = margin.target(similarity, rows)
     logits = margin.others(other, target, rows)
-    rest = logits.logsumexp(dim=1) if margin.combine == "softmax" else margin.class_loss(logits).sum(dim=1)
-    losses, penalty = margin.join(target, rest), margin.penalty(rows)
+    losses, penalty = margin.join(target, margin.rest(logits)), margin.penalty(rows)
     return losses if penalty is None else losses + penalty
 
 

@@ -154,7 +154,9 @@ def _rows(margin: Margin, cosine: Tensor, view: View) -> Rows:
     ones = torch.ones_like(cosine)
     labels = torch.full_like(cosine, view.label, dtype=torch.long)
     rows = Rows(cosine * length(margin, view), view.feature_norm * ones, ones, labels, statistics(margin))
-    return rows._replace(surveys=tuple(0 * ones for _ in margin.surveys()))  # as if there were no other class
+    return rows._replace(
+        others_summaries=tuple(0 * ones for _ in margin.others_summaries())
+    )  # as if there were no other class
 
 
 def _bias(margin: Margin, label: int) -> Tensor | float:
