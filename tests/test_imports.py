@@ -31,7 +31,7 @@ ALLOWED = {
     "bending": {"first_order", "margins", "products", "tiles"},
     "classes": {"collective", "geometry", "margins", "streaming"},
     "similarity": {"arguments", "geometry", "margins"},
-    "few_logits": {"geometry", "margins", "products"},
+    "few_logits": {"geometry", "margins", "products", "transforms"},
     "small": {"classes", "few_logits", "geometry", "margins", "transforms"},
     "layer": {
         "arguments", "bending", "classes", "collective", "few_logits", "geometry", "margins", "operator", "similarity",

@@ -23,6 +23,7 @@ from torch import Tensor
 from .geometry import direction
 from .margins import Geometry
 from .products import product, product_of_many
+from .transforms import is_batched
 
 FEW = 2**22
 """Logits up to which they are made at once: their passes are then cheaper than those over W that a stream makes."""
@@ -199,7 +200,7 @@ class _FewLogits(torch.autograd.Function):
             gradient *= factor if row is None else factor[:, None]
         else:
             coefficient = (d_logits * factor)[:, None]
-            gradient = exponentials * coefficient if _graph_is_kept() else exponentials.mul_(coefficient)
+            gradient = exponentials * coefficient if _is_kept(coefficient) else exponentials.mul_(coefficient)
         if column is not None:
             gradient *= column
         if d_own is not None:
@@ -234,10 +235,10 @@ class _FewLogits(torch.autograd.Function):
         return d_x if needs_x else None, d_weight, d_bias, d_scale if needs_scale else None, None, None, None, None
 
 
-def _graph_is_kept() -> bool:
-    """Whether a backward under way leaves its graph, and so what was saved for it, for another."""
+def _is_kept(gradient: Tensor) -> bool:
+    """Whether a backward under way leaves what was saved for it to another, or is one of several at once."""
     asks = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
-    return asks is None or bool(asks())
+    return asks is None or bool(asks()) or is_batched(gradient)
 
 
 def dots(a: Tensor, b: Tensor) -> Tensor:
