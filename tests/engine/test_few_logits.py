@@ -87,3 +87,16 @@ def test_a_kernel_can_be_set(monkeypatch):
     assert products.kernel() == "blas"
     with pytest.raises(ValueError, match=r"kernel is 'gpu', expected one of blas, onednn"):
         products.use_kernel("gpu")
+
+
+def test_gradients_of_several_rows_at_once():
+    torch.manual_seed(0)
+    x, w, y = torch.randn(4, 3, dtype=torch.float64), torch.randn(6, 3, dtype=torch.float64), torch.arange(4)
+    margin = cones.ArcFace(0.2, 8.0)
+
+    def losses(x):
+        return cones.margin_softmax(x, w, y, margin)
+
+    one_by_one = torch.autograd.functional.jacobian(losses, x)
+    at_once = torch.autograd.functional.jacobian(losses, x, vectorize=True)
+    torch.testing.assert_close(at_once, one_by_one, rtol=1e-12, atol=1e-12)

@@ -9,6 +9,12 @@ def in_transform() -> bool:
     return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
 
 
+def is_batched(x: Tensor) -> bool:
+    """Whether a vmap runs over the tensor: that of torch.func, or that of autograd's is_grads_batched."""
+    functorch = torch._C._functorch
+    return bool(functorch.is_batchedtensor(x) or functorch.is_legacy_batchedtensor(x))
+
+
 def numbers_of(x: Tensor) -> Tensor:
     """The tensor that torch.func's wrappers stand for, all of a vmap's batch at once, whose values can be read.
 

@@ -10,8 +10,8 @@ similarities, that of the own class among them, and H_ij = r_i c_j G_ij,
     u_i = sum_j H_ij w_j        d x_i = u_i - r_i^2 (u_i . x_i) x_i
     v_j = sum_i H_ij x_i        d w_j = v_j - c_j^2 (v_j . w_j) w_j
 
-where the second terms remove the component along x_i and w_j, as normalising does. New memory costs more than the passes here: the logits become
-their exponentials in place, and the gradient is the one other array of their size.
+where the second terms remove the component along x_i and w_j, as normalising does. New memory costs more than the
+passes here: the logits become their exponentials in place, and the gradient is the one other array of their size.
 """
 
 import math
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from ..common.transforms import in_transform
+from ..common.transforms import is_batched
 from ..common.unit_vectors import direction
 from ..margins import Geometry
 from .matmul import product, product_of_many
@@ -200,9 +200,7 @@ class _FewLogits(torch.autograd.Function):
             gradient *= factor if row is None else factor[:, None]
         else:
             coefficient = (d_logits * factor)[:, None]
-            gradient = (
-                exponentials * coefficient if _graph_is_kept() or in_transform() else exponentials.mul_(coefficient)
-            )
+            gradient = exponentials * coefficient if _is_kept(coefficient) else exponentials.mul_(coefficient)
         if column is not None:
             gradient *= column
         if d_own is not None:
@@ -237,10 +235,10 @@ class _FewLogits(torch.autograd.Function):
         return d_x if needs_x else None, d_weight, d_bias, d_scale if needs_scale else None, None, None, None, None
 
 
-def _graph_is_kept() -> bool:
-    """Whether a backward under way leaves its graph, and so what was saved for it, for another."""
+def _is_kept(gradient: Tensor) -> bool:
+    """Whether a backward under way leaves what was saved for it to another, or is one of several at once."""
     asks = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
-    return asks is None or bool(asks())
+    return asks is None or bool(asks()) or is_batched(gradient)
 
 
 def dots(a: Tensor, b: Tensor) -> Tensor:
