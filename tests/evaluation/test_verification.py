@@ -100,6 +100,7 @@ def test_every_figure_is_the_brute_force_count(drawn, p, costs):
         assert far <= asked
 
 
+@pytest.mark.filterwarnings("ignore:the AUC is")
 @given(pairs(st.one_of(TIED, REAL)))
 def test_the_curve_has_a_point_at_every_distinct_score(drawn):
     scores, same = drawn
