@@ -15,7 +15,7 @@ from benchmarks.differences.peers import pml_loss, pml_losses
 from benchmarks.open_set.recipes import RECIPES, Recipe
 from cones.data import Dataset, Splits
 from cones.evaluation import gallery_probe_split, identification, retrieval, verification_in_detail
-from cones.evaluation.embedding_space import geometry
+from cones.evaluation import geometry
 from cones.training import Run
 from cones.training._loop import build_model, counts_of, extract, precision, read_data
 from cones.training._optimizer import build_optimizer, learning_rate

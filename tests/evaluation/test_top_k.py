@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from evaluation import samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cones.evaluation import top_k
+from tests.evaluation import samples
 from tests.evaluation.peak import WidestTensor
 from tests.evaluation.search import order, scores
 

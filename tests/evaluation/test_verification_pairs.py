@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cones.evaluation import blocks as _blocks
 from cones.evaluation import pair_scores, verification, verification_of_all_pairs
-from cones.evaluation.verification import _all_pairs, _bins, _tally, _tiles
+from cones.evaluation.verification import _all_pairs, _bins, _histogram, _tiles
 
 FAR = (1e-3, 1e-2, 0.1, 0.3)
 
@@ -74,7 +74,7 @@ def test_all_pairs_in_one_pass_and_in_two(monkeypatch, guess, similarity, classe
     if guess == "wrong":
         nothing = torch.zeros(_bins.BINS, dtype=torch.bool)
         monkeypatch.setattr(_all_pairs, "likely", lambda *_: nothing)
-    monkeypatch.setattr(_tally, "PILE", 100)
+    monkeypatch.setattr(_histogram, "PILE", 100)
     expected = verification(*all_scores(x, labels, similarity), FAR)
     same_figures(verification_of_all_pairs(x, labels, FAR, similarity, tile=16), expected)
 

@@ -17,12 +17,12 @@ from cones.evaluation import (
     VerificationDetails,
     evaluate,
     gallery_probe_split,
+    geometry,
     identification,
     retrieval,
     verification,
     verification_intervals,
 )
-from cones.evaluation.embedding_space import geometry
 from cones.plots import (
     cmc_figure,
     det_figure,

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..data import with_channels
 from ..embedding import Model, embed
-from ..evaluation import Progress, combine_embeddings, pair_scores
+from ..evaluation import EvaluationOptions, Progress, combine_embeddings, pair_scores
 from ..evaluation.progress import silent
-from ..evaluation.search.scores import zero_rows
+from ..evaluation.similarity import zero_rows
 from ..protocols import (
     Embeddings,
     Pairs,
@@ -27,7 +27,6 @@ from ..protocols import (
 )
 from ..protocols.lines import read_lines
 from ._evaluated import Evaluated, PictureFiles
-from ._options import EvaluationOptions
 
 ListForm = Literal["auto", "csv", "lfw", "trials"]
 FOLDS = 10
@@ -37,7 +36,7 @@ FOLDS = 10
 def evaluate_list(
     embeddings: Embeddings,
     path: str | os.PathLike[str],
-    asked: EvaluationOptions,
+    options: EvaluationOptions,
     *,
     form: ListForm = "auto",
     repeats: bool = False,
@@ -51,12 +50,12 @@ def evaluate_list(
     Args:
         embeddings: of all files that the list names.
         path: of the list.
-        asked: the figures.
+        options: of the evaluation.
         form: how the list is written; "auto" takes csv by the suffix, lfw where the first line is one or two numbers,
             else trials.
         repeats: whether a pair may stand in the list more than once.
         folder: where the pictures are; None to show none.
-        progress: is told of what is done.
+        progress: is told of the steps that are done.
 
     Returns:
         `Evaluated`, with accuracy by folds where the list has two folds or more. Names are those of the embeddings,
@@ -70,25 +69,25 @@ def evaluate_list(
     rows = embeddings.rows(pairs.names)
     features = embeddings.features[rows]
     ends = torch.stack([pairs.first, pairs.second], dim=1)
-    scores = pair_scores(features, ends, asked.similarity)
+    scores = pair_scores(features, ends, options.similarity)
     subjects, names = subjects_of(pairs)
     folds = pairs.fold if pairs.fold is not None and len(pairs.fold.unique()) > 1 else None
     if subjects is None:
         warnings.warn(f"{path}: {_contradiction(pairs)}; intervals are by pair, not by subject", stacklevel=2)
-    found = asked.of_pairs(
+    evaluation = options.evaluate_pairs(
         scores, pairs.same, None if subjects is None else subjects[ends], progress, rows=ends, folds=folds
     )
-    found = replace(found, zero_rows=zero_rows(features, asked.similarity))
+    evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
     embedded = pairs.names if embeddings.names is None else [embeddings.names[row] for row in rows.tolist()]
     images = None if folder is None else PictureFiles([Path(folder) / name for name in embedded])
-    return Evaluated(path.name, found, images, embedded, names)
+    return Evaluated(path.name, evaluation, images, embedded, names)
 
 
 def evaluate_templates(
     embeddings: Embeddings,
     images: str | os.PathLike[str],
     pairs: str | os.PathLike[str],
-    asked: EvaluationOptions,
+    options: EvaluationOptions,
     *,
     progress: Progress = silent,
 ) -> Evaluated:
@@ -98,8 +97,8 @@ def evaluate_templates(
         embeddings: of all images that the list names.
         images: the list "image template media".
         pairs: the list "template template label"; the templates that its genuine pairs link are one subject.
-        asked: the figures.
-        progress: is told of what is done.
+        options: of the evaluation.
+        progress: is told of the steps that are done.
 
     Returns:
         `Evaluated`.
@@ -124,14 +123,14 @@ def evaluate_templates(
             "not by subject",
             stacklevel=2,
         )
-    scores = pair_scores(features, ends, asked.similarity)
-    found = asked.of_pairs(scores, templates.same, subjects[ends] if known else None, progress, rows=ends)
-    found = replace(found, zero_rows=zero_rows(features, asked.similarity))
-    return Evaluated(Path(pairs).name, found, None, [str(number) for number in templates.ids.tolist()])
+    scores = pair_scores(features, ends, options.similarity)
+    evaluation = options.evaluate_pairs(scores, templates.same, subjects[ends] if known else None, progress, rows=ends)
+    evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
+    return Evaluated(Path(pairs).name, evaluation, None, [str(number) for number in templates.ids.tolist()])
 
 
 def evaluate_scores(
-    path: str | os.PathLike[str], asked: EvaluationOptions, *, progress: Progress = silent
+    path: str | os.PathLike[str], options: EvaluationOptions, *, progress: Progress = silent
 ) -> Evaluated:
     """Pairs with scores, from a csv file that `read_scores_csv` takes.
 
@@ -140,15 +139,15 @@ def evaluate_scores(
     """
     path = Path(path)
     given = read_scores_csv(path)
-    found = asked.of_pairs(given.scores, given.same, given.subjects, progress)
+    evaluation = options.evaluate_pairs(given.scores, given.same, given.subjects, progress)
     names = [f"pair {place}" for place in range(1, len(given) + 1)]
-    return Evaluated(path.name, found, None, names, given.names or None)
+    return Evaluated(path.name, evaluation, None, names, given.names or None)
 
 
 def evaluate_bin(
     path: str | os.PathLike[str],
     model: Model,
-    asked: EvaluationOptions,
+    options: EvaluationOptions,
     *,
     flip: bool = False,
     progress: Progress = silent,
@@ -158,9 +157,9 @@ def evaluate_bin(
     Args:
         path: the file.
         model: from `load_backbone`.
-        asked: the figures.
+        options: of the evaluation.
         flip: whether features of an image and of its mirror image are added up.
-        progress: is told of what is done.
+        progress: is told of the steps that are done.
 
     Returns:
         `Evaluated`.
@@ -177,11 +176,11 @@ def evaluate_bin(
     images = with_channels(decoded, model.input.shape[0])
     features = embed(model, images, flip=flip)
     ends = torch.stack([given.first, given.second], dim=1)
-    scores = pair_scores(features, ends, asked.similarity)
+    scores = pair_scores(features, ends, options.similarity)
     folds = min(FOLDS, len(given)) if len(given) > 1 else None
-    found = asked.of_pairs(scores, given.same, None, progress, rows=ends, folds=folds)
-    found = replace(found, zero_rows=zero_rows(features, asked.similarity))
-    return Evaluated(path.name, found, images, [f"image {row}" for row in range(len(images))])
+    evaluation = options.evaluate_pairs(scores, given.same, None, progress, rows=ends, folds=folds)
+    evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
+    return Evaluated(path.name, evaluation, images, [f"image {row}" for row in range(len(images))])
 
 
 def read_list(path: Path, form: ListForm, repeats: bool) -> Pairs:

@@ -6,13 +6,15 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_features, as_tensor
-from ..search.scores import Similarity
-from ..verification._all_pairs import rows_and_subjects, tally_of
-from ..verification._distances import warn_of_scores
-from ..verification._figures import place_at_far
-from ..verification._points import between
-from ..verification._tiles import tiles_of
-from ..verification.settings import VerificationSettings
+from ..similarity import Similarity, between
+from ..verification import (
+    VerificationSettings,
+    place_at_far,
+    points_of_tiles,
+    rows_and_subjects,
+    tiles_of,
+    warn_of_scores,
+)
 from ._calibration import Calibration, calibrate
 from ._decision import Decision, Normalisation, plain_scores, tensor_sha256
 from ._files import file_sha256
@@ -128,7 +130,8 @@ def decision_of_all_pairs(
     """
     rows, subjects, _ = rows_and_subjects(embeddings, labels)
     _check_far(far)
-    points, _ = tally_of(tiles_of(rows, subjects, similarity, 1024), VerificationSettings((far,), 0.01, (1.0, 1.0), 1))
+    settings = VerificationSettings((far,), 0.01, (1.0, 1.0), 1)
+    points, _ = points_of_tiles(tiles_of(rows, subjects, similarity, 1024), settings)
     genuine, impostors = int(points.genuine[-1]), int(points.impostors[-1])
     if genuine == 0 or impostors == 0:
         raise ValueError(

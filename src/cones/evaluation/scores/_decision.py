@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .._arrays import Array, as_features
 from ..blocks import block_rows
-from ..search.scores import SIMILARITIES, Similarity
+from ..similarity import SIMILARITIES, Similarity
 from ._calibration import Calibration
 from ._normalisation import NORMALISATIONS, normalised_scores
 from ._pairs import pair_scores

@@ -7,7 +7,7 @@ from ...common.unit_vectors import direction
 from .. import blocks as _blocks
 from .._arrays import Array, as_features, as_tensor
 from ..blocks import check_rows
-from ..search.scores import SIMILARITIES, Similarity, score_named
+from ..similarity import SIMILARITIES, Similarity, score_named
 
 
 def pair_scores(features: Array, pairs: Array, similarity: Similarity = "cosine") -> Tensor:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from cones.evaluation._arrays import Array, as_features
-from cones.evaluation.progress import Progress, silent
-from cones.evaluation.search.scores import BLOCK, check_features, slices
+from .._arrays import Array, as_features
+from ..progress import Progress, silent
+from ..similarity import BLOCK, check_features, slices
 
 ROUNDING = 1e-14  # of float64; below it a squared distance is none
 

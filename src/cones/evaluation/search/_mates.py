@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cones.evaluation.progress import Progress, silent
-from cones.evaluation.search.scores import Score, block_sides, slices
+from ..progress import Progress, silent
+from ..similarity import Score, block_sides, slices
 
 
 @dataclass(frozen=True)

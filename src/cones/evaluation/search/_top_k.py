@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cones.common.unit_vectors import direction
-from cones.evaluation._arrays import Array, as_features
-from cones.evaluation.search.scores import BLOCK, block_sides, check_features, score_named, slices
+from ...common.unit_vectors import direction
+from .._arrays import Array, as_features
+from ..similarity import BLOCK, block_sides, check_features, score_named, slices
 
 BACKENDS = ("torch", "faiss")
 

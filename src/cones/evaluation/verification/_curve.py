@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_tensor
-from ._check import check_scores
+from .._checks import check_scores
 from ._distances import warn_of_distances
 from ._points import points_of
 
 
 @dataclass(frozen=True, repr=False)
 class Roc:
-    """The curve that `roc` returns; P points, from accepting nothing to accepting everything.
+    """Result of `roc`; P points, from accepting nothing to accepting everything.
 
     Attributes:
         threshold: (P,) float64, falling: inf, and then each distinct score, the lowest that the point accepts.

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.atomic_files import write_text
-from ...evaluation import Evaluation, Figure, VerificationDetails
+from ...evaluation import Evaluation, VerificationDetails
 from ...evaluation.figure import threshold_text
+from ...evaluation.sources import Images, SubjectNames
 from .._page import Section, render, section, single_section
 from .._text import number
 from ._curves import pairs
 from ._evaluation_table import Group, figure_groups
 from .det import det_figure
-from .hard_pairs import Images, hard_pairs_figure
+from .hard_pairs import hard_pairs_figure
 from .identification import cmc_figure
-from .subjects import SubjectNames, names_of_subjects, subject_figure, worst
+from .subjects import names_of_subjects, subject_figure, worst
 from .verification import roc_figure, score_figure
 
 WORST = 10
@@ -136,13 +137,8 @@ def _numbers(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("genuine pairs", f"{verification.genuine:,}"),
         ("impostor pairs", f"{verification.impostors:,}"),
     ]
-    shown = [figure for figure in evaluation.figures() if figure.value is not None]
-    return numbers + [(figure.name, figure.value_text) for figure in shown if _is_main(figure)]
-
-
-def _is_main(figure: Figure) -> bool:
-    """Whether a figure is at the head of the page."""
-    return figure.name in ("EER", "rank 1") or figure.name.startswith("TAR at FAR")
+    shown = [figure for figure in evaluation.figures() if figure.headline and figure.value is not None]
+    return numbers + [(figure.name, figure.value_text) for figure in shown]
 
 
 def _curves(out: Path, details: VerificationDetails) -> list[Section]:

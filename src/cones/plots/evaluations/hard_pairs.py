@@ -5,16 +5,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from torch import Tensor
 
 from ...evaluation import VerificationDetails
+from ...evaluation.sources import Images
 from .._palette import GENUINE, IMPOSTOR, MUTED
 from .._style import bare, new_figure, style
 from .._text import literal, number, shorten
@@ -23,12 +22,6 @@ MOST = 12
 WIDTH, TALLEST = 1.8, 1.6  # inches of a pair, and of the tallest image
 GAP = 0.04  # between the images of a pair, in heights
 LETTERS = 15
-
-
-class Images(Protocol):
-    """Anything that gives the image of a row: a (N, C, H, W) tensor, or a data set that reads it from a file."""
-
-    def __getitem__(self, row: int, /) -> Tensor: ...
 
 
 def hard_pairs_figure(

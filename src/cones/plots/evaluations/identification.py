@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ...evaluation import Identification, OpenSet
-from ...evaluation.figures_of import NO_MATE
+from ...evaluation.search import NO_MATE
 from .._palette import TEN, TRAIN
 from .._style import half_width, new_figure, percents, say, style
 from .._text import wrap

@@ -2,7 +2,7 @@
 
 # S subjects.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from matplotlib.axes import Axes
@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ...evaluation import VerificationDetails
+from ...evaluation.sources import SubjectNames
 from .._palette import GENUINE, IMPOSTOR, INK, MUTED
 from .._style import half_width, new_figure, percents, say, style
 from .._text import literal, number, shorten
@@ -18,9 +19,6 @@ from .._text import literal, number, shorten
 WORST = 20
 BAR, CURVE = 0.165, 2.2  # heights in inches
 LETTERS = 24
-
-SubjectNames = Sequence[str] | Mapping[int, str]
-"""`names[label]` is the subject's name."""
 
 
 def subject_figure(details: VerificationDetails, names: SubjectNames | None = None, *, columns: int = 2) -> Figure:

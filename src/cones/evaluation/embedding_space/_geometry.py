@@ -12,13 +12,15 @@ from ...common.unit_vectors import direction
 from .. import blocks as _blocks
 from .._arrays import UNKNOWN, Array, as_features, as_labels
 from ..blocks import blocks, check, check_range, classes, mean_direction, one_minus_cosine, row_angles, sum_blocks
+from ..figure import Figure
+from ..quantities import GEOMETRY
 
 CONFIDENT = 0.99
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The numbers that `geometry` returns; angles in radians.
+    """Result of `geometry`; angles in radians.
 
     Attributes:
         mean_intra_angle: mean over rows of the angle between a feature and the mean direction of its class.
@@ -46,6 +48,14 @@ class Geometry:
     mean_other_angle: float | None = None
     confident_share: float | None = None
     confident_gradient: float | None = None
+
+    def as_figures(self) -> list[Figure]:
+        """The lines of the table of figures that an evaluation shows; angles in degrees."""
+        keys = (
+            "mean_intra_angle", "mean_inter_angle", "min_inter_angle", "fisher_ratio", "angular_fisher_score",
+            "mean_norm",
+        )  # fmt: skip
+        return [GEOMETRY[key].figure(getattr(self, key)) for key in keys]
 
 
 def geometry(features: Array, labels: Array, weight: Array | None = None, logits: Array | None = None) -> Geometry:

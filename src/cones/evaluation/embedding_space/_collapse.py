@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_features
+from .._table import Row, table_of_rows
 from ..blocks import ROUNDING, beside, blocks, classes, labelled
-from ._measures import Row, table
-from .directions import class_directions, simplex_distance
+from ._directions import class_directions, simplex_distance
 
 
 @dataclass(frozen=True)
 class NeuralCollapse:
-    """What `neural_collapse` returns; 0 is full collapse in all but the last. Printed, it is a table.
+    """Result of `neural_collapse`; 0 is full collapse in all but the last. Printed, it is a table.
 
     Attributes:
         within_class: NC1, scatter within the classes over that between them; None where all class means are the same.
@@ -38,7 +38,7 @@ class NeuralCollapse:
     nearest_mean_agreement: float | None = None
 
     def rows(self) -> list[Row]:
-        """Names, values and what they mean."""
+        """Names, values and meanings."""
         return [
             ("NC1 within over between", self.within_class, "0: each class is a point"),
             ("NC2 variation of norms", self.norm_variation, "0: means as long"),
@@ -50,7 +50,7 @@ class NeuralCollapse:
         ]
 
     def __str__(self) -> str:
-        return table("neural collapse", self.rows())
+        return table_of_rows("neural collapse", self.rows())
 
 
 def neural_collapse(

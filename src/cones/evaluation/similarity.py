@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cones.common.unit_vectors import direction
+from ..common.unit_vectors import direction
 
 BLOCK = 2**21
 Similarity = Literal["cosine", "euclidean"]
@@ -127,3 +127,23 @@ def zero_rows(features: Tensor, similarity: str) -> int:
 def _norms(features: Tensor) -> Tensor:
     step = max(1, BLOCK // max(1, features.shape[1]))
     return torch.cat([features[s].detach().to(torch.float64).norm(dim=1) for s in slices(len(features), step)])
+
+
+def between(accepted: float, rejected: float) -> float:
+    """A threshold halfway between two neighbouring scores, so that rounding moves neither across.
+
+    It is a float32 number where one lies above `rejected` and not above `accepted`: then float32 and float64 scores
+    are decided alike.
+
+    Args:
+        accepted: the lowest score that is accepted.
+        rejected: the highest that is not, below accepted.
+    """
+    if math.isinf(accepted) or math.isinf(rejected):
+        return accepted
+    middle = rejected + (accepted - rejected) / 2
+    nearest = torch.tensor(middle, dtype=torch.float64).float()
+    for short in (nearest.item(), nearest.nextafter(torch.tensor(math.inf)).item()):  # it may round down to `rejected`
+        if rejected < short <= accepted:
+            return short
+    return max(middle, math.nextafter(rejected, math.inf))

@@ -10,8 +10,8 @@ from torch import Tensor
 from ...common.unit_vectors import direction
 from .. import blocks as _blocks
 from .._arrays import Array, as_features
+from .._table import Row, table_of_rows
 from ..blocks import check_rows, row_angles
-from ._measures import Row, table
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 BINS = 36
@@ -19,7 +19,7 @@ BINS = 36
 
 @dataclass(frozen=True, eq=False)
 class ClassDirections:
-    """What `class_directions` returns; angles in radians. Printed, it is a table.
+    """Result of `class_directions`; angles in radians. Printed, it is a table.
 
     Attributes:
         nearest_angle: (K,) float64, each class's angle to the nearest other.
@@ -45,7 +45,7 @@ class ClassDirections:
     simplex_distance: float | None
 
     def rows(self) -> list[Row]:
-        """Names, values and what they mean."""
+        """Names, values and meanings."""
         smallest, low, middle, high, largest = map(math.degrees, self.nearest_quantiles)
         return [
             ("nearest angle, smallest", smallest, "degrees, over classes"),
@@ -61,7 +61,7 @@ class ClassDirections:
         ]
 
     def __str__(self) -> str:
-        return table(f"directions of {len(self.nearest_angle)} classes", self.rows())
+        return table_of_rows(f"directions of {len(self.nearest_angle)} classes", self.rows())
 
 
 def class_directions(weight: Array) -> ClassDirections:
