@@ -19,7 +19,7 @@ _FILES = {"last": LAST, "best": BEST}
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """The backbone of a run in evaluation mode, with what it takes.
+    """The backbone of a run in evaluation mode, with its input.
 
     Attributes:
         run: how it was trained.

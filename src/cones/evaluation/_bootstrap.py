@@ -36,7 +36,7 @@ class Bootstrap:
 
     @property
     def percentiles(self) -> Tensor:
-        """Both ends of the interval as quantiles, (2,) float64: 0.025 and 0.975 for a confidence of 0.95."""
+        """Quantiles (2,) float64 at the ends of the interval: 0.025 and 0.975 for a confidence of 0.95."""
         return torch.tensor([(1 - self.confidence) / 2, (1 + self.confidence) / 2], dtype=torch.float64)
 
     @property

@@ -1,4 +1,4 @@
-"""What is asked of the arrays that come in."""
+"""Validation of input arrays."""
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ def check_scores(scores: Tensor, same: Tensor) -> None:
         )
     wrong = scores.isnan().nonzero()
     if len(wrong):
-        raise ValueError(f"scores[{int(wrong[0])}] is nan, expected a number: drop the pair, or find what made it")
+        raise ValueError(f"scores[{int(wrong[0])}] is nan, expected a number: drop the pair, or fix the score")
 
 
 def check_embeddings(embeddings: Tensor) -> None:
@@ -32,9 +32,9 @@ def check_embeddings(embeddings: Tensor) -> None:
         raise ValueError(f"embeddings[{int(wrong[0])}] is not finite, expected numbers: drop the row")
 
 
-def check_integers(name: str, values: Tensor, shape: tuple[int, ...], what: str) -> None:
-    """Raise unless values are integers of this shape; `what` says what they stand for."""
+def check_integers(name: str, values: Tensor, shape: tuple[int, ...], meaning: str) -> None:
+    """Raise unless values are integers of this shape; `meaning` is for the error."""
     if tuple(values.shape) != shape:
-        raise ValueError(f"{name} has shape {tuple(values.shape)}, expected {shape}: {what}")
+        raise ValueError(f"{name} has shape {tuple(values.shape)}, expected {shape}: {meaning}")
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
-        raise ValueError(f"{name} has dtype {values.dtype}, expected integers: {what}")
+        raise ValueError(f"{name} has dtype {values.dtype}, expected integers: {meaning}")

@@ -43,7 +43,7 @@ def evaluate(
         resamples: resamples of subjects for the intervals; 0 for none.
         confidence: of the intervals, between 0 and 1.
         seed: of the resamples, of the gallery and of clustering.
-        progress: is told of the steps that are done.
+        progress: reports the steps that are done.
 
     Returns:
         `Evaluation`.
@@ -54,6 +54,7 @@ def evaluate(
     Reference: those of `verification`, `verification_intervals`, `identification`, `retrieval` and `geometry`.
 
     Example:
+        >>> import torch
         >>> x = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
         >>> e = evaluate(x, torch.arange(40) // 4, far=(0.1,), resamples=50)
         >>> e.samples, e.subjects, e.verification.genuine
@@ -94,7 +95,7 @@ def evaluate_pairs(
         resamples: for the intervals; 0 for none.
         confidence: of the intervals.
         seed: of the resamples.
-        progress: is told of the steps that are done.
+        progress: reports the steps that are done.
 
     Returns:
         `Evaluation`.
@@ -103,6 +104,7 @@ def evaluate_pairs(
         ValueError: as `pairs_in_detail` and `fold_accuracy`.
 
     Example:
+        >>> import torch
         >>> scores, same = torch.tensor([0.9, 0.8, 0.3, 0.7, 0.2, 0.1]).repeat(4), (torch.arange(6) < 3).repeat(4)
         >>> round(evaluate_pairs(scores, same, far=(0.3,), resamples=0).verification.tar[0].tar, 6)
         0.666667

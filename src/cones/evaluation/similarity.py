@@ -1,4 +1,4 @@
-"""Scores between rows, the larger the nearer, the same to the last bit however the work is cut."""
+"""Scores between rows, larger for nearer rows, the same to the last bit for every block size and device."""
 
 # Q queries, M rows of the gallery, D dims. Coordinates are rounded to multiples of 2⁻²⁶ (of unit vectors) or 2⁻²⁵ (of
 # vectors no longer than 1). Products and their sums are then whole multiples of 2⁻⁵² or 2⁻⁵⁰ that float64 holds
@@ -28,7 +28,7 @@ class Score:
         length: a power of two above the norm of every row; 1 for cosine.
     """
 
-    similarity: str
+    similarity: Similarity
     length: float = 1.0
 
     def vectors(self, features: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class Score:
         return (direction(x)[0] * 2**26).round() / 2**26
 
     def scores(self, queries: Tensor, gallery: Tensor) -> Tensor:
-        """Scores (Q, M) of rows that `vectors` made: cosines, or minus squared distances, which are exact too."""
+        """Scores (Q, M) of rows from `vectors`: cosines, or minus squared distances, which are exact too."""
         products = queries @ gallery.T
         if self.similarity == "cosine":
             return products.clamp_(-1, 1)
@@ -58,23 +58,32 @@ class Score:
         return scores if self.similarity == "cosine" else scores.sign() * scores.abs().sqrt() * self.length
 
 
-def score_named(similarity: str, *features: Tensor) -> Score:
-    """The score named `similarity` for all rows of `features`."""
-    if similarity not in SIMILARITIES:
-        raise ValueError(f"similarity is {similarity!r}, expected one of {SIMILARITIES}")
+def score_named(similarity: Similarity, *features: Tensor) -> Score:
+    """The score named `similarity` for all rows of `features`.
+
+    Raises:
+        ValueError: another similarity.
+    """
+    check_similarity(similarity)
     if similarity == "cosine":
         return Score(similarity)
     longest = max((_norms(x).max().item() for x in features if x.numel()), default=0.0)
     return Score(similarity, 2.0 ** math.frexp(longest)[1])
 
 
+def check_similarity(similarity: str) -> None:
+    """Raise ValueError unless `similarity` is one of `SIMILARITIES`."""
+    if similarity not in SIMILARITIES:
+        raise ValueError(f"similarity is {similarity!r}, expected one of {', '.join(SIMILARITIES)}")
+
+
 def block_sides(gallery: Tensor, block: int, width: int = 1) -> tuple[int, int]:
-    """Rows of queries and of the gallery to take at once, with about `block` numbers each way.
+    """Rows of queries and of the gallery per block, of about `block` numbers.
 
     Args:
         gallery: (M, D).
         block: numbers held at once.
-        width: of what is kept for each query beside its scores.
+        width: numbers kept for each query beside its scores.
     """
     if block < 1:
         raise ValueError(f"block is {block}, expected the count of numbers to hold at once, 1 or more")
@@ -106,7 +115,9 @@ def check_features(name: str, features: Tensor, beside: Tensor | None = None) ->
     if features.numel():
         bad = (~_norms(features).isfinite()).nonzero()
         if len(bad):
-            raise ValueError(f"{name}[{int(bad[0])}] is not finite (or too long for float64): drop it, or mend the net")
+            raise ValueError(
+                f"{name}[{int(bad[0])}] is not finite (or too long for float64): drop it, or fix the network"
+            )
 
 
 def check_labels(name: str, labels: Tensor, rows: int) -> None:
@@ -117,8 +128,8 @@ def check_labels(name: str, labels: Tensor, rows: int) -> None:
         raise ValueError(f"{name} has dtype {labels.dtype}, expected integers: convert with {name}.long()")
 
 
-def zero_rows(features: Tensor, similarity: str) -> int:
-    """How many rows are 0, whose cosine is 0 with everything; 0 for another similarity."""
+def zero_rows(features: Tensor, similarity: Similarity) -> int:
+    """The number of zero rows, whose cosine is 0 with everything; 0 for another similarity."""
     if similarity != "cosine":
         return 0
     return sum(int((~features[s].bool().any(dim=1)).sum()) for s in slices(len(features), 2**16))

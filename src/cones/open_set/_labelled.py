@@ -21,14 +21,14 @@ def evaluate_run(
     progress: Progress = silent,
     trust: bool = False,
 ) -> Evaluated:
-    """The test side of a run, under the embeddings of its last checkpoint.
+    """Evaluate the test side of a run with the embeddings of its last checkpoint.
 
     Args:
         folder: of the run.
         options: of the evaluation.
         flip: whether features of an image and of its mirror image are added up.
         data_folder: where named data sets are kept; None for the usual place.
-        progress: is told of the steps that are done.
+        progress: reports the steps that are done.
         trust: whether a backbone of one's own may be imported, as of `cones.embedding.load_backbone`.
 
     Returns:
@@ -54,14 +54,14 @@ def evaluate_embeddings(
     folder: str | os.PathLike[str] | None = None,
     progress: Progress = silent,
 ) -> Evaluated:
-    """Embeddings with labels.
+    """Evaluate embeddings with labels.
 
     Args:
-        embeddings: a file that `read_embeddings` takes, or what it returns.
+        embeddings: a file that `read_embeddings` reads, or its result.
         options: of the evaluation.
-        title: what was embedded; by default the name of the file.
+        title: of the report; by default the name of the file.
         folder: where the pictures are that the embeddings name; None to show none.
-        progress: is told of the steps that are done.
+        progress: reports the steps that are done.
 
     Returns:
         `Evaluated`.

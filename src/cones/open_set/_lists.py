@@ -1,4 +1,4 @@
-"""Pairs that a list names: verification alone."""
+"""Verification of listed pairs."""
 
 import os
 import warnings
@@ -30,7 +30,7 @@ from ._evaluated import Evaluated, PictureFiles
 
 ListForm = Literal["auto", "csv", "lfw", "trials"]
 FOLDS = 10
-"""Folds of a .bin file, whose pairs stand in the order of LFW's list."""
+"""Folds of a .bin file, whose pairs are in the order of LFW's list."""
 
 
 def evaluate_list(
@@ -43,7 +43,7 @@ def evaluate_list(
     folder: str | os.PathLike[str] | None = None,
     progress: Progress = silent,
 ) -> Evaluated:
-    """The pairs of a list, under embeddings with names.
+    """Verify the pairs of a list with named embeddings.
 
     Intervals are by subject where `subjects_of` knows them.
 
@@ -51,18 +51,18 @@ def evaluate_list(
         embeddings: of all files that the list names.
         path: of the list.
         options: of the evaluation.
-        form: how the list is written; "auto" takes csv by the suffix, lfw where the first line is one or two numbers,
+        form: of the list; "auto" takes csv by the suffix, lfw where the first line is one or two numbers,
             else trials.
-        repeats: whether a pair may stand in the list more than once.
+        repeats: whether the list may hold a pair more than once.
         folder: where the pictures are; None to show none.
-        progress: is told of the steps that are done.
+        progress: reports the steps that are done.
 
     Returns:
         `Evaluated`, with accuracy by folds where the list has two folds or more. Names are those of the embeddings,
         whose suffix may be another than the list's.
 
     Raises:
-        DataError: the list is broken, or names what has no embedding.
+        DataError: the list is broken, or names a file without an embedding.
     """
     path = Path(path)
     pairs = read_list(path, form, repeats)
@@ -91,20 +91,20 @@ def evaluate_templates(
     *,
     progress: Progress = silent,
 ) -> Evaluated:
-    """The pairs of templates, each the mean of its media's means of unit embeddings.
+    """Verify pairs of templates, each the mean of its media's means of unit embeddings.
 
     Args:
         embeddings: of all images that the list names.
         images: the list "image template media".
         pairs: the list "template template label"; the templates that its genuine pairs link are one subject.
         options: of the evaluation.
-        progress: is told of the steps that are done.
+        progress: reports the steps that are done.
 
     Returns:
         `Evaluated`.
 
     Raises:
-        DataError: a list is broken, or names what has no embedding.
+        DataError: a list is broken, or names a file without an embedding.
     """
     templates = read_templates(Path(images), Path(pairs))
     members = embeddings.features[embeddings.rows(templates.names)][templates.image].double()
@@ -132,7 +132,7 @@ def evaluate_templates(
 def evaluate_scores(
     path: str | os.PathLike[str], options: EvaluationOptions, *, progress: Progress = silent
 ) -> Evaluated:
-    """Pairs with scores, from a csv file that `read_scores_csv` takes.
+    """Verify scored pairs from a csv file that `read_scores_csv` takes.
 
     Raises:
         DataError: the file is broken.
@@ -152,14 +152,14 @@ def evaluate_bin(
     flip: bool = False,
     progress: Progress = silent,
 ) -> Evaluated:
-    """The pairs of an insightface .bin file, under a run's embeddings, with accuracy by ten folds.
+    """Verify the pairs of an insightface .bin file with a run's embeddings, with accuracy by ten folds.
 
     Args:
         path: the file.
         model: from `load_backbone`.
         options: of the evaluation.
         flip: whether features of an image and of its mirror image are added up.
-        progress: is told of the steps that are done.
+        progress: reports the steps that are done.
 
     Returns:
         `Evaluated`.
@@ -203,7 +203,7 @@ def subjects_of(pairs: Pairs) -> tuple[Tensor | None, list[str] | None]:
     else the files that genuine pairs link together, named by the first of them.
 
     Returns:
-        the numbers and the names; None where genuine pairs link what an impostor pair sets apart.
+        the numbers and the names; None where genuine pairs link both ends of an impostor pair.
 
     Example:
         >>> first, second = torch.tensor([0, 1, 0]), torch.tensor([1, 2, 3])
@@ -227,12 +227,12 @@ def subjects_of(pairs: Pairs) -> tuple[Tensor | None, list[str] | None]:
 
 
 def _contradicted(subjects: Tensor, first: Tensor, second: Tensor, same: Tensor) -> int:
-    """The first pair that is not as the subjects say."""
+    """The first pair whose label contradicts the subjects."""
     return int(((subjects[first] == subjects[second]) != same).nonzero()[0])
 
 
 def _contradiction(pairs: Pairs) -> str:
-    """The first impostor pair whose ends genuine pairs link, in words."""
+    """Text for the first impostor pair whose ends genuine pairs link."""
     linked = _linked(len(pairs.names), pairs.first[pairs.same], pairs.second[pairs.same])
     wrong = _contradicted(linked, pairs.first, pairs.second, pairs.same)
     first, second = pairs.names[int(pairs.first[wrong])], pairs.names[int(pairs.second[wrong])]

@@ -29,7 +29,7 @@ class Face(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FaceRecords:
-    """The N images of a .rec file with their classes, read from the disk one by one as they are asked for.
+    """The N images of a .rec file with their classes, read from the disk one by one on access.
 
     It is a map-style data set: `len` and indexing are all that a `torch.utils.data.DataLoader` needs, and each
     process opens the file for itself.

@@ -1,4 +1,4 @@
-"""What every list of pairs becomes."""
+"""Pairs of files, the common form of all lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from .lines import check_is_file, member
 class Pairs:
     """Pairs of images or recordings, each with the answer whether both show one identity.
 
-    A file that stands in many pairs has one name, so that it is embedded once.
+    A file in many pairs has one name, so that it is embedded once.
 
     Args:
         names: the M files, each once, as paths relative to the folder, in the order they are first named.
@@ -75,7 +75,7 @@ def collect(path: Path, rows: Sequence[Row], folder: Path | None, repeats: bool)
         path: the list, for errors.
         rows: N >= 1 pairs; all have a fold or none has.
         folder: where the files are, each of which must exist; None to take the names as they are.
-        repeats: whether a pair may stand in the list more than once.
+        repeats: whether the list may hold a pair more than once.
 
     Raises:
         DataError: if a name leads out of the folder or is no file, a file is paired with itself, or a pair is repeated

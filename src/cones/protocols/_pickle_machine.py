@@ -64,13 +64,13 @@ class Machine:
             raise RefusedError(f"it has the opcode {name}; expected lists of bytes and bools alone")
 
     def top(self) -> object:
-        """Return what lies on top of the stack."""
+        """Return the top of the stack."""
         if not self.stack or self.stack[-1] is _MARK:
             raise RefusedError("it takes from an empty stack")
         return self.stack[-1]
 
     def pop(self) -> object:
-        """Take what lies on top of the stack."""
+        """Pop the top of the stack."""
         self.top()
         return self.stack.pop()
 
@@ -92,7 +92,7 @@ class Machine:
         target.extend(items)
 
     def known(self, argument: object) -> object:
-        """Return what stands for a name, taken from the stack if it is not given; refuse all names but one."""
+        """Return the stand-in for a name, popped from the stack if it is not given; refuse all names but one."""
         if argument is None:
             name, module = self.pop(), self.pop()
             argument = f"{module} {name}" if isinstance(name, str) and isinstance(module, str) else repr(name)

@@ -28,7 +28,7 @@ def write_embeddings(path: Path | str, embeddings: Embeddings) -> None:
 
     Raises:
         ValueError: the suffix is another.
-        DataError: a feature is not finite, or a name stands twice: what `read_embeddings` would refuse.
+        DataError: a feature is not finite, or a name is repeated, which `read_embeddings` refuses.
         OSError: the disk is full, or the like; the file that stood at path is untouched.
 
     Example:
@@ -64,7 +64,7 @@ def _check(embeddings: Embeddings) -> None:
         )
     repeated = [name for name, times in Counter(embeddings.names or ()).items() if times > 1]
     if repeated:
-        raise DataError(f"the name {repeated[0]!r} stands twice among the embeddings; expected names that differ")
+        raise DataError(f"the name {repeated[0]!r} is twice among the embeddings; expected names that differ")
 
 
 def _arrays(embeddings: Embeddings) -> dict[str, npt.NDArray[Any]]:

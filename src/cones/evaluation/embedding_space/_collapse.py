@@ -1,4 +1,4 @@
-"""Neural collapse: how far features, class means and head are from the one simplex they tend to."""
+"""Neural collapse: distance of features, class means and head from their common limit, a simplex."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class NeuralCollapse:
         """Names, values and meanings."""
         return [
             ("NC1 within over between", self.within_class, "0: each class is a point"),
-            ("NC2 variation of norms", self.norm_variation, "0: means as long"),
+            ("NC2 variation of norms", self.norm_variation, "0: means of equal length"),
             ("NC2 variation of cosines", self.cosine_variation, "0: means at one angle"),
             ("NC2 |cos + 1/(K-1)|", self.simplex_cosine, "0: as far apart as can be"),
             ("NC2 distance to the simplex", self.simplex_distance, "0: a simplex"),
@@ -98,7 +98,9 @@ def neural_collapse(
     if weight is not None:
         _check_weight(weight, features, values)
     if predicted is not None and predicted.shape != labels.shape:
-        raise ValueError(f"predicted has shape {tuple(predicted.shape)}, expected {tuple(labels.shape)}: a class a row")
+        raise ValueError(
+            f"predicted has shape {tuple(predicted.shape)}, expected {tuple(labels.shape)}: one class per row"
+        )
     size = features.detach().abs().amax().to(torch.float64) if features.numel() else torch.tensor(0.0)
     scale = 1 / size.item() if size > 0 else 1.0  # numbers of size 1: squares neither overflow nor vanish
     means = _means(features, index, counts, scale)

@@ -83,7 +83,7 @@ def feature_space(
     predicted: Array | None = None,
     quality: Array | None = None,
 ) -> FeatureSpace:
-    """Measure a labelled set of features in all the ways of this package, in float64 and in blocks.
+    """All figures of a labelled set of features, in float64 and in blocks.
 
     Args:
         features: (N, D), any floating dtype.
@@ -111,7 +111,9 @@ def feature_space(
     weight = None if weight is None else as_features("weight", weight)
     predicted, quality = beside("predicted", predicted, known), beside("quality", quality, known)
     if quality is not None and quality.shape != labels.shape:
-        raise ValueError(f"quality has shape {tuple(quality.shape)}, expected {tuple(labels.shape)}: a number a row")
+        raise ValueError(
+            f"quality has shape {tuple(quality.shape)}, expected {tuple(labels.shape)}: one number per row"
+        )
     collapse = neural_collapse(features, labels, weight, predicted)
     several = bool((labels != labels[0]).any())
     norms = torch.cat([direction(x)[1] for x, _ in blocks(features, labels)])

@@ -34,9 +34,9 @@ def choose_decision(
     prior: float | None = None,
     model: str | os.PathLike[str] | None = None,
 ) -> Decision:
-    """Choose the threshold at a false accept rate, and keep what it is a threshold of.
+    """Choose the threshold at a false accept rate, and keep the definition of its score.
 
-    Choose it on other people than it is used or tested on.
+    Choose it on other people than those it is used or tested on.
 
     Args:
         features: (N, D), any floating dtype.
@@ -45,7 +45,7 @@ def choose_decision(
         far: the false accept rate, in [0, 1).
         similarity: "cosine" or "euclidean".
         normalisation: "none", or "z", "t", "s" with a cohort.
-        top: how many of the cohort; None for all.
+        top: number of the cohort's scores used; None for all.
         cohort: (C, D) embeddings of other people.
         prior: calibrate to log-likelihood ratios for this prior (see `calibrate`); None for no calibration.
         model: the file of the model that the features are of; its checksum is stored.
@@ -157,7 +157,7 @@ def threshold_at_far(scores: Array, same: Array, far: float) -> float:
     """The lowest threshold with a false accept rate of at most `far`: accept where score ≥ threshold.
 
     Of all thresholds that accept the same of these pairs it is the middle one, so that rounding moves no pair across.
-    Where no pair scores higher than the one that must be refused, it stands just above that.
+    Where no pair scores higher than the one that must be refused, it is just above that score.
 
     Args:
         scores: (P,) finite numbers, larger for pairs more alike.
@@ -218,7 +218,7 @@ def _check_other_rows(pairs: Tensor) -> None:
 def _warn_of_few(far: float, impostors: int, stacklevel: int) -> None:
     if 0 < far < 1 / impostors:
         warnings.warn(
-            f"far is {far:g}, but there are only {impostors} different pairs: the threshold refuses them all, and how "
-            f"much lower than 1/{impostors} its rate is they cannot say",
+            f"far is {far:g}, but there are only {impostors} different pairs: the threshold refuses them all, and "
+            f"its rate below 1/{impostors} cannot be measured",
             stacklevel=stacklevel + 1,
         )

@@ -12,7 +12,7 @@ from .._table import table
 from ..figure import Figure, Interval
 from ..progress import Progress, silent
 from ..quantities import IDENTIFICATION
-from ..similarity import BLOCK, Score, check_features, check_labels, score_named
+from ..similarity import BLOCK, Score, Similarity, check_features, check_labels, score_named
 from ._mates import best_scores
 from ._open_set import NO_MATE, OpenSet, ProbeScores, open_set_at
 
@@ -92,7 +92,7 @@ def identification(
     ranks: int = 10,
     far: tuple[float, ...] = (0.001, 0.01, 0.1),
     subjects: str = "set",
-    similarity: str = "cosine",
+    similarity: Similarity = "cosine",
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -112,21 +112,21 @@ def identification(
     measured; its figures are None, with the reason.
 
     Args:
-        gallery: (M, D), several rows a subject allowed, any floating dtype.
-        gallery_labels: (M,) integers or text; -1 for a subject that is not known, and no probe's mate.
+        gallery: (M, D), several rows per subject allowed, any floating dtype.
+        gallery_labels: (M,) integers or text; -1 for an unknown subject, the mate of no probe.
         probes: (P, D).
         probe_labels: (P,) integers or text; those that the gallery lacks are the non-mated, and so is -1.
         ranks: r of the CMC, cut at the number of subjects.
         far: false alarm rates, in (0, 1].
-        subjects: "set": s is the largest score over the subject's rows; "template": with the mean of his unit vectors
-            (cosine only).
+        subjects: "set": s is the largest score over the subject's rows; "template": that with the mean of the subject's
+            unit vectors (cosine only).
         similarity: "cosine" or "euclidean", see `top_k`.
         resamples: of the bootstrap over subjects (the gallery stays as it is); 0 for no intervals.
         confidence: of the percentile intervals.
         seed: of the resampling.
-        block: about how many float64 numbers are held at once, beside a sorted copy of the gallery; a subject's rows
+        block: approximate number of float64 numbers held at once, beside a sorted copy of the gallery; a subject's rows
             stay together.
-        progress: is told of the probes that are done.
+        progress: reports the probes that are done.
 
     Returns:
         `Identification`; `print` shows it as tables.
@@ -157,7 +157,7 @@ def identify(
     ranks: int,
     far: tuple[float, ...],
     subjects: str,
-    similarity: str,
+    similarity: Similarity,
     bootstrap: Bootstrap,
     block: int = BLOCK,
     progress: Progress = silent,
@@ -230,7 +230,7 @@ def _check(
     ranks: int,
     far: tuple[float, ...],
     subjects: str,
-    similarity: str,
+    similarity: Similarity,
 ) -> None:
     check_features("gallery", gallery)
     check_features("probes", probes, beside=gallery)

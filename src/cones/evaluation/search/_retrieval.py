@@ -12,7 +12,7 @@ from .._table import table
 from ..figure import Figure, Interval
 from ..progress import Progress, silent
 from ..quantities import RETRIEVAL
-from ..similarity import BLOCK, check_features, check_labels, score_named
+from ..similarity import BLOCK, Similarity, check_features, check_labels, score_named
 from ._information import adjusted_mutual_information, normalized_mutual_information
 from ._k_means import k_means
 from ._mates import Best, best_scores
@@ -77,7 +77,7 @@ def retrieval(
     labels: Array,
     *,
     recall_at: tuple[int, ...] = (1, 2, 4, 8),
-    similarity: str = "cosine",
+    similarity: Similarity = "cosine",
     restarts: int = 3,
     resamples: int = 1000,
     confidence: float = 0.95,
@@ -85,7 +85,7 @@ def retrieval(
     block: int = BLOCK,
     progress: Progress = silent,
 ) -> Retrieval:
-    """Measure how far the nearest others of a sample are of its class.
+    """Measure how many of the nearest others of a sample are of its class.
 
         R-precision = 1/R Σ_{i=1..R} rel(i),   MAP@R = 1/R Σ_{i=1..R} rel(i) P(i)
 
@@ -96,7 +96,7 @@ def retrieval(
     Args:
         features: (N, D), any floating dtype.
         labels: (N,) integers or text, at least one of them twice; -1 for a subject that is not known: its row is no
-            query, but in everybody's gallery, and in no cluster.
+            query, but in every query's gallery, and in no cluster.
         recall_at: the k of R@k, each 1 or more.
         similarity: "cosine" or "euclidean", see `top_k`.
         restarts: of k-means with as many clusters as classes, on unit vectors for "cosine"; 0 for no clustering.
@@ -104,7 +104,7 @@ def retrieval(
         confidence: of the percentile intervals.
         seed: of clustering and resampling.
         block: about how many float64 numbers are held at once, but at least the largest class for one query.
-        progress: is told of the queries and the steps of clustering that are done.
+        progress: reports the queries and the steps of clustering that are done.
 
     Returns:
         `Retrieval`; `print` shows it as a table.
@@ -130,7 +130,7 @@ def retrieve(
     features: Array,
     labels: Array,
     recall_at: tuple[int, ...],
-    similarity: str,
+    similarity: Similarity,
     restarts: int,
     bootstrap: Bootstrap,
     block: int = BLOCK,

@@ -55,7 +55,7 @@ def verification_of_all_pairs(
         tile: rows and columns of a tile.
         group: a torch.distributed.ProcessGroup whose processes share the tiles, each with all the embeddings; every
             one gets the figures of all pairs. None for one process.
-        progress: is told of the tiles that are done.
+        progress: reports the tiles that are done.
 
     Returns:
         `Verification`, with `auc_error` and `zero_rows`.

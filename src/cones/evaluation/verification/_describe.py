@@ -18,7 +18,7 @@ HARDEST = 12
 
 
 class ErrorPoint(NamedTuple):
-    """The operating point at which errors are counted: threshold, false accept rate asked for, and rates reached."""
+    """The operating point at which errors are counted: threshold, requested false accept rate, and rates reached."""
 
     threshold: float
     requested_far: float

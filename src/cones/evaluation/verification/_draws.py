@@ -26,7 +26,7 @@ def resampled_tar(pairs: PairList, far: Tensor, bootstrap: Bootstrap, progress: 
         pairs: the pairs, with their subjects.
         far: (F,) float64 rates.
         bootstrap: R resamples and their seed.
-        progress: is told of each resample.
+        progress: reports each resample.
 
     Returns:
         (R, F) float64; nan where the rate needs an impostor pair of lower score than those in the list, and in a

@@ -77,7 +77,7 @@ def verification_in_detail(
         confidence: between 0 and 1.
         seed: of the draws.
         tile: rows and columns of a tile.
-        progress: is told of the tiles and the draws that are done.
+        progress: reports the tiles and the draws that are done.
 
     Returns:
         `VerificationReport`.
@@ -126,7 +126,7 @@ def pairs_in_detail(
         resamples: draws; 0 for no intervals.
         confidence: between 0 and 1.
         seed: of the draws.
-        progress: is told of the draws that are done.
+        progress: reports the draws that are done.
 
     Returns:
         `VerificationReport`.

@@ -19,7 +19,7 @@ class ScoredPairs(NamedTuple):
 
     Attributes:
         score: (P,) floats, falling.
-        rows: (P, 2) int64, positions in what was evaluated.
+        rows: (P, 2) int64, positions in the evaluated embeddings or pairs.
         subjects: (P, 2) int64, numbers 0..S-1 of the subjects at both ends.
     """
 

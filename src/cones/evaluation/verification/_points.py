@@ -14,7 +14,7 @@ from ..similarity import between
 
 @dataclass(frozen=True)
 class OperatingPoints:
-    """How many pairs are accepted at each distinct score, from none to all.
+    """Numbers of pairs accepted at each distinct score, from none to all.
 
     Attributes:
         threshold: (M + 1,) float64, falling; inf, which accepts nothing, and then every distinct score.
@@ -51,7 +51,7 @@ class OperatingPoints:
 
 
 def points_of(scores: Tensor, same: Tensor) -> OperatingPoints:
-    """The points of scores (N,) with same (N,)."""
+    """The points of scores (N,) with same (N,) bool."""
     distinct, place = falling(scores)
     genuine = torch.bincount(place[same], minlength=len(distinct))
     impostors = torch.bincount(place[~same], minlength=len(distinct))
@@ -89,7 +89,7 @@ def equal_error_rate(points: OperatingPoints) -> float:
 
 
 def place_of_equal_error(points: OperatingPoints) -> int:
-    """Of the two points beside the crossing the one with the smaller max(FAR, FRR); of equals the stricter."""
+    """The point beside the crossing with the smaller max(FAR, FRR); of equals the stricter."""
     after = place_of_crossing(points)
     worse = points.far[after - 1 : after + 1].maximum(points.frr[after - 1 : after + 1])
     return after - 1 if bool(worse[0] <= worse[1]) else after

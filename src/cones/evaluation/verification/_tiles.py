@@ -82,8 +82,6 @@ def tiles_of(embeddings: Tensor, labels: Tensor, similarity: Similarity, size: i
         ValueError: embeddings that are not (N, D) and finite, rows too long for distances, or another similarity.
     """
     check_embeddings(embeddings)
-    if similarity not in ("cosine", "euclidean"):
-        raise ValueError(f'similarity is {similarity!r}, expected "cosine" or "euclidean"')
     score = score_named(similarity, embeddings)
     if score.length > 2 * LONGEST:
         raise ValueError(
@@ -125,7 +123,7 @@ def count_and_keep(
 
 
 def reported(stage: str, chosen: list[Tile], progress: Progress) -> Iterator[Tile]:
-    """The tiles, one after another; `progress` is told of each when it is done."""
+    """The tiles, one after another; `progress` reports each when it is done."""
     for done, tile in enumerate(chosen, start=1):
         yield tile
         progress(stage, done, len(chosen))

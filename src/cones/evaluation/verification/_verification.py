@@ -17,7 +17,7 @@ def verification(
     costs: tuple[float, float] = (1.0, 1.0),
     min_pairs: int = 10,
 ) -> Verification:
-    """Say how well scores tell pairs of one subject from pairs of two, exactly at every distinct score.
+    """Measure how well scores separate pairs of one subject from pairs of two, exactly at every distinct score.
 
         FAR(t) = #{impostors >= t} / #impostors,   FRR(t) = #{genuine < t} / #genuine
         TAR at FAR f = max {1 - FRR(t) : FAR(t) <= f},   EER: FAR = FRR
@@ -34,7 +34,7 @@ def verification(
     Args:
         scores: (N,), higher for pairs that are more alike, any unit; thresholds come back in it.
         same: (N,) bool, true where both ends of a pair are of one subject.
-        far: the false accept rates asked for, each in [0, 1].
+        far: the requested false accept rates, each in [0, 1].
         p_target: p, the prior of a genuine pair.
         costs: C_miss and C_fa, of a genuine pair rejected and of an impostor pair accepted.
         min_pairs: fewer genuine or impostor pairs than this carry no rate; with 10, a rate moves in tenths.

@@ -32,7 +32,7 @@ class WorstList:
 
 @dataclass(frozen=True)
 class Page:
-    """What the template shows; what is empty is left out."""
+    """Content of the template; empty parts are left out."""
 
     title: str
     lead: Sequence[str]
@@ -61,9 +61,9 @@ def write_evaluation_report(
 
     Args:
         out: a folder; made when it is missing.
-        title: what was evaluated, such as "ArcFace on ORL".
+        title: of the report, such as "ArcFace on ORL".
         evaluation: the figures, with those of verification at least.
-        details: what the curves and lists of the same verification need.
+        details: of the same verification, for the curves and lists.
         images: `images[row]` is the (C, H, W) uint8 image of an evaluated row; None leaves out the hardest pairs.
         names: (N,) a name for each evaluated row, written under its image.
         subject_names: `subject_names[label]` is the name of a subject; None for those of text labels, or the
@@ -102,24 +102,24 @@ def write_evaluation_report(
 
 
 def _lead(evaluation: Evaluation, details: VerificationDetails) -> list[str]:
-    """What the data can support, in words."""
+    """Sentences on the figures that the data can support."""
     genuine, impostors = evaluation.verification.genuine, evaluation.verification.impostors
-    said = [
-        "It is asked whether two samples show one subject, not which class they are of, so the subjects may be "
-        "strangers to the network."
+    sentences = [
+        "Verification decides whether two samples show one subject, not which class they are of, so the subjects may "
+        "be strangers to the network."
     ]
     if genuine and impostors:
-        said.append(
+        sentences.append(
             f"With {impostors:,} impostor pairs the lowest false accept rate that can be counted is "
             f"{number(1 / impostors, 2)}; with {genuine:,} genuine pairs a true accept rate moves in steps of "
             f"{number(100 / genuine, 2)} %. A figure that asks for more is n/a, with the reason."
         )
-    said.append(
+    sentences.append(
         f"Single errors are counted at a score of {threshold_text(details.threshold)}, the threshold for a false "
         f"accept rate of {details.threshold_far:g}."
     )
-    said += [f"Note that {warning}." for warning in evaluation.warnings()]
-    return said
+    sentences += [f"Note that {warning}." for warning in evaluation.warnings()]
+    return sentences
 
 
 def _numbers(evaluation: Evaluation) -> list[tuple[str, str]]:
@@ -176,16 +176,16 @@ def _scores(out: Path, details: VerificationDetails) -> Section:
 
 
 def _identification(out: Path, evaluation: Evaluation) -> Section | None:
-    found = evaluation.identification
-    if found is None:
+    identification = evaluation.identification
+    if identification is None:
         return None
     text = "How many probes find their own subject among the first of the gallery."
-    if found.open_set:
+    if identification.open_set:
         text += (
             " In the open set the probes of strangers must raise no alarm: how many are still found first, above the "
-            "threshold that lets so many strangers through."
+            "threshold that lets this share of the strangers through."
         )
-    return section(out, "cmc", "Identification", text, lambda n: cmc_figure(found, columns=n), columns=2)
+    return section(out, "cmc", "Identification", text, lambda n: cmc_figure(identification, columns=n), columns=2)
 
 
 def _hard_pairs(out: Path, details: VerificationDetails, images: Images, names: Sequence[str] | None) -> Section | None:
@@ -215,7 +215,7 @@ def _subjects(out: Path, details: VerificationDetails, names: SubjectNames | Non
 
 
 def _worst_lists(details: VerificationDetails, names: SubjectNames | None) -> list[WorstList]:
-    """The worst subjects by each kind of errors; a kind that nobody makes is left out."""
+    """The worst subjects by each kind of errors; a kind without errors is left out."""
     called = names_of_subjects(details, names)
     rejects, accepts = details.false_rejects, details.false_accepts
     lists = []

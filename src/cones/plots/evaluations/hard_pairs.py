@@ -1,4 +1,4 @@
-"""The pairs that are hardest to tell, as images: where wrong labels and bad images are found first."""
+"""The hardest pairs as images: the first place to look for wrong labels and bad images."""
 
 # k pairs, H and W pixels.
 
@@ -29,7 +29,7 @@ def hard_pairs_figure(
 ) -> Figure:
     """Show the genuine pairs with the lowest scores and the impostor pairs with the highest, at most 12 of each.
 
-    Over each pair stand its score and what the threshold makes of it.
+    The title of each pair is its score and whether the threshold accepts it.
 
     Args:
         details: of a verification.
@@ -77,7 +77,7 @@ class _Pair:
 
     @property
     def width(self) -> float:
-        """Of both images at height 1, with the gap between them."""
+        """Width of both images at height 1, with the gap between them."""
         first, second = self.pictures
         return float(first.shape[1] / first.shape[0] + second.shape[1] / second.shape[0] + GAP)
 
@@ -92,7 +92,7 @@ class _Block:
 
 
 def _blocks(details: VerificationDetails, images: Images, names: Sequence[str] | None) -> list[_Block]:
-    """The kinds of pairs that are there."""
+    """The kinds of pairs that occur."""
     kinds = (
         ("genuine pairs with the lowest scores", GENUINE, details.hard_genuine, details.hard_genuine_scores),
         ("impostor pairs with the highest scores", IMPOSTOR, details.hard_impostors, details.hard_impostor_scores),
@@ -110,7 +110,7 @@ def _pair(rows: Sequence[int], score: float, images: Images, names: Sequence[str
 
 
 def _draw_pair(axes: Axes, pair: _Pair, color: str) -> None:
-    """Both images at one height, side by side, over their names."""
+    """Draw both images at one height, side by side, over their names."""
     left = 0.0
     for picture, name in zip(pair.pictures, pair.names, strict=True):
         width = picture.shape[1] / picture.shape[0]
@@ -145,4 +145,6 @@ def _name(names: Sequence[str] | None, row: int) -> str:
     try:
         return names[row]
     except LookupError as error:
-        raise ValueError(f"names has {len(names)} entries, but details names row {row}: expected one a row") from error
+        raise ValueError(
+            f"names has {len(names)} entries, but details names row {row}: expected one per row"
+        ) from error

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...evaluation.quantities import GEOMETRY
-from ._run import FinishedRun
 from .._text import DASH, degrees, finite, number, percent
+from ._run import FinishedRun
 
 
 @dataclass(frozen=True)
