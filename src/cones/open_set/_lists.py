@@ -29,6 +29,8 @@ from ..protocols.lines import read_lines
 from ._evaluated import Evaluated, PictureFiles
 
 ListForm = Literal["auto", "csv", "lfw", "trials"]
+"""Formats of a list of pairs; "auto" tells them apart by the first lines."""
+
 FOLDS = 10
 """Folds of a .bin file, whose pairs are in the order of LFW's list."""
 
@@ -68,14 +70,14 @@ def evaluate_list(
     pairs = read_list(path, form, repeats)
     rows = embeddings.rows(pairs.names)
     features = embeddings.features[rows]
-    ends = torch.stack([pairs.first, pairs.second], dim=1)
-    scores = pair_scores(features, ends, options.similarity)
+    row_pairs = torch.stack([pairs.first, pairs.second], dim=1)
+    scores = pair_scores(features, row_pairs, options.similarity)
     subjects, names = subjects_of(pairs)
     folds = pairs.fold if pairs.fold is not None and len(pairs.fold.unique()) > 1 else None
     if subjects is None:
         warnings.warn(f"{path}: {_contradiction(pairs)}; intervals are by pair, not by subject", stacklevel=2)
     evaluation = options.evaluate_pairs(
-        scores, pairs.same, None if subjects is None else subjects[ends], progress, rows=ends, folds=folds
+        scores, pairs.same, None if subjects is None else subjects[row_pairs], progress, rows=row_pairs, folds=folds
     )
     evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
     embedded = pairs.names if embeddings.names is None else [embeddings.names[row] for row in rows.tolist()]
@@ -112,19 +114,21 @@ def evaluate_templates(
     keys, medium = torch.stack([templates.template, templates.media], 1).unique(dim=0, return_inverse=True)
     means = _means(unit, medium, len(keys))
     features = _means(means, keys[:, 0], len(templates))
-    ends = torch.stack([templates.first, templates.second], dim=1)
+    row_pairs = torch.stack([templates.first, templates.second], dim=1)
     subjects = _linked(len(templates), templates.first[templates.same], templates.second[templates.same])
     known = _agree(subjects, templates.first, templates.second, templates.same)
     if not known:
         wrong = _contradicted(subjects, templates.first, templates.second, templates.same)
-        both = " and ".join(str(int(templates.ids[end])) for end in ends[wrong])
+        both = " and ".join(str(int(templates.ids[end])) for end in row_pairs[wrong])
         warnings.warn(
             f"{pairs} pairs the templates {both} as impostors, but genuine pairs link them; intervals are by pair, "
             "not by subject",
             stacklevel=2,
         )
-    scores = pair_scores(features, ends, options.similarity)
-    evaluation = options.evaluate_pairs(scores, templates.same, subjects[ends] if known else None, progress, rows=ends)
+    scores = pair_scores(features, row_pairs, options.similarity)
+    evaluation = options.evaluate_pairs(
+        scores, templates.same, subjects[row_pairs] if known else None, progress, rows=row_pairs
+    )
     evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
     return Evaluated(Path(pairs).name, evaluation, None, [str(number) for number in templates.ids.tolist()])
 
@@ -175,10 +179,10 @@ def evaluate_bin(
     decoded = decode_pictures(path.name, given.images, model.input.image_size)
     images = with_channels(decoded, model.input.shape[0])
     features = embed(model, images, flip=flip)
-    ends = torch.stack([given.first, given.second], dim=1)
-    scores = pair_scores(features, ends, options.similarity)
+    row_pairs = torch.stack([given.first, given.second], dim=1)
+    scores = pair_scores(features, row_pairs, options.similarity)
     folds = min(FOLDS, len(given)) if len(given) > 1 else None
-    evaluation = options.evaluate_pairs(scores, given.same, None, progress, rows=ends, folds=folds)
+    evaluation = options.evaluate_pairs(scores, given.same, None, progress, rows=row_pairs, folds=folds)
     evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
     return Evaluated(path.name, evaluation, images, [f"image {row}" for row in range(len(images))])
 

@@ -169,11 +169,11 @@ def _names(path: Path, metadata: dict[str, str]) -> list[str] | None:
 
 
 def _key(path: Path, keys: list[str]) -> str:
-    found = [key for key in ("features", "embeddings") if key in keys]
-    hint = misspelt(keys, ("names", "labels", *(() if found else ("features", "embeddings"))))
-    if len(found) != 1 or hint:
+    present = [key for key in ("features", "embeddings") if key in keys]
+    hint = misspelt(keys, ("names", "labels", *(() if present else ("features", "embeddings"))))
+    if len(present) != 1 or hint:
         raise DataError(f"{path} holds the arrays {', '.join(sorted(keys)) or '(none)'}; {_EXPECTED}{hint}")
-    return found[0]
+    return present[0]
 
 
 def _numbers(path: Path, key: str, array: npt.NDArray[Any]) -> Tensor:

@@ -133,8 +133,8 @@ def read_face_records(path: Path | str, index: Path | str | None = None) -> Face
                     f"the header of {path} announces images 1..{end - 1} and then identities, but record {key} is "
                     f"{'one of an image' if record.image else 'none of an image'}"
                 )
-    found = torch.from_numpy(offsets)
-    return FaceRecords(path, torch.arange(1, end), found[1:end], found[end:])
+    positions = torch.from_numpy(offsets)
+    return FaceRecords(path, torch.arange(1, end), positions[1:end], positions[end:])
 
 
 def iterate_faces(path: Path | str) -> Iterator[Face]:

@@ -85,7 +85,7 @@ def collect(path: Path, rows: Sequence[Row], folder: Path | None, repeats: bool)
         raise DataError(f"{folder} is not a folder; expected the one that holds the files that {path} names")
     positions: dict[str, int] = {}
     seen: dict[tuple[int, int], Row] = {}
-    ends = []
+    pairs = []
     for row in rows:
         where = f"line {row.line} of {path}"
         pair = _position(row.first, where, folder, positions), _position(row.second, where, folder, positions)
@@ -94,9 +94,9 @@ def collect(path: Path, rows: Sequence[Row], folder: Path | None, repeats: bool)
         earlier = seen.setdefault((min(pair), max(pair)), row)
         if earlier is not row:
             _check_repeat(path, earlier, row, repeats)
-        ends.append(pair)
+        pairs.append(pair)
     folds = [row.fold for row in rows if row.fold is not None]
-    first, second = torch.tensor(ends, dtype=torch.int64).unbind(dim=1)
+    first, second = torch.tensor(pairs, dtype=torch.int64).unbind(dim=1)
     return Pairs(
         names=tuple(positions),
         first=first,

@@ -99,13 +99,13 @@ class Machine:
         text = str(argument)[:200]
         if text == "_codecs encode":
             return _ENCODE
-        asked = ascii(text.replace(" ", ".", 1))[1:-1]
+        shown = ascii(text.replace(" ", ".", 1))[1:-1]
         if text.startswith("numpy"):
             raise RefusedError(
-                f"it asks for {asked}, so it holds NumPy arrays, which only execution could read; where "
+                f"it asks for {shown}, so it holds NumPy arrays, which only execution could read; where "
                 "you trust it, load it and dump ([bytes(image) for image in images], [bool(answer) for answer in same])"
             )
-        raise RefusedError(f"it asks for {asked}, and lists of bytes and bools need no code")
+        raise RefusedError(f"it asks for {shown}, and lists of bytes and bools need no code")
 
     def encoded(self, arguments: object, function: object) -> bytes:
         """Return the bytes that `_codecs.encode(text, "latin1")` would make."""

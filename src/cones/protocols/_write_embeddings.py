@@ -57,9 +57,9 @@ def _check(embeddings: Embeddings) -> None:
     bad = ~embeddings.features.isfinite().all(dim=1)
     if bool(bad.any()):
         row = int(bad.int().argmax())
-        what = f"row {row}" if embeddings.names is None else embeddings.names[row]
+        name = f"row {row}" if embeddings.names is None else embeddings.names[row]
         raise DataError(
-            f"the embedding of {what} holds a NaN or an infinity, as do {int(bad.sum())} of {len(bad)}; "
+            f"the embedding of {name} holds a NaN or an infinity, as do {int(bad.sum())} of {len(bad)}; "
             "expected finite numbers: look at the weights of the model"
         )
     repeated = [name for name, times in Counter(embeddings.names or ()).items() if times > 1]

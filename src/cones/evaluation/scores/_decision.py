@@ -92,7 +92,7 @@ class Decision:
         return raw if self.calibration is None else self.calibration.llr(raw)
 
     def accept(self, features: Array, pairs: Array, cohort: Array | None = None) -> Tensor:
-        """Decide for each pair, (P,) bool, if it is of one class: score ≥ threshold. Arguments and errors as of `scores`."""
+        """Decide for each pair, (P,) bool, if it is of one class: score ≥ threshold. Arguments as of `scores`."""
         return self.scores(features, pairs, cohort) >= self.threshold
 
     def __str__(self) -> str:

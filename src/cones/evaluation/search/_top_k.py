@@ -121,8 +121,8 @@ def _faiss_top_k(
         x, y = direction(x)[0], direction(y)[0]
     index = (faiss.IndexFlatIP if similarity == "cosine" else faiss.IndexFlatL2)(x.shape[1])
     index.add(y.float().cpu().numpy())
-    found = index.search(x.float().cpu().numpy(), k + int(exclude_self))
-    scores, indices = (torch.as_tensor(values).to(queries.device) for values in found)
+    nearest = index.search(x.float().cpu().numpy(), k + int(exclude_self))
+    scores, indices = (torch.as_tensor(values).to(queries.device) for values in nearest)
     if exclude_self:
         # the row itself goes last; where it was not found among its equals the last one goes
         own = indices == torch.arange(len(indices), device=indices.device)[:, None]

@@ -52,8 +52,8 @@ def verification(
         >>> import torch
         >>> scores = torch.tensor([0.9, 0.8, 0.6, 0.7, 0.3, 0.2, 0.1])
         >>> same = torch.tensor([True, True, True, False, False, False, False])
-        >>> found = verification(scores, same, far=(0.1, 0.25), min_pairs=3)
-        >>> print(found)
+        >>> v = verification(scores, same, far=(0.1, 0.25), min_pairs=3)
+        >>> print(v)
         genuine pairs      3
         impostor pairs     4
         TAR at FAR 0.1     n/a: 4 impostor pairs count rates of 0.25 at the least

@@ -80,7 +80,7 @@ def _note_retrieval(retrieval: Retrieval) -> str:
 
 
 def _resampled(confidence: float, *intervals: Interval | None) -> str:
-    """Confidence and resampling of the intervals; "" without."""
+    """A sentence on the intervals, if there are any."""
     if all(interval is None for interval in intervals):
         return ""
     return f"; {100 * confidence:g} % intervals from resamples of subjects"

@@ -32,7 +32,7 @@ class WorstList:
 
 @dataclass(frozen=True)
 class Page:
-    """Content of the template; empty parts are left out."""
+    """Values for the template; empty parts are left out."""
 
     title: str
     lead: Sequence[str]
@@ -102,7 +102,7 @@ def write_evaluation_report(
 
 
 def _lead(evaluation: Evaluation, details: VerificationDetails) -> list[str]:
-    """Sentences on the figures that the data can support."""
+    """A sentence on what the data can support."""
     genuine, impostors = evaluation.verification.genuine, evaluation.verification.impostors
     sentences = [
         "Verification decides whether two samples show one subject, not which class they are of, so the subjects may "
@@ -216,12 +216,14 @@ def _subjects(out: Path, details: VerificationDetails, names: SubjectNames | Non
 
 def _worst_lists(details: VerificationDetails, names: SubjectNames | None) -> list[WorstList]:
     """The worst subjects by each kind of errors; a kind without errors is left out."""
-    called = names_of_subjects(details, names)
+    names_shown = names_of_subjects(details, names)
     rejects, accepts = details.false_rejects, details.false_accepts
     lists = []
     for heading, shares in (("Most false rejects", rejects), ("Most false accepts", accepts)):
         places = worst(shares, WORST)
-        rows = tuple((called[place], _share(rejects[place].item()), _share(accepts[place].item())) for place in places)
+        rows = tuple(
+            (names_shown[place], _share(rejects[place].item()), _share(accepts[place].item())) for place in places
+        )
         if rows:
             lists.append(WorstList(heading, rows))
     return lists

@@ -1,4 +1,4 @@
-"""Identification: the cumulative match curve, and DIR with strangers among the probes."""
+"""Identification: the cumulative match curve, and rates with strangers among the probes."""
 
 # R ranks.
 

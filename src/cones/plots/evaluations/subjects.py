@@ -1,4 +1,4 @@
-"""Errors by subject: often a few subjects cause most of them."""
+"""Errors by subject: often a few subjects make most of them."""
 
 # S subjects.
 
@@ -42,7 +42,7 @@ def subject_figure(details: VerificationDetails, names: SubjectNames | None = No
     """
     if len(details.subjects) == 0:
         raise ValueError("details has no subjects, expected at least one to draw")
-    called = names_of_subjects(details, names)
+    subject_names = names_of_subjects(details, names)
     kinds = (("false rejects", details.false_rejects, GENUINE), ("false accepts", details.false_accepts, IMPOSTOR))
     bars = BAR * max(1, *(len(worst(shares, WORST)) for _, shares, _ in kinds)) + 0.7
     columns = min(columns, 2)
@@ -53,7 +53,7 @@ def subject_figure(details: VerificationDetails, names: SubjectNames | None = No
         # the curve of a kind of errors is under its bars
         columns_of = spots.T if columns == 2 else spots[:, 0].reshape(2, 2)
         for (upper, lower), (title, shares, color) in zip(columns_of, kinds, strict=True):
-            _draw_worst(upper, title, shares, called, color)
+            _draw_worst(upper, title, shares, subject_names, color)
             _draw_all(lower, title, shares, color)
     return figure
 

@@ -1,4 +1,4 @@
-"""Separation of genuine and impostor pairs: ROC, and the distribution of the scores."""
+"""Verification: ROC, DET, and the scores of pairs of one subject and of two."""
 
 # M operating points, B bins of scores.
 
