@@ -199,7 +199,7 @@ def test_the_decision_of_a_strangers_program_is_read_without_unpickling(tmp_path
             archive.writestr(f"model/{name}", pickle.dumps(Command()))
         archive.writestr("model/extra/decision", "{}")
         archive.writestr("model/extra/model_sha256", "0" * 64)
-    with pytest.raises(ValueError, match=r'model.pt2 is no decision, expected "format"'):
+    with pytest.raises(ValueError, match=r'model.pt2 is not a decision, expected "format"'):
         read_metadata(tmp_path / "model.pt2")
     (tmp_path / "model.pt2").write_bytes(b"no archive")
     with pytest.raises(ValueError, match=r"model.pt2 is no program of torch.export"):

@@ -64,7 +64,7 @@ def _check(embeddings: Embeddings) -> None:
         )
     repeated = [name for name, times in Counter(embeddings.names or ()).items() if times > 1]
     if repeated:
-        raise DataError(f"the name {repeated[0]!r} is twice among the embeddings; expected names that differ")
+        raise DataError(f"the name {repeated[0]!r} occurs twice among the embeddings; expected names that differ")
 
 
 def _arrays(embeddings: Embeddings) -> dict[str, npt.NDArray[Any]]:

@@ -59,7 +59,7 @@ class Identification:
                 opened.append((f"{at.far:g}", f"{figure.value_text}: {figure.note}", "", "", ""))
             else:
                 reached = f"{at.reached:.4g}"
-                cells = (f"{at.far:g}", figure.value_text, figure.interval_text, f"{at.threshold:.6f}", reached)
+                cells = (f"{at.far:g}", figure.value_text, figure.interval_text, figure.threshold_text, reached)
                 opened.append(cells)
         return "\n\n".join([head, table(closed), table(opened)] if self.open_set else [head, table(closed)])
 
