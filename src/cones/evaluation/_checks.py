@@ -8,7 +8,7 @@ def check_scores(scores: Tensor, same: Tensor) -> None:
     """Raise unless scores is (N,) without NaN and same (N,) bool."""
     if scores.ndim != 1 or not scores.is_floating_point():
         raise ValueError(
-            f"scores has shape {tuple(scores.shape)} and dtype {scores.dtype}, expected (N,) floats: one score a pair"
+            f"scores has shape {tuple(scores.shape)} and dtype {scores.dtype}, expected (N,) floats: one score per pair"
         )
     if same.shape != scores.shape or same.dtype != torch.bool:
         raise ValueError(
@@ -25,7 +25,7 @@ def check_embeddings(embeddings: Tensor) -> None:
     if embeddings.ndim != 2 or not embeddings.is_floating_point():
         raise ValueError(
             f"embeddings has shape {tuple(embeddings.shape)} and dtype {embeddings.dtype}, "
-            "expected (N, D) floats: one row a sample"
+            "expected (N, D) floats: one row per sample"
         )
     wrong = (~embeddings.isfinite()).any(dim=1).nonzero()
     if len(wrong):
@@ -38,3 +38,13 @@ def check_integers(name: str, values: Tensor, shape: tuple[int, ...], meaning: s
         raise ValueError(f"{name} has shape {tuple(values.shape)}, expected {shape}: {meaning}")
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
         raise ValueError(f"{name} has dtype {values.dtype}, expected integers: {meaning}")
+
+
+def check_other_rows(name: str, pairs: Tensor) -> None:
+    """Raise where one of the pairs (P, 2) is a row with itself."""
+    alone = (pairs[:, 0] == pairs[:, 1]).nonzero()
+    if len(alone):
+        place = int(alone[0])
+        raise ValueError(
+            f"{name}[{place}] is {pairs[place].tolist()}, a row with itself, expected two rows: drop the pair"
+        )

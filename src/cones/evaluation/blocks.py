@@ -18,7 +18,7 @@ ROUNDING = 1e-12
 def check_rows(features: Tensor, name: str = "features") -> None:
     """Raise ValueError unless features are (N, D) of finite numbers with N ≥ 1."""
     if features.ndim != 2:
-        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected 2 dimensions, one vector a row")
+        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected 2 dimensions, one vector per row")
     if len(features) == 0:
         raise ValueError(f"{name} has no rows, expected at least one")
     wrong = (~features.isfinite().all(dim=1)).nonzero()

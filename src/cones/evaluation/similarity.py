@@ -103,7 +103,7 @@ def slices(count: int, step: int) -> Iterator[slice]:
 def check_features(name: str, features: Tensor, beside: Tensor | None = None) -> None:
     """Raise unless `features` is (N, D), floating and finite, with the dims and on the device of `beside`."""
     if features.ndim != 2:
-        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected (N, D): one row a sample")
+        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected (N, D): one row per sample")
     if not features.is_floating_point():
         raise ValueError(f"{name} has dtype {features.dtype}, expected a floating dtype: call {name}.float()")
     if beside is not None and features.shape[1] != beside.shape[1]:
@@ -125,7 +125,7 @@ def check_features(name: str, features: Tensor, beside: Tensor | None = None) ->
 def check_labels(name: str, labels: Tensor, rows: int) -> None:
     """Raise unless `labels` is (rows,) of integers."""
     if labels.shape != (rows,):
-        raise ValueError(f"{name} has shape {tuple(labels.shape)}, expected ({rows},): one label a row")
+        raise ValueError(f"{name} has shape {tuple(labels.shape)}, expected ({rows},): one label per row")
     if labels.is_floating_point() or labels.is_complex():
         raise ValueError(f"{name} has dtype {labels.dtype}, expected integers: convert with {name}.long()")
 

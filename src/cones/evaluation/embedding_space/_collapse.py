@@ -167,7 +167,9 @@ def _agreement(
 
 def _check_weight(weight: Tensor, features: Tensor, values: Tensor) -> None:
     if weight.ndim != 2 or weight.shape[1] != features.shape[1]:
-        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected (K, {features.shape[1]}): one row a class")
+        raise ValueError(
+            f"weight has shape {tuple(weight.shape)}, expected (K, {features.shape[1]}): one row per class"
+        )
     wrong = values[(values < 0) | (values >= len(weight))]
     if len(wrong):
         raise ValueError(f"labels holds {int(wrong[0])}, but weight has {len(weight)} rows: expected 0..K-1")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_features, as_tensor
+from .._checks import check_other_rows
 from ..similarity import Similarity, between
 from ..verification import (
     VerificationSettings,
@@ -68,7 +69,7 @@ def choose_decision(
     cohort = None if cohort is None else as_features("cohort", cohort)
     scores = plain_scores(features, pairs, similarity, normalisation, top, cohort)
     check_same(same, scores)
-    _check_other_rows(pairs)
+    check_other_rows("pairs", pairs)
     calibration: Calibration | None = None
     if prior is not None:
         calibration = calibrate(scores, same, prior)
@@ -204,15 +205,6 @@ def _threshold_at_far(scores: Tensor, same: Tensor, far: float, stacklevel: int)
 def _check_far(far: float) -> None:
     if not 0 <= far < 1:
         raise ValueError(f"far is {far}, expected a rate in [0, 1)")
-
-
-def _check_other_rows(pairs: Tensor) -> None:
-    alone = (pairs[:, 0] == pairs[:, 1]).nonzero()
-    if len(alone):
-        place = int(alone[0])
-        raise ValueError(
-            f"pairs[{place}] is {pairs[place].tolist()}, a row with itself, expected two rows: drop the pair"
-        )
 
 
 def _warn_of_few(far: float, impostors: int, stacklevel: int) -> None:

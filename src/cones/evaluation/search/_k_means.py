@@ -55,7 +55,7 @@ def k_means(
         restarts: starts, 1 or more; the smallest inertia wins, the first of equals.
         iterations: at most, in a start.
         seed: of all starts.
-        block: about how many distances are held at once.
+        block: approximate number of distances held at once.
         progress: reports the iterations done, out of the most that may be needed.
 
     Returns:

@@ -62,7 +62,7 @@ def best_scores(
         others: R, number of scores of the others to keep.
         exclude_self: query i and row i of the gallery are the same sample.
         by_class: a class counts once, with its best row.
-        block: about how many numbers are held at once; a class of `by_class` is not cut.
+        block: approximate number of numbers held at once; a class of `by_class` is not cut.
         stage: name of the stage in progress reports.
         progress: reports the queries that are done.
     """

@@ -103,7 +103,7 @@ def retrieval(
         resamples: of the bootstrap over classes (the gallery stays as it is); 0 for no intervals.
         confidence: of the percentile intervals.
         seed: of clustering and resampling.
-        block: about how many float64 numbers are held at once, but at least the largest class for one query.
+        block: approximate number of float64 numbers held at once, but at least the largest class for one query.
         progress: reports the queries and the steps of clustering that are done.
 
     Returns:

@@ -37,7 +37,7 @@ def top_k(
         k: 1..M, or 1..M-1 with `exclude_self`.
         similarity: "cosine" or "euclidean".
         exclude_self: query i never finds row i of the gallery, which must have as many rows.
-        block: about how many float64 numbers are held at once, beside the result.
+        block: approximate number of float64 numbers held at once, beside the result.
         backend: "torch"; or "faiss", if it is installed, with its flat index: float32, ties in faiss's order.
 
     Returns:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from .._arrays import Array, as_labels, as_tensor, strangers_apart
 from .._bootstrap import Bootstrap
-from .._checks import check_integers, check_scores
+from .._checks import check_integers, check_other_rows, check_scores
 from ..figure import Interval
 from ..progress import Progress, silent
 from ..similarity import Similarity, zero_rows
@@ -189,7 +189,7 @@ def report_of_pairs(
     if rows is not None:
         rows = as_tensor("rows", rows)
         check_integers("rows", rows, (len(scores), 2), "both ends of each pair")
-        _check_other_rows(rows)
+        check_other_rows("rows", rows)
     points = points_of(scores, same)
     warn_of_distances(points, stacklevel + 1)
     figures = verification_of(points, settings)
@@ -197,15 +197,6 @@ def report_of_pairs(
         return VerificationReport(figures, None, None)
     pairs = given_pairs(scores, same, subject_pairs, rows)
     return _report(points, figures, pairs, settings, bootstrap, strangers, progress)
-
-
-def _check_other_rows(rows: Tensor) -> None:
-    alone = (rows[:, 0] == rows[:, 1]).nonzero()
-    if len(alone):
-        place = int(alone[0])
-        raise ValueError(
-            f"rows[{place}] is {rows[place].tolist()}, a row with itself, expected two rows: drop the pair"
-        )
 
 
 def _report(

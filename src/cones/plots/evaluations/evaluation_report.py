@@ -82,7 +82,9 @@ def write_evaluation_report(
     if genuine and impostors:
         curves = _curves(out, details)
     else:
-        no_curves = f"There is no curve of {genuine:,} genuine and {impostors:,} impostor pairs: it takes both kinds."
+        no_curves = (
+            f"There is no curve of {genuine:,} genuine and {impostors:,} impostor pairs: a curve needs both kinds."
+        )
     page = Page(
         title=title,
         lead=_lead(evaluation, details),
