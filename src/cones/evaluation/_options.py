@@ -146,7 +146,7 @@ def evaluation_of_pairs(
     numbers = names = None
     if subjects is not None:
         numbers, names = as_labels("subjects", subjects)
-    report = report_of_pairs(scores, same, numbers, settings, bootstrap, rows, progress, stacklevel=3)
+    report = report_of_pairs(scores, same, numbers, settings, bootstrap, rows, progress, stacklevel=4)
     accuracy = None
     if folds is not None:
         accuracy = accuracy_of_folds(scores, same, folds if isinstance(folds, int) else as_tensor("folds", folds))
