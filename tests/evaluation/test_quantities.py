@@ -21,13 +21,6 @@ from cones.open_set import Evaluated, write_evaluation
 ROOT = Path(cones.__file__).parent
 
 
-def people(subjects=8, samples=5):
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(subjects).repeat_interleave(samples)
-    centers = torch.randn(subjects, 6, generator=generator)
-    return centers[labels] + 0.7 * torch.randn(len(labels), 6, generator=generator), labels
-
-
 @pytest.fixture
 def kept_apart(monkeypatch):
     """A figure that is added in two places: fields and computation in `_figures`, name and unit in the table."""
@@ -46,12 +39,13 @@ def kept_apart(monkeypatch):
 
 @pytest.mark.usefixtures("kept_apart")
 def test_a_figure_added_in_two_places_is_shown_everywhere(tmp_path):
-    features, labels = people()
-    evaluation = EvaluationOptions(far=(0.1,), resamples=20).evaluate(features, labels)
+    same = torch.arange(60) % 2 == 0
+    scores = same + torch.randn(60, generator=torch.Generator().manual_seed(0))
+    evaluation = EvaluationOptions(far=(0.1,), resamples=20).evaluate_pairs(scores, same)
     figure = next(figure for figure in evaluation.figures() if figure.name == "Youden's J")
     assert figure.value == evaluation.verification.kept_apart
     assert 0 < figure.interval[0] <= figure.value <= figure.interval[1] <= 1
-    write_evaluation(tmp_path, Evaluated("people", evaluation))
+    write_evaluation(tmp_path, Evaluated("pairs", evaluation))
 
     assert re.search(rf"Youden's J +{figure.value_text} +{figure.interval_text}", str(evaluation))
     assert f"Youden's J         {figure.value_text}" in str(evaluation.verification)
