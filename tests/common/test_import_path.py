@@ -76,7 +76,7 @@ def honest(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
     """Reports are written without their figures, which take seconds."""
-    for page, names in (("report", ["section"]), ("evaluation_report", ["section", "single_section"])):
+    for page, names in (("runs.report", ["section"]), ("evaluations.evaluation_report", ["section", "single_section"])):
         for name in names:
             monkeypatch.setattr(f"cones.plots.{page}.{name}", lambda *_, **__: Section("", "", "", ""))
 
@@ -199,7 +199,7 @@ def test_the_decision_of_a_strangers_program_is_read_without_unpickling(tmp_path
             archive.writestr(f"model/{name}", pickle.dumps(Command()))
         archive.writestr("model/extra/decision", "{}")
         archive.writestr("model/extra/model_sha256", "0" * 64)
-    with pytest.raises(ValueError, match=r'model.pt2 is no decision, expected "format"'):
+    with pytest.raises(ValueError, match=r'model.pt2 is not a decision, expected "format"'):
         read_metadata(tmp_path / "model.pt2")
     (tmp_path / "model.pt2").write_bytes(b"no archive")
     with pytest.raises(ValueError, match=r"model.pt2 is no program of torch.export"):

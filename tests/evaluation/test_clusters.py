@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 import torch
-from evaluation import samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cones.evaluation import adjusted_mutual_information, k_means, normalized_mutual_information
+from tests.evaluation import samples
 
 
 def best_inertia(x, k):

@@ -167,7 +167,7 @@ def setting(**values):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without("format"), r'd.json is no decision, expected "format": "cones decision"'),
+        (without("format"), r'd.json is not a decision, expected "format": "cones decision"'),
         (setting(version=3), r"d.json has version 3, expected 2"),
         (without("threshold"), r"d.json has no threshold, expected all of threshold, far"),
         (setting(margin=1), r"d.json has the unknown field margin, expected only threshold"),
@@ -207,10 +207,10 @@ def test_a_file_that_is_wrong_is_refused(tmp_path, change, message):
 
 def test_a_file_that_is_no_json_is_refused(tmp_path):
     (tmp_path / "d.json").write_text("{")
-    with pytest.raises(ValueError, match=r"d.json is no JSON: .*; write it with write_decision"):
+    with pytest.raises(ValueError, match=r"d.json is not JSON: .*; write it with write_decision"):
         read_decision(tmp_path / "d.json")
     (tmp_path / "d.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"d.json is no decision"):
+    with pytest.raises(ValueError, match=r"d.json is not a decision"):
         read_decision(tmp_path / "d.json")
 
 

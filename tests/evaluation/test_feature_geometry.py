@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import cones.evaluation.blocks
-from cones.evaluation import Geometry, angular_fisher_score
-from cones.evaluation.embedding_space import geometry
+from cones.evaluation import Geometry, angular_fisher_score, geometry
 
 
 def angle(a: Tensor, b: Tensor) -> float:
@@ -82,7 +81,7 @@ def test_blocks_do_not_change_the_numbers(monkeypatch: pytest.MonkeyPatch) -> No
     x, y, w, z = torch.randn(50, 3), torch.arange(50) % 7, torch.randn(7, 3), 6 * torch.randn(50, 7)
     whole = vars(geometry(x, y, w, z))
     for block in (1, 20, 33):
-        monkeypatch.setattr(cones.evaluation._blocks, "BLOCK", block)
+        monkeypatch.setattr(cones.evaluation.blocks, "BLOCK", block)
         assert vars(geometry(x, y, w, z)) == pytest.approx(whole, rel=1e-12)
 
 

@@ -21,8 +21,8 @@ from cones.evaluation import (
     participation_ratio,
     rank_correlation,
     simplex_distance,
+    uniformity,
 )
-from cones.evaluation.embedding_space import uniformity
 
 
 def simplex(classes, dims=None, seed=0):
@@ -227,7 +227,7 @@ def test_blocks_do_not_change_the_numbers(monkeypatch):
     predicted = (x @ w.T).argmax(1)
     whole = feature_space(x, y, w, predicted, x.norm(dim=1))
     for block in (1, 20, 33, 300):
-        monkeypatch.setattr(cones.evaluation._blocks, "BLOCK", block)
+        monkeypatch.setattr(cones.evaluation.blocks, "BLOCK", block)
         part = feature_space(x, y, w, predicted, x.norm(dim=1))
         for name in ("alignment", "uniformity", "effective_rank", "participation_ratio", "norm_correct"):
             assert getattr(part, name) == pytest.approx(getattr(whole, name), rel=1e-12)

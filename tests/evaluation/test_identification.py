@@ -6,11 +6,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from evaluation import samples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cones.evaluation import Identification, gallery_probe_split, identification
+from tests.evaluation import samples
 from tests.evaluation.peak import WidestTensor
 from tests.evaluation.search import scores, unit
 
@@ -127,9 +127,9 @@ def test_a_worked_example():
 def test_a_table_to_read():
     text = str(golden())
     assert text.splitlines()[0] == "3 subjects in the gallery, 4 probes with a mate, 4 without"
-    assert "rank  identified  95% interval\n1     50.00%" in text
+    assert "rank  identified  95% interval\n1     50.00 %" in text
     assert "0.1   n/a: FAR 0.1 is below 1/4, one alarm of the probes without a mate" in text
-    assert "0.25  50.00%" in text
+    assert "0.25  50.00 %" in text
 
 
 def test_a_tie_with_another_subject_is_a_miss():

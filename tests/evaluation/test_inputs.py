@@ -13,6 +13,7 @@ from cones.evaluation import (
     evaluate_pairs,
     fold_accuracy,
     gallery_probe_split,
+    geometry,
     identification,
     mean_directions,
     normalized_mutual_information,
@@ -25,7 +26,6 @@ from cones.evaluation import (
     verification_intervals,
     verification_of_all_pairs,
 )
-from cones.evaluation.embedding_space import geometry
 from cones.plots import det_figure, subject_figure
 
 
@@ -178,7 +178,7 @@ def test_an_evaluation_shows_itself_shortly_and_as_a_table():
 def test_every_figure_has_one_name_and_one_unit():
     found = evaluate(X, Y, (0.1, 1e-9), resamples=5)
     lines = {figure.name: figure for figure in found.figures()}
-    angle = lines["mean angle within subjects"]
+    angle = lines["mean angle within classes"]
     assert (angle.value, angle.unit) == (math.degrees(found.geometry.mean_intra_angle), "degrees")
     assert angle.value_text == f"{angle.value:.1f}°"
     assert lines["EER"].threshold == found.verification.eer_threshold

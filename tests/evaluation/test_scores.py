@@ -92,7 +92,7 @@ def test_blocks_do_not_change_the_scores(monkeypatch):
     x, pairs, cohort = map(torch.tensor, problem(2))
     whole = [pair_scores(x, pairs), pair_scores(x, pairs, "euclidean"), normalised_scores(x, pairs, cohort, "s", 4)]
     for block in (1, 20, 33):
-        monkeypatch.setattr(cones.evaluation._blocks, "BLOCK", block)
+        monkeypatch.setattr(cones.evaluation.blocks, "BLOCK", block)
         part = [pair_scores(x, pairs), pair_scores(x, pairs, "euclidean"), normalised_scores(x, pairs, cohort, "s", 4)]
         for a, b in zip(part, whole, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)

@@ -217,7 +217,7 @@ TWO, KINDS = torch.tensor([0.1, 0.2]), torch.tensor([True, False])
         (lambda: verification(TWO, KINDS, p_target=1), r"p_target is 1, expected a probability"),
         (lambda: verification(TWO, KINDS, costs=(1, 0)), r"costs is \(1, 0\), expected two numbers above 0"),
         (lambda: verification(TWO, KINDS, min_pairs=0), r"min_pairs is 0, expected at least 1"),
-        (lambda: roc(TWO, torch.tensor([True, True])), r"same is 2 times true in 2 pairs, expected both"),
+        (lambda: roc(TWO, torch.tensor([True, True])), r"same is true in 2 of 2 pairs, expected both"),
     ],
 )
 def test_errors_say_what_is_wrong(call, text):

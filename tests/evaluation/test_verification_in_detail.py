@@ -14,7 +14,8 @@ from cones.evaluation import (
     verification_intervals,
     verification_of_all_pairs,
 )
-from cones.evaluation.verification import _draws, _in_detail, _listed
+from cones.evaluation._bootstrap import Bootstrap
+from cones.evaluation.verification import _draws, _in_detail, _pairs
 from cones.evaluation.verification._points import points_of
 from cones.evaluation.verification._tiles import tiles_of
 
@@ -47,7 +48,7 @@ def test_figures_and_intervals_are_those_of_the_pairs(seed, rows, subjects, tile
         assert found.figures.eer is None
         return
     _, ends, same = one_by_one(x, labels)
-    listed = _listed.list_pairs(tiles_of(x, labels, "cosine", tile), -torch.inf)
+    listed = _pairs.list_pairs(tiles_of(x, labels, "cosine", tile), -torch.inf)
     assert len(listed.genuine.score) == int(same.sum())
     assert len(listed.impostors.score) == int((~same).sum())
     pairs = {tuple(sorted(pair)) for pair in listed.impostors.rows.tolist()}
@@ -62,15 +63,16 @@ def test_tar_from_the_listed_pairs_is_that_of_all_pairs(seed, most):
     """However few impostors are listed, a figure is right or not told."""
     x, labels = clusters(30, 6, seed)
     tiles = tiles_of(x, labels, "cosine", 7)
-    whole = _listed.list_pairs(tiles, -torch.inf)
+    whole = _pairs.list_pairs(tiles, -torch.inf)
     scores = torch.cat([whole.genuine.score, whole.impostors.score])
     same = torch.arange(len(scores)) < len(whole.genuine.score)
     subjects = torch.cat([whole.genuine.subjects, whole.impostors.subjects])
-    listed = _listed.list_pairs(tiles, _listed.floor_of(points_of(scores, same), most))
+    listed = _pairs.list_pairs(tiles, _pairs.floor_of(points_of(scores, same), most))
     assert len(listed.impostors.score) <= max(most, 0) or listed.complete
     far = torch.tensor([0.4, 0.2, 0.1, 0.05, 0.01], dtype=torch.float64)
-    draws = _draws.tar_when_drawn(listed, far, 60, seed)
-    ends = _draws.ends_of(draws, 0.9)
+    bootstrap = Bootstrap(60, 0.9, seed)
+    draws = _draws.resampled_tar(listed, far, bootstrap)
+    ends = draws.quantile(bootstrap.percentiles, dim=0).T
     expected = verification_intervals(
         scores, same, subjects, far.tolist(), min_pairs=1, resamples=60, confidence=0.9, seed=seed
     )

@@ -119,7 +119,7 @@ def call(**changed):
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({"confidence": 95}, r"confidence is 95, expected a number in \(0, 1\)"),
+        ({"confidence": 95}, r"confidence is 95, expected a share between 0 and 1"),
         ({"resamples": 0}, r"resamples is 0, expected at least 1"),
         ({"subjects": torch.zeros(39, 2)}, r"subjects has dtype torch.float32, expected integers"),
         ({"subjects": torch.zeros(39, dtype=torch.int64)}, r"subjects has shape \(39,\), expected \(39, 2\)"),

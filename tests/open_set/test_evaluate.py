@@ -8,11 +8,11 @@ from cones.evaluation import (
     evaluate_pairs,
     fold_accuracy,
     gallery_probe_split,
+    geometry,
     identification,
     retrieval,
     verification_of_all_pairs,
 )
-from cones.evaluation.embedding_space import geometry
 
 
 def people(subjects=9, samples=6, seed=0):

@@ -34,6 +34,6 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
         write_embeddings(tmp_path / "e.npz", Embeddings(bad, FULL.names, None, ()))
     with pytest.raises(DataError, match=r"the embedding of row 1 holds a NaN"):
         write_embeddings(tmp_path / "e.npz", Embeddings(bad, None, None, ()))
-    with pytest.raises(DataError, match=r"the name 'a' stands twice"):
+    with pytest.raises(DataError, match=r"the name 'a' occurs twice"):
         write_embeddings(tmp_path / "e.npz", Embeddings(torch.eye(2), ("a", "a"), None, ()))
     assert list(tmp_path.iterdir()) == []

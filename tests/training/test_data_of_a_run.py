@@ -12,10 +12,10 @@ from PIL import Image
 from cones.data import Dataset, Splits, load
 from cones.embedding import embed, embed_source, load_backbone
 from cones.export import export_run
-from cones.open_set import Asked, evaluate_run
+from cones.open_set import EvaluationOptions, evaluate_run
 from cones.training import TrainingError, fit, write_results
 
-ASKED = Asked((0.5,), "cosine", 0, 0.95, 0)
+ASKED = EvaluationOptions((0.5,), "cosine", 0, 0.95, 0)
 
 
 def draw(folder, count, start=0):

@@ -186,7 +186,7 @@ def test_one_class_to_test_has_no_geometry(small, tmp_path):
     summary = write_results(out)
     assert summary["geometry"] is None
     assert summary["train_geometry"]["mean_inter_angle"] > 0
-    assert "angle within a class     - deg" in summary_line(summary)
+    assert "mean angle within classes      -  " in summary_line(summary)
     assert write_run_report(out).exists()
 
 

@@ -2,8 +2,8 @@
 
 import math
 
+from ..common.checks import check_count
 from ._packing import widest_angle
-from .check import check_count
 
 
 def cosface_margin(num_classes: int, dim: int) -> float:

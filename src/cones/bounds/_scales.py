@@ -2,7 +2,7 @@
 
 import math
 
-from .check import check_count, check_positive, check_probability
+from ..common.checks import check_count, check_positive, check_probability
 
 
 def l2_softmax_scale(num_classes: int, probability: float = 0.9) -> float:

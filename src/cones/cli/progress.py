@@ -10,6 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ..common.printable import printable
+from ..evaluation.quantities import GEOMETRY
 from .terminal import Console
 
 
@@ -92,9 +93,9 @@ def summary_line(summary: dict[str, Any]) -> str:
     def percent(value: float | None) -> str:
         return "-" if value is None else f"{value:.2%}"
 
-    shape = summary["geometry"]
-    angle = "    -" if shape is None else f"{math.degrees(shape['mean_intra_angle']):5.1f}"
+    shape, angle = summary["geometry"], GEOMETRY["mean_intra_angle"]
+    width = "-" if shape is None else angle.figure(shape[angle.key]).value_text
     return (
         f"{summary['name']:<24} train {percent(summary['train_accuracy']):>7}  test "
-        f"{percent(summary['test_accuracy']):>7}  angle within a class {angle} deg  {summary['seconds']:.0f} s"
+        f"{percent(summary['test_accuracy']):>7}  {angle.name} {width:>6}  {summary['seconds']:.0f} s"
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ._errors import DataError
+from ._files import DataError
 from ._progress import bar
 
 _CHUNK = 1 << 20

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from ._dataset import Dataset
-from ._errors import DataError
 from ._fetch import contents
+from ._files import DataError
 from ._package import Package
 from ._recipe import File, Recipe
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from cones.common.atomic_files import replacing
 
 from ._archive import read_members
-from ._errors import DataError
+from ._files import DataError
 from ._package import download
 from ._recipe import File, Recipe, read_checked, uncompressed
 

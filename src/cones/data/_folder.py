@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ._dataset import Dataset, Splits
-from ._errors import DataError
+from ._files import DataError
 from ._scan import Found, PassedOver, scan, tell
 from ._split import as_given
 from .labels import encode

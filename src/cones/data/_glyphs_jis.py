@@ -12,7 +12,7 @@ from cones.common.atomic_files import scratch_folder
 
 from ._archive import read_members
 from ._dataset import Dataset, Splits
-from ._errors import DataError
+from ._files import DataError
 from ._fonts import SUFFIXES, find_faces, unread_fonts
 from ._package import NotFound, Package, download
 from ._rendering import Rendering, is_kept, kept, render

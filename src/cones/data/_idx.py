@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ._errors import DataError
+from ._files import DataError
 
 
 def parse_idx(data: bytes, name: str) -> npt.NDArray[np.uint8]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ._dataset import Dataset, Splits
-from ._errors import DataError
 from ._faces_orl import FACES_ORL
+from ._files import DataError, data_root
 from ._folder import read_folder
 from ._glyphs_jis import NAME as GLYPHS_JIS
 from ._glyphs_jis import SIZE, UNSEEN, read_glyphs
 from ._named import DRAWN, NAMES, READERS
-from ._root import data_root
 from ._split import by_identity, by_sample, whole
 from .csv_files import read_csv
 from .npz import read_npz

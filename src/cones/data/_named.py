@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ._dataset import Dataset, Splits
 from ._faces_orl import FACES_ORL, find_installed, read_faces_orl
+from ._files import data_root
 from ._glyphs_jis import FONTS_NAME, KANJI, NAME, PACKAGES, SIZE, is_drawn, read_glyphs_jis, read_glyphs_jis_fonts
 from ._mnist import FASHION_MNIST, MNIST, read_fashion_mnist, read_mnist
 from ._mnist5k import MNIST5K, read_mnist5k
 from ._recipe import Recipe
-from ._root import data_root
 
 READERS: tuple[tuple[Recipe, Callable[[Path], Dataset | Splits]], ...] = (
     (MNIST5K, read_mnist5k),

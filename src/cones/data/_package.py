@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ._errors import DataError
+from ._files import DataError
 from ._progress import spinner
 
 # What apt-get says of a name that it has never heard of, and of one that it only knows from hearsay.

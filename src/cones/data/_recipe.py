@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._errors import DataError
+from ._files import DataError
 from ._package import Package
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from cones.common.atomic_files import replacing, write_text
 
 from ._designs import judge
-from ._errors import DataError
+from ._files import DataError
 from ._fonts import Face, find_faces
 from ._glyphs import draw
 from ._progress import bar

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ._errors import DataError
+from ._files import DataError
 from .formats import readable, why_passed_over
 
 _EXAMPLES = 3

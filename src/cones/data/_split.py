@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ._dataset import Dataset, Splits
-from ._errors import DataError
+from ._files import DataError
 
 
 def by_sample(data: Dataset, test_fraction: float, seed: int) -> Splits:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import torch
 
 from ._dataset import Dataset, Splits
-from ._errors import DataError
+from ._files import DataError
 from ._scan import PassedOver, tell
 from ._split import as_given
 from .labels import encode

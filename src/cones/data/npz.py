@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ._dataset import Dataset, Splits
-from ._errors import DataError
+from ._files import DataError
 from ._split import as_given
 from .labels import encode
 from .pictures import resized

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._errors import DataError
+from ._files import DataError
 from ._progress import bar
 from .formats import readable, why_passed_over
 

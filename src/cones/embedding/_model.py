@@ -19,7 +19,7 @@ _FILES = {"last": LAST, "best": BEST}
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """The backbone of a run in evaluation mode, with what it takes.
+    """The backbone of a run in evaluation mode, with its input.
 
     Attributes:
         run: how it was trained.
@@ -81,10 +81,12 @@ def load_backbone(
     if not (folder / CONFIG).is_file():
         raise FileNotFoundError(f"{folder} holds no run (there is no {folder / 'config.toml'}): name the folder of one")
     run = read_run(folder / CONFIG)
-    found = read_input(folder / INPUT) if (folder / INPUT).exists() else input_of(read_data(run, data_folder).train)
+    model_input = (
+        read_input(folder / INPUT) if (folder / INPUT).exists() else input_of(read_data(run, data_folder).train)
+    )
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are written over
-        backbone, dim = build_backbone(run, torch.zeros(2, *found.shape, dtype=found.dtype), trust=trust)
+        backbone, dim = build_backbone(run, torch.zeros(2, *model_input.shape, dtype=model_input.dtype), trust=trust)
     weights = folder / _FILES[which]
     position = load_weights(weights, backbone)
     place = pick_device(device)
-    return Model(run, found, backbone.eval().to(place), dim, weights, position, place)
+    return Model(run, model_input, backbone.eval().to(place), dim, weights, position, place)

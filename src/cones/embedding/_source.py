@@ -1,4 +1,4 @@
-"""From what the command line names to embeddings."""
+"""Embeddings of a source as the command line names it."""
 
 import os
 from dataclasses import replace
@@ -45,7 +45,7 @@ def embed_source(
 
     Raises:
         DataError: a file is missing or cannot be read; the error names it.
-        TrainingError: a side of the run's own data is asked for, and they have changed since it was trained.
+        TrainingError: the source is a side of the run's own data, which have changed since it was trained.
         ValueError: the data are not of the kind that the run was trained on, or an argument is out of its range.
     """
     if side not in ("all", "train", "test"):
@@ -84,7 +84,7 @@ def _read(model: Model, spec: str, side: Side, data_folder: Path | None) -> Data
 
 
 def _same_place(a: str, b: str) -> bool:
-    """Whether two specs name the same data, however their paths are written."""
+    """True where two specs name the same data, in any spelling of their paths."""
     (kind, colon, path), (other_kind, _, other_path) = a.partition(":"), b.partition(":")
     return a == b or (
         colon != ""
@@ -94,5 +94,5 @@ def _same_place(a: str, b: str) -> bool:
 
 
 def _fitting(model: Model, inputs: Tensor) -> Tensor:
-    """Images in the model's channels; what fits in no way is for `embed` to refuse."""
+    """Images in the model's channels; `embed` refuses those that do not fit."""
     return with_channels(inputs, model.input.shape[0]) if model.input.images and inputs.ndim == 4 else inputs

@@ -1,4 +1,4 @@
-"""Arrays that come in: tensors, NumPy arrays, pandas columns and lists, as tensors; labels of any kind as integers."""
+"""Conversion of arrays: tensors, NumPy arrays, pandas columns and lists to tensors; labels of any kind to integers."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 Array = Tensor | npt.ArrayLike
-"""A tensor, or anything that NumPy takes for an array: its own arrays, a pandas DataFrame or Series, a list."""
+"""A tensor, or anything that NumPy converts to an array: a NumPy array, a pandas DataFrame or Series, a list."""
 
 UNKNOWN = -1
 """Label of a row whose subject is not known."""
 
 
 def as_tensor(name: str, values: Array) -> Tensor:
-    """Numbers or truth values as a tensor; a tensor comes back itself.
+    """Numbers or truth values as a tensor; a tensor is returned as it is.
 
     Raises:
-        ValueError: values are no array of numbers.
+        ValueError: values are not an array of numbers.
     """
     if isinstance(values, Tensor):
         return values
@@ -34,11 +34,11 @@ def as_tensor(name: str, values: Array) -> Tensor:
         array = array.astype(np.int64)
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
-    return torch.from_numpy(array.copy())  # a copy of its own: never read-only, strided backwards or shared
+    return torch.from_numpy(array.copy())  # a copy: never read-only, strided backwards or shared
 
 
 def as_features(name: str, values: Array) -> Tensor:
-    """Features as a tensor; whole numbers that are in no tensor become float64."""
+    """Features as a tensor; integers that are not in a tensor become float64."""
     rows = as_tensor(name, values)
     if isinstance(values, Tensor) or rows.is_floating_point() or rows.dtype == torch.bool:
         return rows
@@ -46,7 +46,7 @@ def as_features(name: str, values: Array) -> Tensor:
 
 
 def as_labels(name: str, values: Array) -> tuple[Tensor, tuple[str, ...] | None]:
-    """Labels as integers, and the names that these number, in alphabetical order; None for labels that are integers.
+    """Labels as integers, and the names they index, in alphabetical order; None for integer labels.
 
     The text "-1" is the unknown subject, as the number is.
 
@@ -58,7 +58,7 @@ def as_labels(name: str, values: Array) -> tuple[Tensor, tuple[str, ...] | None]
 
 
 def as_labels_alike(labels: dict[str, Array]) -> tuple[list[Tensor], tuple[str, ...] | None]:
-    """Several arrays of labels by their names, numbered alike; see `as_labels`."""
+    """Several arrays of labels, by argument name, with one numbering; see `as_labels`."""
     arrays = {name: values if isinstance(values, Tensor) else _array(name, values) for name, values in labels.items()}
     texts = {
         name: array for name, array in arrays.items() if not isinstance(array, Tensor) and array.dtype.kind in "OUS"
@@ -78,15 +78,15 @@ def as_labels_alike(labels: dict[str, Array]) -> tuple[list[Tensor], tuple[str, 
 
 
 def strangers_apart(labels: Tensor, name: str = "labels", first: int = 0) -> Tensor:
-    """Labels in which each unknown subject (-1) is a subject of its own, with the number -2 - first - its place.
+    """Replace each unknown subject (-1) by a subject of its own, -2 - first - its position.
 
     Args:
         labels: integers, any shape.
         name: for errors.
-        first: strangers that other labels hold.
+        first: number of strangers in other labels.
 
     Raises:
-        ValueError: -1 stands beside other negative labels.
+        ValueError: labels hold -1 and other negative numbers.
     """
     unknown = labels == UNKNOWN
     if not bool(unknown.any()):
@@ -111,7 +111,7 @@ def _array(name: str, values: npt.ArrayLike) -> npt.NDArray[np.generic]:
     try:
         return np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is no array, its rows differ in length ({error}): expected one shape") from error
+        raise ValueError(f"{name} is not an array, its rows differ in length ({error}): expected one shape") from error
 
 
 def _texts(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.str_]:

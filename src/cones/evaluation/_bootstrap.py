@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Interval = tuple[float, float]
+from .figure import Interval
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Percentile intervals of a figure when whole subjects are drawn anew, with replacement.
+    """Percentile intervals of a figure when whole subjects are resampled with replacement.
 
     Args:
-        resamples: how many draws; 0 for no intervals.
-        confidence: share of the draws between the two ends, in 0..1.
-        seed: of the draws.
+        resamples: number of resamples; 0 for no intervals.
+        confidence: share of the resamples between the two ends, in 0..1.
+        seed: of the resamples.
 
     Raises:
         ValueError: a field is out of its range.
@@ -24,9 +24,9 @@ class Bootstrap:
     Reference: B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", Chapman & Hall 1993, ch. 13 (percentiles).
     """
 
-    resamples: int
-    confidence: float
-    seed: int
+    resamples: int = 1000
+    confidence: float = 0.95
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.resamples < 0:
@@ -34,18 +34,28 @@ class Bootstrap:
         if not 0 < self.confidence < 1:
             raise ValueError(f"confidence is {self.confidence}, expected a share between 0 and 1, such as 0.95")
 
+    @property
+    def percentiles(self) -> Tensor:
+        """Quantiles (2,) float64 at the ends of the interval: 0.025 and 0.975 for a confidence of 0.95."""
+        return torch.tensor([(1 - self.confidence) / 2, (1 + self.confidence) / 2], dtype=torch.float64)
+
+    @property
+    def generator(self) -> torch.Generator:
+        """A new generator with the seed."""
+        return torch.Generator().manual_seed(self.seed)
+
     def interval(
         self, figure: Callable[[Tensor], float], subjects: Tensor, strata: Tensor | None = None
     ) -> Interval | None:
         """The interval of `figure`.
 
         Args:
-            figure: from how often each row was drawn, (N,) float64, to the number.
+            figure: maps the number of times that each row was drawn, (N,) float64, to a number.
             subjects: (N,) integers.
             strata: (N,) booleans, equal for the rows of a subject; both kinds keep their number of subjects.
 
         Returns:
-            (low, high), or None for no draws or fewer than two subjects (of a kind).
+            (low, high), or None without resamples or with fewer than two subjects (of a kind).
         """
         names, place = subjects.cpu().unique(return_inverse=True)
         kind = torch.zeros(len(names), dtype=torch.bool)
@@ -54,17 +64,16 @@ class Bootstrap:
         kinds = [members for members in (kind.nonzero()[:, 0], (~kind).nonzero()[:, 0]) if len(members)]
         if self.resamples == 0 or not kinds or min(len(members) for members in kinds) < 2:
             return None
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = self.generator
         figures = []
         for _ in range(self.resamples):
             drawn = [m[torch.randint(len(m), m.shape, generator=generator)] for m in kinds]
             times = torch.bincount(torch.cat(drawn), minlength=len(names)).to(torch.float64)
             figures.append(figure(times[place].to(subjects.device)))
-        ends = torch.tensor([(1 - self.confidence) / 2, (1 + self.confidence) / 2], dtype=torch.float64)
-        low, high = torch.tensor(figures, dtype=torch.float64).quantile(ends).tolist()
+        low, high = torch.tensor(figures, dtype=torch.float64).quantile(self.percentiles).tolist()
         return low, high
 
 
 def weighted_mean(values: Tensor, times: Tensor) -> float:
-    """Mean of `values` (N,), booleans or numbers, each taken `times` (N,) often."""
+    """Mean of `values` (N,), booleans or numbers, each counted `times` (N,) times."""
     return ((values * times).sum() / times.sum()).item()

@@ -1,15 +1,13 @@
-"""All that an evaluation finds, as one value that shows itself as a table."""
+"""Result of an open-set evaluation, which shows itself as a table."""
 
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ._table import table
-from .embedding_space.geometry import Geometry
+from .embedding_space import Geometry
 from .figure import Figure
-from .figures_of import of_folds, of_geometry, of_identification, of_retrieval, of_verification
-from .search._identification import Identification
-from .search._retrieval import Retrieval
+from .search import Identification, Retrieval
 from .verification import FoldAccuracy, Verification, VerificationDetails, VerificationIntervals
 
 HEADINGS = ("task", "figure", "value", "interval", "threshold", "note")
@@ -17,7 +15,7 @@ HEADINGS = ("task", "figure", "value", "interval", "threshold", "note")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """What `evaluate` returns; print it for a table.
+    """Result of `evaluate` and `evaluate_pairs`; print it for a table.
 
     Attributes:
         samples: N, rows that were evaluated; 0 where pairs alone are known.
@@ -27,7 +25,7 @@ class Evaluation:
         identification: None where no subject has two samples, or pairs alone are known.
         retrieval: as identification.
         geometry: as identification.
-        details: what pictures need; None where the figures are refused.
+        details: curve, errors by subject and hardest pairs; None where the figures are refused.
         confidence: of all intervals.
         folds: accuracy by folds; None where the pairs have none.
         unknown: rows whose subject is not known, with the label -1.
@@ -56,16 +54,12 @@ class Evaluation:
 
     def figures(self) -> list[Figure]:
         """Every figure, in the order of tasks."""
-        return [
-            *of_verification(self.verification, self.intervals),
-            *([] if self.folds is None else of_folds(self.folds)),
-            *([] if self.identification is None else of_identification(self.identification)),
-            *([] if self.retrieval is None else of_retrieval(self.retrieval)),
-            *([] if self.geometry is None else of_geometry(self.geometry)),
-        ]
+        others = (self.folds, self.identification, self.retrieval, self.geometry)
+        figures = self.verification.as_figures(self.intervals)
+        return figures + [figure for part in others if part is not None for figure in part.as_figures()]
 
     def summary(self) -> str:
-        """What was evaluated, and what to know of it, in a line."""
+        """Samples, subjects and pairs, with the warnings, in a line."""
         v = self.verification
         pairs = f"{v.genuine:,} genuine and {v.impostors:,} impostor pairs"
         rows = f"{self.samples:,} samples of {self.subjects:,} subjects" if self.samples else ""
@@ -74,7 +68,7 @@ class Evaluation:
         return "; ".join([f"{rows}: {pairs}" if rows else pairs, *self.warnings()])
 
     def warnings(self) -> list[str]:
-        """What is legal but rarely wanted."""
+        """Remarks on data that are legal but rarely wanted."""
         if self.zero_rows == 0:
             return []
         return [f"{self.zero_rows:,} embeddings are 0, and their cosine is 0 with everything"]
@@ -87,8 +81,8 @@ class Evaluation:
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{figure.name} {figure.value_text}" for figure in self.figures()[:3])
-        what = f"{self.samples:,} samples of {self.subjects:,} subjects" if self.samples else f"{self.pairs:,} pairs"
-        return f"Evaluation({what}: {shown}, ...)"
+        data = f"{self.samples:,} samples of {self.subjects:,} subjects" if self.samples else f"{self.pairs:,} pairs"
+        return f"Evaluation({data}: {shown}, ...)"
 
     def _repr_html_(self) -> str:
         """The table, as a notebook shows it."""

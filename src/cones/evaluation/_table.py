@@ -1,13 +1,16 @@
-"""Numbers as a table of text."""
+"""Tables of text."""
 
 from collections.abc import Sequence
 
-from cones.evaluation._bootstrap import Interval
+from .figure import Figure
+
+Row = tuple[str, float | None, str]
+"""Name, value (None: not defined), and its meaning."""
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:
     """Lines of cells, the columns flush left and two spaces apart."""
-    # a long last cell of its line widens no column
+    # the last cell of a line widens no column
     widths = [0] * max(len(line) for line in lines)
     for line in lines:
         filled = [i for i, cell in enumerate(line) if cell]
@@ -18,10 +21,17 @@ def table(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def share(value: float | Interval | None) -> str:
-    """A share or its interval in percent."""
-    if value is None:
-        return "n/a"
-    if isinstance(value, tuple):
-        return f"{100 * value[0]:.2f}..{100 * value[1]:.2f}%"
-    return f"{100 * value:.2f}%"
+def table_of_rows(title: str, rows: list[Row]) -> str:
+    """Lines of name, value and meaning under a title; None is shown as "-"."""
+    width = max(len(name) for name, _, _ in rows)
+    lines = [f"  {name:<{width}}  {_number(value):>10}  {meaning}".rstrip() for name, value, meaning in rows]
+    return "\n".join([title, *lines])
+
+
+def row_of(figure: Figure) -> Row:
+    """A figure as a row; its unit, where it has one, comes before its note."""
+    return figure.name, figure.value, ", ".join(filter(None, (figure.unit, figure.note)))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -12,13 +12,13 @@ from ._arrays import UNKNOWN, Array, as_features, as_labels, as_tensor
 
 BLOCK = 2**21
 ROUNDING = 1e-12
-"""What is smaller than this, against the numbers it was made of, is 0."""
+"""A sum below this share of its terms counts as 0."""
 
 
 def check_rows(features: Tensor, name: str = "features") -> None:
     """Raise ValueError unless features are (N, D) of finite numbers with N ≥ 1."""
     if features.ndim != 2:
-        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected 2 dimensions, one vector a row")
+        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected 2 dimensions, one vector per row")
     if len(features) == 0:
         raise ValueError(f"{name} has no rows, expected at least one")
     wrong = (~features.isfinite().all(dim=1)).nonzero()
@@ -30,13 +30,13 @@ def check_labelled(features: Tensor, labels: Tensor) -> None:
     """Raise ValueError unless features are (N, D) of finite numbers and labels (N,) of integers, with N ≥ 1."""
     check_rows(features)
     if labels.shape != features.shape[:1]:
-        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label a row")
+        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label per row")
     if labels.is_floating_point():
         raise ValueError(f"labels has dtype {labels.dtype}, expected integers: convert with labels.long()")
 
 
 def labelled(features: Array, labels: Array) -> tuple[Tensor, Tensor, Tensor]:
-    """Features and labels as tensors, checked, of the rows (N,) whose subject is known; and which these are."""
+    """Features and labels as tensors, checked, of the rows (N,) whose subject is known; and the mask of these rows."""
     rows, (numbers, _) = as_features("features", features), as_labels("labels", labels)
     check_labelled(rows, numbers)
     known = numbers != UNKNOWN
@@ -51,16 +51,16 @@ def beside(name: str, values: Array | None, known: Tensor) -> Tensor | None:
         return None
     given = as_tensor(name, values)
     if given.ndim == 0 or len(given) != len(known):
-        raise ValueError(f"{name} has shape {tuple(given.shape)}, expected ({len(known)},): one a row of features")
+        raise ValueError(f"{name} has shape {tuple(given.shape)}, expected ({len(known)},): one per row of features")
     return given[known.to(given.device)]
 
 
 def check(features: Tensor, labels: Tensor) -> None:
     """Raise ValueError unless there are two classes with a row each."""
     if features.ndim != 2:
-        raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D): one row a sample")
+        raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D): one row per sample")
     if labels.shape != features.shape[:1]:
-        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label a row")
+        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label per row")
     if labels.is_floating_point():
         raise ValueError(f"labels has dtype {labels.dtype}, expected integers: convert with labels.long()")
     if len(features) == 0:
@@ -75,16 +75,16 @@ def classes(labels: Tensor) -> tuple[Tensor, Tensor]:
     return index, counts
 
 
-def check_range(labels: Tensor, num_classes: int, name: str, what: str) -> None:
+def check_range(labels: Tensor, num_classes: int, name: str, unit: str) -> None:
     """Raise ValueError unless labels (N,) are in 0..num_classes-1."""
     wrong = ((labels < 0) | (labels >= num_classes)).nonzero()
     if len(wrong):
         row = int(wrong[0])
-        raise ValueError(f"labels[{row}] is {int(labels[row])}, but {name} has {num_classes} {what}: expected 0..K-1")
+        raise ValueError(f"labels[{row}] is {int(labels[row])}, but {name} has {num_classes} {unit}: expected 0..K-1")
 
 
 def blocks(values: Tensor, index: Tensor, columns: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-    """Blocks of rows in float64 with their indices; `columns`: how wide is what the caller makes of them."""
+    """Blocks of rows in float64 with their indices; `columns`: width of what the caller computes from them."""
     start = 0
     for rows in block_rows(values, columns):
         yield rows, index[start : start + len(rows)].long()
@@ -92,7 +92,7 @@ def blocks(values: Tensor, index: Tensor, columns: int = 1) -> Iterator[tuple[Te
 
 
 def block_rows(values: Tensor, columns: int = 1) -> Iterator[Tensor]:
-    """Blocks of rows in float64; `columns`: how wide is what the caller makes of them."""
+    """Blocks of rows in float64; `columns`: width of the arrays that the caller computes from them."""
     step = max(1, BLOCK // max(values.shape[1], columns, 1))
     for start in range(0, len(values), step):
         yield values[start : start + step].detach().to(torch.float64)
@@ -104,7 +104,7 @@ def sum_blocks(blocks: Iterator[Tensor]) -> float:
 
 
 def mean_direction(x: Tensor) -> Tensor:
-    """Directions of means of unit rows; what is zero up to rounding becomes exactly zero."""
+    """Directions of means of unit rows; a mean that is zero up to rounding becomes exactly zero."""
     norm = x.norm(dim=-1, keepdim=True)
     return torch.where(norm > 1e-14, x / norm.clamp_min(1e-300), 0.0)
 

@@ -1,15 +1,15 @@
-"""Progress of a long evaluation, told to the caller."""
+"""Progress reports of a long evaluation."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """A callable that is told how much of a stage is done, in the main thread, often."""
+    """A callback for the progress of a stage, called often, in the main thread."""
 
     def __call__(self, stage: str, done: int, total: int, /) -> None:
-        """Take `done` of `total` steps of the stage, such as ("pairs", 3, 55)."""
+        """Report that `done` of `total` steps of the stage are done, such as ("pairs", 3, 55)."""
         ...
 
 
 def silent(stage: str, done: int, total: int, /) -> None:
-    """Take no notice."""
+    """Ignore the progress."""

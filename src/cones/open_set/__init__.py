@@ -1,5 +1,6 @@
-"""An open-set evaluation of what lies on the disk: a run, embeddings, lists of pairs, scores; written as a report."""
+"""Open-set evaluation of files: a run, embeddings, lists of pairs, scores; written as a report."""
 
+from ..evaluation import EvaluationOptions as EvaluationOptions
 from ._evaluated import Evaluated as Evaluated
 from ._evaluated import PictureFiles as PictureFiles
 from ._labelled import evaluate_embeddings as evaluate_embeddings
@@ -10,6 +11,5 @@ from ._lists import evaluate_list as evaluate_list
 from ._lists import evaluate_scores as evaluate_scores
 from ._lists import evaluate_templates as evaluate_templates
 from ._lists import subjects_of as subjects_of
-from ._options import EvaluationOptions as EvaluationOptions
 from ._write import check_evaluation_folder as check_evaluation_folder
 from ._write import write_evaluation as write_evaluation

@@ -1,31 +1,23 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from torch import Tensor
 
 from ..data import DataError
 from ..evaluation import Evaluation
+from ..evaluation.sources import Images, SubjectNames
 from ..protocols import decode_pictures
-
-SubjectNames = Sequence[str] | Mapping[int, str]
-
-
-class Images(Protocol):
-    """Gives the image (C, H, W) uint8 of an evaluated row."""
-
-    def __getitem__(self, row: int) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """An evaluation with what a report can show beside it.
+    """An evaluation with the images and names that a report shows beside it.
 
     Attributes:
-        title: what was evaluated.
+        title: of the report, such as the name of the file.
         evaluation: the figures.
-        images: of the rows; None where there are none.
+        images: (C, H, W) uint8 by row; None where there are none.
         names: of the rows; None where there are none.
         subject_names: by label; None where there are none.
     """
@@ -39,10 +31,10 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """The pictures of rows, read from their files when they are asked for.
+    """Pictures of rows, each read from its file on access.
 
     Attributes:
-        files: one a row.
+        files: one per row.
     """
 
     files: Sequence[Path]

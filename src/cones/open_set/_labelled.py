@@ -5,31 +5,30 @@ from pathlib import Path
 
 from ..data import DataError
 from ..embedding import embed, load_backbone
-from ..evaluation import Progress
+from ..evaluation import EvaluationOptions, Progress
 from ..evaluation.progress import silent
 from ..protocols import Embeddings, read_embeddings
 from ..training.data import read_same_data
 from ._evaluated import Evaluated, PictureFiles
-from ._options import EvaluationOptions
 
 
 def evaluate_run(
     folder: str | os.PathLike[str],
-    asked: EvaluationOptions,
+    options: EvaluationOptions,
     *,
     flip: bool = False,
     data_folder: Path | None = None,
     progress: Progress = silent,
     trust: bool = False,
 ) -> Evaluated:
-    """The test side of a run, under the embeddings of its last checkpoint.
+    """Evaluate the test side of a run with the embeddings of its last checkpoint.
 
     Args:
         folder: of the run.
-        asked: the figures.
+        options: of the evaluation.
         flip: whether features of an image and of its mirror image are added up.
         data_folder: where named data sets are kept; None for the usual place.
-        progress: is told of what is done.
+        progress: reports the steps that are done.
         trust: whether a backbone of one's own may be imported, as of `cones.embedding.load_backbone`.
 
     Returns:
@@ -42,27 +41,27 @@ def evaluate_run(
     folder = Path(folder)
     test = read_same_data(folder, data_folder).test
     features = embed(load_backbone(folder, data_folder=data_folder, trust=trust), test.inputs, flip=flip)
-    found = asked.of_rows(features, test.labels, progress)
+    evaluation = options.evaluate(features, test.labels, progress)
     images = test.inputs if test.inputs.ndim == 4 else None
-    return Evaluated(f"{folder.name} on {test.name}", found, images, None, test.classes)
+    return Evaluated(f"{folder.name} on {test.name}", evaluation, images, None, test.classes)
 
 
 def evaluate_embeddings(
     embeddings: str | os.PathLike[str] | Embeddings,
-    asked: EvaluationOptions,
+    options: EvaluationOptions,
     *,
     title: str = "",
     folder: str | os.PathLike[str] | None = None,
     progress: Progress = silent,
 ) -> Evaluated:
-    """Embeddings with labels.
+    """Evaluate embeddings with labels.
 
     Args:
-        embeddings: a file that `read_embeddings` takes, or what it returns.
-        asked: the figures.
-        title: what was embedded; by default the name of the file.
+        embeddings: a file that `read_embeddings` reads, or its result.
+        options: of the evaluation.
+        title: of the report; by default the name of the file.
         folder: where the pictures are that the embeddings name; None to show none.
-        progress: is told of what is done.
+        progress: reports the steps that are done.
 
     Returns:
         `Evaluated`.
@@ -76,8 +75,8 @@ def evaluate_embeddings(
         given, title = read_embeddings(Path(embeddings)), title or Path(embeddings).name
     if given.labels is None:
         raise DataError(f"{title} has no labels; expected some, or a list of pairs, templates or trials beside it")
-    found = asked.of_rows(given.features, given.labels, progress)
+    evaluation = options.evaluate(given.features, given.labels, progress)
     images = None
     if folder is not None and given.names is not None:
         images = PictureFiles([Path(folder) / name for name in given.names])
-    return Evaluated(title, found, images, given.names, given.classes)
+    return Evaluated(title, evaluation, images, given.names, given.classes)

@@ -1,4 +1,4 @@
-"""Pairs that a list names: verification alone."""
+"""Verification of listed pairs."""
 
 import os
 import warnings
@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..data import with_channels
 from ..embedding import Model, embed
-from ..evaluation import Progress, combine_embeddings, pair_scores
+from ..evaluation import EvaluationOptions, Progress, combine_embeddings, pair_scores
 from ..evaluation.progress import silent
-from ..evaluation.search.scores import zero_rows
+from ..evaluation.similarity import zero_rows
 from ..protocols import (
     Embeddings,
     Pairs,
@@ -27,85 +27,86 @@ from ..protocols import (
 )
 from ..protocols.lines import read_lines
 from ._evaluated import Evaluated, PictureFiles
-from ._options import EvaluationOptions
 
 ListForm = Literal["auto", "csv", "lfw", "trials"]
+"""Formats of a list of pairs; "auto" tells them apart by the first lines."""
+
 FOLDS = 10
-"""Folds of a .bin file, whose pairs stand in the order of LFW's list."""
+"""Folds of a .bin file, whose pairs are in the order of LFW's list."""
 
 
 def evaluate_list(
     embeddings: Embeddings,
     path: str | os.PathLike[str],
-    asked: EvaluationOptions,
+    options: EvaluationOptions,
     *,
     form: ListForm = "auto",
     repeats: bool = False,
     folder: str | os.PathLike[str] | None = None,
     progress: Progress = silent,
 ) -> Evaluated:
-    """The pairs of a list, under embeddings with names.
+    """Verify the pairs of a list with named embeddings.
 
     Intervals are by subject where `subjects_of` knows them.
 
     Args:
         embeddings: of all files that the list names.
         path: of the list.
-        asked: the figures.
-        form: how the list is written; "auto" takes csv by the suffix, lfw where the first line is one or two numbers,
+        options: of the evaluation.
+        form: of the list; "auto" takes csv by the suffix, lfw where the first line is one or two numbers,
             else trials.
-        repeats: whether a pair may stand in the list more than once.
+        repeats: whether the list may hold a pair more than once.
         folder: where the pictures are; None to show none.
-        progress: is told of what is done.
+        progress: reports the steps that are done.
 
     Returns:
         `Evaluated`, with accuracy by folds where the list has two folds or more. Names are those of the embeddings,
         whose suffix may be another than the list's.
 
     Raises:
-        DataError: the list is broken, or names what has no embedding.
+        DataError: the list is broken, or names a file without an embedding.
     """
     path = Path(path)
     pairs = read_list(path, form, repeats)
     rows = embeddings.rows(pairs.names)
     features = embeddings.features[rows]
-    ends = torch.stack([pairs.first, pairs.second], dim=1)
-    scores = pair_scores(features, ends, asked.similarity)
+    row_pairs = torch.stack([pairs.first, pairs.second], dim=1)
+    scores = pair_scores(features, row_pairs, options.similarity)
     subjects, names = subjects_of(pairs)
     folds = pairs.fold if pairs.fold is not None and len(pairs.fold.unique()) > 1 else None
     if subjects is None:
         warnings.warn(f"{path}: {_contradiction(pairs)}; intervals are by pair, not by subject", stacklevel=2)
-    found = asked.of_pairs(
-        scores, pairs.same, None if subjects is None else subjects[ends], progress, rows=ends, folds=folds
+    evaluation = options.evaluate_pairs(
+        scores, pairs.same, None if subjects is None else subjects[row_pairs], progress, rows=row_pairs, folds=folds
     )
-    found = replace(found, zero_rows=zero_rows(features, asked.similarity))
+    evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
     embedded = pairs.names if embeddings.names is None else [embeddings.names[row] for row in rows.tolist()]
     images = None if folder is None else PictureFiles([Path(folder) / name for name in embedded])
-    return Evaluated(path.name, found, images, embedded, names)
+    return Evaluated(path.name, evaluation, images, embedded, names)
 
 
 def evaluate_templates(
     embeddings: Embeddings,
     images: str | os.PathLike[str],
     pairs: str | os.PathLike[str],
-    asked: EvaluationOptions,
+    options: EvaluationOptions,
     *,
     progress: Progress = silent,
 ) -> Evaluated:
-    """The pairs of templates, each the mean of its media's means of unit embeddings.
+    """Verify pairs of templates, each the mean of its media's means of unit embeddings.
 
     Args:
         embeddings: of all images that the list names.
         images: the list "image template media".
         pairs: the list "template template label"; the templates that its genuine pairs link are one subject.
-        asked: the figures.
-        progress: is told of what is done.
+        options: of the evaluation.
+        progress: reports the steps that are done.
 
     Returns:
         `Evaluated`.
 
     Raises:
-        DataError: a list is broken, or names what has no embedding.
+        DataError: a list is broken, or names a file without an embedding.
     """
     templates = read_templates(Path(images), Path(pairs))
     members = embeddings.features[embeddings.rows(templates.names)][templates.image].double()
@@ -113,54 +114,56 @@ def evaluate_templates(
     keys, medium = torch.stack([templates.template, templates.media], 1).unique(dim=0, return_inverse=True)
     means = _means(unit, medium, len(keys))
     features = _means(means, keys[:, 0], len(templates))
-    ends = torch.stack([templates.first, templates.second], dim=1)
+    row_pairs = torch.stack([templates.first, templates.second], dim=1)
     subjects = _linked(len(templates), templates.first[templates.same], templates.second[templates.same])
     known = _agree(subjects, templates.first, templates.second, templates.same)
     if not known:
         wrong = _contradicted(subjects, templates.first, templates.second, templates.same)
-        both = " and ".join(str(int(templates.ids[end])) for end in ends[wrong])
+        both = " and ".join(str(int(templates.ids[end])) for end in row_pairs[wrong])
         warnings.warn(
             f"{pairs} pairs the templates {both} as impostors, but genuine pairs link them; intervals are by pair, "
             "not by subject",
             stacklevel=2,
         )
-    scores = pair_scores(features, ends, asked.similarity)
-    found = asked.of_pairs(scores, templates.same, subjects[ends] if known else None, progress, rows=ends)
-    found = replace(found, zero_rows=zero_rows(features, asked.similarity))
-    return Evaluated(Path(pairs).name, found, None, [str(number) for number in templates.ids.tolist()])
+    scores = pair_scores(features, row_pairs, options.similarity)
+    evaluation = options.evaluate_pairs(
+        scores, templates.same, subjects[row_pairs] if known else None, progress, rows=row_pairs
+    )
+    evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
+    return Evaluated(Path(pairs).name, evaluation, None, [str(number) for number in templates.ids.tolist()])
 
 
 def evaluate_scores(
-    path: str | os.PathLike[str], asked: EvaluationOptions, *, progress: Progress = silent
+    path: str | os.PathLike[str], options: EvaluationOptions, *, progress: Progress = silent
 ) -> Evaluated:
-    """Pairs with scores, from a csv file that `read_scores_csv` takes.
+    """Verify scored pairs from a csv file that `read_scores_csv` takes.
 
     Raises:
         DataError: the file is broken.
     """
     path = Path(path)
     given = read_scores_csv(path)
-    found = asked.of_pairs(given.scores, given.same, given.subjects, progress)
+    evaluation = options.evaluate_pairs(given.scores, given.same, given.subjects, progress)
     names = [f"pair {place}" for place in range(1, len(given) + 1)]
-    return Evaluated(path.name, found, None, names, given.names or None)
+    return Evaluated(path.name, evaluation, None, names, given.names or None)
 
 
 def evaluate_bin(
     path: str | os.PathLike[str],
     model: Model,
-    asked: EvaluationOptions,
+    options: EvaluationOptions,
     *,
     flip: bool = False,
     progress: Progress = silent,
 ) -> Evaluated:
-    """The pairs of an insightface .bin file, under a run's embeddings, with accuracy by ten folds.
+    """Verify the pairs of an insightface .bin file with a run's embeddings, with accuracy by ten folds.
 
     Args:
         path: the file.
         model: from `load_backbone`.
-        asked: the figures.
+        options: of the evaluation.
         flip: whether features of an image and of its mirror image are added up.
-        progress: is told of what is done.
+        progress: reports the steps that are done.
 
     Returns:
         `Evaluated`.
@@ -176,12 +179,12 @@ def evaluate_bin(
     decoded = decode_pictures(path.name, given.images, model.input.image_size)
     images = with_channels(decoded, model.input.shape[0])
     features = embed(model, images, flip=flip)
-    ends = torch.stack([given.first, given.second], dim=1)
-    scores = pair_scores(features, ends, asked.similarity)
+    row_pairs = torch.stack([given.first, given.second], dim=1)
+    scores = pair_scores(features, row_pairs, options.similarity)
     folds = min(FOLDS, len(given)) if len(given) > 1 else None
-    found = asked.of_pairs(scores, given.same, None, progress, rows=ends, folds=folds)
-    found = replace(found, zero_rows=zero_rows(features, asked.similarity))
-    return Evaluated(path.name, found, images, [f"image {row}" for row in range(len(images))])
+    evaluation = options.evaluate_pairs(scores, given.same, None, progress, rows=row_pairs, folds=folds)
+    evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
+    return Evaluated(path.name, evaluation, images, [f"image {row}" for row in range(len(images))])
 
 
 def read_list(path: Path, form: ListForm, repeats: bool) -> Pairs:
@@ -204,7 +207,7 @@ def subjects_of(pairs: Pairs) -> tuple[Tensor | None, list[str] | None]:
     else the files that genuine pairs link together, named by the first of them.
 
     Returns:
-        the numbers and the names; None where genuine pairs link what an impostor pair sets apart.
+        the numbers and the names; None where genuine pairs link both ends of an impostor pair.
 
     Example:
         >>> first, second = torch.tensor([0, 1, 0]), torch.tensor([1, 2, 3])
@@ -228,12 +231,12 @@ def subjects_of(pairs: Pairs) -> tuple[Tensor | None, list[str] | None]:
 
 
 def _contradicted(subjects: Tensor, first: Tensor, second: Tensor, same: Tensor) -> int:
-    """The first pair that is not as the subjects say."""
+    """The first pair whose label contradicts the subjects."""
     return int(((subjects[first] == subjects[second]) != same).nonzero()[0])
 
 
 def _contradiction(pairs: Pairs) -> str:
-    """The first impostor pair whose ends genuine pairs link, in words."""
+    """Text for the first impostor pair whose ends genuine pairs link."""
     linked = _linked(len(pairs.names), pairs.first[pairs.same], pairs.second[pairs.same])
     wrong = _contradicted(linked, pairs.first, pairs.second, pairs.same)
     first, second = pairs.names[int(pairs.first[wrong])], pairs.names[int(pairs.second[wrong])]

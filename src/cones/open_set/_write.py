@@ -1,4 +1,4 @@
-"""What an evaluation leaves on the disk."""
+"""Writing an evaluation: JSON, CSV and a report."""
 
 import csv
 import io
@@ -13,11 +13,14 @@ from typing import Any
 from ..common.atomic_files import write_text
 from ..common.extras import MissingExtraError
 from ..evaluation import Evaluation
+from ..evaluation.quantities import GEOMETRY
 from ._evaluated import Evaluated
+
+FIGURE_FIELDS = ("task", "name", "value", "unit", "interval", "threshold", "note")
 
 
 def check_evaluation_folder(out: Path) -> None:
-    """Raise FileExistsError if writing an evaluation there would replace files that are not an evaluation's."""
+    """Raise FileExistsError if writing an evaluation to `out` would replace files that are not an evaluation's."""
     for name in ("report.html", "evaluation.csv"):
         if (out / name).exists() and not (out / "evaluation.json").exists():
             raise FileExistsError(f"{out / name} is not of an evaluation: write to another folder (--out)")
@@ -30,7 +33,7 @@ def write_evaluation(out: str | os.PathLike[str], evaluated: Evaluated) -> list[
 
     Args:
         out: a folder; made when it is missing.
-        evaluated: what to write.
+        evaluated: the evaluation with its images and names.
 
     Returns:
         the paths.
@@ -40,11 +43,11 @@ def write_evaluation(out: str | os.PathLike[str], evaluated: Evaluated) -> list[
     """
     out = Path(out)
     check_evaluation_folder(out)
-    found = evaluated.evaluation
+    evaluation = evaluated.evaluation
     written = [out / "evaluation.json", out / "evaluation.csv"]
     write_text(written[0], json.dumps(_numbers(evaluated), indent=2, allow_nan=False) + "\n")
-    write_text(written[1], _csv(found))
-    if found.details is not None:
+    write_text(written[1], _csv(evaluation))
+    if evaluation.details is not None:
         try:
             from ..plots import write_evaluation_report
         except MissingExtraError as error:
@@ -53,8 +56,8 @@ def write_evaluation(out: str | os.PathLike[str], evaluated: Evaluated) -> list[
         report = write_evaluation_report(
             out,
             title=evaluated.title,
-            evaluation=found,
-            details=found.details,
+            evaluation=evaluation,
+            details=evaluation.details,
             images=evaluated.images,
             names=evaluated.names,
             subject_names=evaluated.subject_names,
@@ -64,41 +67,42 @@ def write_evaluation(out: str | os.PathLike[str], evaluated: Evaluated) -> list[
 
 
 def _numbers(evaluated: Evaluated) -> dict[str, Any]:
-    found = evaluated.evaluation
+    evaluation = evaluated.evaluation
     parts = {
         name: None if part is None else asdict(part)
         for name, part in (
-            ("verification", found.verification),
-            ("intervals", found.intervals),
-            ("folds", found.folds),
-            ("identification", found.identification),
-            ("retrieval", found.retrieval),
-            ("geometry", found.geometry),
+            ("verification", evaluation.verification),
+            ("intervals", evaluation.intervals),
+            ("folds", evaluation.folds),
+            ("identification", evaluation.identification),
+            ("retrieval", evaluation.retrieval),
+            ("geometry", evaluation.geometry),
         )
     }
     if parts["intervals"] is not None:
         del parts["intervals"]["figures"]  # they are those of the verification
     if parts["geometry"] is not None:  # angles are in degrees wherever they are written
-        parts["geometry"] = {
-            name + "_degrees" * name.endswith("_angle"): _degrees(name, value)
-            for name, value in parts["geometry"].items()
-        }
-    told = {
+        parts["geometry"] = dict(map(_in_degrees, parts["geometry"].items()))
+    numbers = {
         "title": evaluated.title,
-        "samples": found.samples or None,
-        "pairs": found.pairs,
-        "subjects": found.subjects,
-        "unknown": found.unknown,
-        "zero_rows": found.zero_rows,
-        "figures": [figure._asdict() for figure in found.figures()],
+        "samples": evaluation.samples or None,
+        "pairs": evaluation.pairs,
+        "subjects": evaluation.subjects,
+        "unknown": evaluation.unknown,
+        "zero_rows": evaluation.zero_rows,
+        "figures": [{name: getattr(figure, name) for name in FIGURE_FIELDS} for figure in evaluation.figures()],
         **parts,
     }
-    finite: dict[str, Any] = _finite(told)
+    finite: dict[str, Any] = _finite(numbers)
     return finite
 
 
-def _degrees(name: str, value: Any) -> Any:
-    return math.degrees(value) if name.endswith("_angle") and value is not None else value
+def _in_degrees(item: tuple[str, float | None]) -> tuple[str, float | None]:
+    """A field of `Geometry` as it is written: angles in degrees, with the unit in the name."""
+    name, value = item
+    if name not in GEOMETRY or GEOMETRY[name].unit != "degrees":
+        return name, value
+    return f"{name}_degrees", GEOMETRY[name].figure(value).value
 
 
 def _finite(value: Any) -> Any:
@@ -110,11 +114,11 @@ def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _csv(found: Evaluation) -> str:
+def _csv(evaluation: Evaluation) -> str:
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["task", "figure", "value", "unit", "low", "high", "threshold", "note"])
-    for figure in found.figures():
+    for figure in evaluation.figures():
         value = "" if figure.value is None else repr(figure.value)
         ends = ["", ""] if figure.interval is None else [repr(end) for end in figure.interval]
         threshold = "" if figure.threshold is None else repr(figure.threshold)

@@ -20,7 +20,7 @@ from .losses.loss import loss_figure as loss_figure
 from .losses.margin import margin_figure as margin_figure
 from .losses.pages import write_index as write_index
 from .losses.pages import write_pages as write_pages
-from .runs._points import LabelledFeatures as LabelledFeatures
+from .runs import LabelledFeatures as LabelledFeatures
 from .runs.angles import angle_figure as angle_figure
 from .runs.angles import angle_grid as angle_grid
 from .runs.angles import class_angles as class_angles

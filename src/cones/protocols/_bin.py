@@ -42,7 +42,7 @@ class ImagePairs:
 
 
 def read_bin(path: Path | str) -> ImagePairs:
-    """Return the pairs of an insightface .bin file, without executing what is pickled in it.
+    """Return the pairs of an insightface .bin file, without executing the pickled code in it.
 
     The file is a pickle of (images, answers), lists or tuples: 2N encoded images as bytes, N answers True or False,
     or 1 or 0. `cones.protocols.decode_pictures` makes a tensor of the images.

@@ -29,7 +29,7 @@ class Embeddings:
 
     Args:
         features: (N, D) float32, all finite.
-        names: the N names of what was embedded, all different; None where the file has none.
+        names: the N names of the embedded files, all different; None where the file has none.
         labels: (N,) int64, the class of each, in 0..K-1, or -1 where it is not known; None where the file has none.
         classes: the K names of the classes; empty without labels.
 
@@ -105,7 +105,7 @@ def read_embeddings(path: Path | str) -> Embeddings:
 
     Raises:
         DataError: if the file cannot be read, an array is missing or has a wrong shape or dtype, a number is not
-            finite, or a name stands twice.
+            finite, or a name is repeated.
 
     Example:
         >>> import tempfile
@@ -169,17 +169,17 @@ def _names(path: Path, metadata: dict[str, str]) -> list[str] | None:
 
 
 def _key(path: Path, keys: list[str]) -> str:
-    found = [key for key in ("features", "embeddings") if key in keys]
-    hint = misspelt(keys, ("names", "labels", *(() if found else ("features", "embeddings"))))
-    if len(found) != 1 or hint:
+    present = [key for key in ("features", "embeddings") if key in keys]
+    hint = misspelt(keys, ("names", "labels", *(() if present else ("features", "embeddings"))))
+    if len(present) != 1 or hint:
         raise DataError(f"{path} holds the arrays {', '.join(sorted(keys)) or '(none)'}; {_EXPECTED}{hint}")
-    return found[0]
+    return present[0]
 
 
 def _numbers(path: Path, key: str, array: npt.NDArray[Any]) -> Tensor:
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise DataError(f"{key} of {path} is {array.shape} {array.dtype}; expected (N, D) real numbers")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes an infinity, which is refused below
+    with np.errstate(over="ignore"):  # numbers too large for float32 become infinities, which are refused below
         return torch.from_numpy(array.astype(np.float32))
 
 
@@ -194,9 +194,9 @@ def _checked(path: Path, features: Tensor, names: list[str] | None, labels: npt.
         )
     if labels is not None and (labels.ndim != 1 or labels.dtype.kind not in "iuU"):
         raise DataError(f"labels of {path} is {labels.shape} {labels.dtype}; expected (N,) integers or strings")
-    for what, given in (("names", names), ("labels", labels)):
+    for kind, given in (("names", names), ("labels", labels)):
         if given is not None and len(given) != len(features):
-            raise DataError(f"{path} has {len(given)} {what} for {len(features)} features; expected one each")
+            raise DataError(f"{path} has {len(given)} {kind} for {len(features)} features; expected one each")
     repeated = [name for name, times in Counter(names or ()).items() if times > 1]
     if repeated:
         raise DataError(f"{path} has the name {repeated[0]!r} twice; expected names that differ")

@@ -29,7 +29,7 @@ class Face(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FaceRecords:
-    """The N images of a .rec file with their classes, read from the disk one by one as they are asked for.
+    """The N images of a .rec file with their classes, read from the disk one by one on access.
 
     It is a map-style data set: `len` and indexing are all that a `torch.utils.data.DataLoader` needs, and each
     process opens the file for itself.
@@ -133,8 +133,8 @@ def read_face_records(path: Path | str, index: Path | str | None = None) -> Face
                     f"the header of {path} announces images 1..{end - 1} and then identities, but record {key} is "
                     f"{'one of an image' if record.image else 'none of an image'}"
                 )
-    found = torch.from_numpy(offsets)
-    return FaceRecords(path, torch.arange(1, end), found[1:end], found[end:])
+    positions = torch.from_numpy(offsets)
+    return FaceRecords(path, torch.arange(1, end), positions[1:end], positions[end:])
 
 
 def iterate_faces(path: Path | str) -> Iterator[Face]:

@@ -1,4 +1,4 @@
-"""What MXNet puts into a record: labels and an image file."""
+"""Content of an MXNet record: labels and an image file."""
 
 import struct
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ class ImageRecord:
 
 
 def parse_image_record(record: bytes, where: str) -> ImageRecord:
-    """Return what a record holds: flag, label, id, id2, then `flag` float32 labels if flag > 0, then the image.
+    """Return the content of a record: flag, label, id, id2, then `flag` float32 labels if flag > 0, then the image.
 
     Args:
         record: its bytes.
-        where: what errors call it.
+        where: name of the record in errors.
 
     Raises:
         DataError: if it is shorter than its head and its labels.

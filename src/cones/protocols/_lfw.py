@@ -24,7 +24,7 @@ def read_lfw_pairs(
         folder: the images, a folder for each name; None to take the names without looking for files.
         suffix: of the image files; None takes the one that the folder has, as aligned copies are often ".png", and
             ".jpg" without a folder.
-        repeats: whether a pair may stand in the list more than once, in either order.
+        repeats: whether the list may hold a pair more than once, in either order.
 
     Returns:
         `Pairs` of the images, in the order of the list, with folds where its first line names them.
@@ -92,7 +92,7 @@ def _header(path: Path, line: int, header: str) -> tuple[int, int]:
 
 
 def _pair(path: Path, line: int, text: str) -> tuple[str, str, bool]:
-    """Both images without a suffix, and whether they are of one name."""
+    """Return both images, without suffix, and whether they are of one name."""
     cells = [cell.strip() for cell in text.split("\t")] if "\t" in text else text.split()
     if len(cells) not in (3, 4):
         raise DataError(f"line {line} of {path} has {len(cells)} columns; expected name n1 n2 or name1 n1 name2 n2")

@@ -1,4 +1,4 @@
-"""What every list of pairs becomes."""
+"""Pairs of files, the common form of all lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from .lines import check_is_file, member
 class Pairs:
     """Pairs of images or recordings, each with the answer whether both show one identity.
 
-    A file that stands in many pairs has one name, so that it is embedded once.
+    A file in many pairs has one name, so that it is embedded once.
 
     Args:
         names: the M files, each once, as paths relative to the folder, in the order they are first named.
@@ -75,7 +75,7 @@ def collect(path: Path, rows: Sequence[Row], folder: Path | None, repeats: bool)
         path: the list, for errors.
         rows: N >= 1 pairs; all have a fold or none has.
         folder: where the files are, each of which must exist; None to take the names as they are.
-        repeats: whether a pair may stand in the list more than once.
+        repeats: whether the list may hold a pair more than once.
 
     Raises:
         DataError: if a name leads out of the folder or is no file, a file is paired with itself, or a pair is repeated
@@ -85,7 +85,7 @@ def collect(path: Path, rows: Sequence[Row], folder: Path | None, repeats: bool)
         raise DataError(f"{folder} is not a folder; expected the one that holds the files that {path} names")
     positions: dict[str, int] = {}
     seen: dict[tuple[int, int], Row] = {}
-    ends = []
+    pairs = []
     for row in rows:
         where = f"line {row.line} of {path}"
         pair = _position(row.first, where, folder, positions), _position(row.second, where, folder, positions)
@@ -94,9 +94,9 @@ def collect(path: Path, rows: Sequence[Row], folder: Path | None, repeats: bool)
         earlier = seen.setdefault((min(pair), max(pair)), row)
         if earlier is not row:
             _check_repeat(path, earlier, row, repeats)
-        ends.append(pair)
+        pairs.append(pair)
     folds = [row.fold for row in rows if row.fold is not None]
-    first, second = torch.tensor(ends, dtype=torch.int64).unbind(dim=1)
+    first, second = torch.tensor(pairs, dtype=torch.int64).unbind(dim=1)
     return Pairs(
         names=tuple(positions),
         first=first,

@@ -21,7 +21,7 @@ def read_pairs_csv(path: Path | str, folder: Path | str | None = None, *, repeat
     Args:
         path: the csv file, UTF-8, separated by commas.
         folder: where a and b are, as relative paths; None to take the names without looking for files.
-        repeats: whether a pair may stand in the file more than once, in either order.
+        repeats: whether the file may hold a pair more than once, in either order.
 
     Returns:
         `Pairs` of the images, in the order of the file, with folds where there is such a column.

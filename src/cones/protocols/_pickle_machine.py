@@ -64,13 +64,13 @@ class Machine:
             raise RefusedError(f"it has the opcode {name}; expected lists of bytes and bools alone")
 
     def top(self) -> object:
-        """Return what lies on top of the stack."""
+        """Return the top of the stack."""
         if not self.stack or self.stack[-1] is _MARK:
             raise RefusedError("it takes from an empty stack")
         return self.stack[-1]
 
     def pop(self) -> object:
-        """Take what lies on top of the stack."""
+        """Pop the top of the stack."""
         self.top()
         return self.stack.pop()
 
@@ -92,20 +92,20 @@ class Machine:
         target.extend(items)
 
     def known(self, argument: object) -> object:
-        """Return what stands for a name, taken from the stack if it is not given; refuse all names but one."""
+        """Return the stand-in for a name, popped from the stack if it is not given; refuse all names but one."""
         if argument is None:
             name, module = self.pop(), self.pop()
             argument = f"{module} {name}" if isinstance(name, str) and isinstance(module, str) else repr(name)
         text = str(argument)[:200]
         if text == "_codecs encode":
             return _ENCODE
-        asked = ascii(text.replace(" ", ".", 1))[1:-1]
+        shown = ascii(text.replace(" ", ".", 1))[1:-1]
         if text.startswith("numpy"):
             raise RefusedError(
-                f"it asks for {asked}, so it holds NumPy arrays, which only execution could read; where "
+                f"it asks for {shown}, so it holds NumPy arrays, which only execution could read; where "
                 "you trust it, load it and dump ([bytes(image) for image in images], [bool(answer) for answer in same])"
             )
-        raise RefusedError(f"it asks for {asked}, and lists of bytes and bools need no code")
+        raise RefusedError(f"it asks for {shown}, and lists of bytes and bools need no code")
 
     def encoded(self, arguments: object, function: object) -> bytes:
         """Return the bytes that `_codecs.encode(text, "latin1")` would make."""

@@ -2,7 +2,7 @@
 
 A pickle is a program for a stack machine. This is a smaller machine: its opcodes build lists, tuples, bytes, strings,
 bools and whole numbers. The one name it knows is `_codecs.encode`, by which Python 3 writes bytes into a pickle of
-protocol 2; it stands for a mark on the stack and is never looked up. Any other opcode or name ends the reading.
+protocol 2; it becomes a mark on the stack and is never looked up. Any other opcode or name ends the reading.
 """
 
 import pickletools

@@ -64,9 +64,9 @@ def read_scores_csv(path: Path | str) -> ScoredPairs:
         raise DataError(f"{path} is empty; {_EXPECTED}")
     (line, header), *lines = table
     columns = [cell.lower() for cell in header]
-    ends = [name for name in ("subject_a", "subject_b") if name in columns]
-    wanted = ["score", "same", *ends]
-    if any(columns.count(name) != 1 for name in wanted) or len(ends) == 1:
+    subject_columns = [name for name in ("subject_a", "subject_b") if name in columns]
+    wanted = ["score", "same", *subject_columns]
+    if any(columns.count(name) != 1 for name in wanted) or len(subject_columns) == 1:
         raise DataError(f"line {line} of {path} is {','.join(header)!r}; {_EXPECTED}")
     if not lines:
         raise DataError(f"{path} lists no pair; expected lines below its header")
@@ -80,7 +80,7 @@ def read_scores_csv(path: Path | str) -> ScoredPairs:
         subjects += both
         if both and (both[0] == both[1] != "-1") != same[-1]:
             raise DataError(f"line {number} of {path} pairs the subjects {both[0]} and {both[1]} with same {answer}")
-    names, numbers = as_classes(np.array(subjects)) if ends else ((), None)
+    names, numbers = as_classes(np.array(subjects)) if subject_columns else ((), None)
     return ScoredPairs(
         torch.tensor(scores, dtype=torch.float64),
         torch.tensor(same),

@@ -70,7 +70,7 @@ def read_templates(
         pairs: lines of "template template label", label 1 for genuine and 0 for impostor, such as
             ijbc_template_pair_label.txt; None for templates alone.
         folder: the images; None to take the names without looking for files.
-        repeats: whether a pair may stand in the list more than once, in either order.
+        repeats: whether the list may hold a pair more than once, in either order.
 
     Returns:
         `Templates`: the images of each, by media, and the pairs of them where there is a list.

@@ -23,7 +23,7 @@ def read_trials(path: Path | str, folder: Path | str | None = None, *, repeats: 
     Args:
         path: the list, such as veri_test.txt or vox1_O_cleaned.kaldi, columns between spaces or tabs, UTF-8.
         folder: the recordings; None to take the names without looking for files.
-        repeats: whether a trial may stand in the list more than once, in either order.
+        repeats: whether the list may hold a trial more than once, in either order.
 
     Returns:
         `Pairs` of the recordings, in the order of the list, without folds.

@@ -28,7 +28,7 @@ def write_embeddings(path: Path | str, embeddings: Embeddings) -> None:
 
     Raises:
         ValueError: the suffix is another.
-        DataError: a feature is not finite, or a name stands twice: what `read_embeddings` would refuse.
+        DataError: a feature is not finite, or a name is repeated, which `read_embeddings` refuses.
         OSError: the disk is full, or the like; the file that stood at path is untouched.
 
     Example:
@@ -57,14 +57,14 @@ def _check(embeddings: Embeddings) -> None:
     bad = ~embeddings.features.isfinite().all(dim=1)
     if bool(bad.any()):
         row = int(bad.int().argmax())
-        what = f"row {row}" if embeddings.names is None else embeddings.names[row]
+        name = f"row {row}" if embeddings.names is None else embeddings.names[row]
         raise DataError(
-            f"the embedding of {what} holds a NaN or an infinity, as do {int(bad.sum())} of {len(bad)}; "
+            f"the embedding of {name} holds a NaN or an infinity, as do {int(bad.sum())} of {len(bad)}; "
             "expected finite numbers: look at the weights of the model"
         )
     repeated = [name for name, times in Counter(embeddings.names or ()).items() if times > 1]
     if repeated:
-        raise DataError(f"the name {repeated[0]!r} stands twice among the embeddings; expected names that differ")
+        raise DataError(f"the name {repeated[0]!r} occurs twice among the embeddings; expected names that differ")
 
 
 def _arrays(embeddings: Embeddings) -> dict[str, npt.NDArray[Any]]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..data import DataError
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # what int64 surely holds
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # surely within int64
 
 
 def read_lines(path: Path, expected: str) -> list[tuple[int, str]]:
@@ -17,7 +17,7 @@ def read_lines(path: Path, expected: str) -> list[tuple[int, str]]:
 
     Args:
         path: a text file in UTF-8.
-        expected: what errors say of an empty file.
+        expected: the expectation in the error for an empty file.
 
     Raises:
         DataError: if the file cannot be read or holds nothing.
@@ -51,7 +51,7 @@ def read_integers(path: Path, columns: str) -> npt.NDArray[np.int64]:
         if rows.shape[1] == width:
             return rows
     except (OSError, ValueError, UserWarning, DeprecationWarning):
-        pass  # the lines are gone through below, for a text that names the one that is wrong
+        pass  # the lines are checked one by one below, for an error that names the wrong one
     lines = read_lines(path, f"lines of {columns}")
     return np.array([_integers(path, number, line, columns) for number, line in lines], dtype=np.int64)
 
@@ -71,7 +71,7 @@ def member(name: str, where: str) -> str:
 
     Args:
         name: as a list writes it.
-        where: what errors begin with, such as "line 7 of pairs.txt".
+        where: beginning of errors, such as "line 7 of pairs.txt".
 
     Raises:
         DataError: if the path is empty, absolute or holds "..", and so could lead out of the folder.

@@ -1,7 +1,7 @@
 import math
 from dataclasses import dataclass
 
-from ..bounds.check import check_count, check_probability
+from ..common.checks import check_count, check_probability
 from ._advice import advice_on
 from ._rows import Bound, rows_of
 from ._rule import start

@@ -108,7 +108,7 @@ def calibrate(scores: Array, same: Array, prior: float = 0.5) -> Calibration:
         targets = truth * (len(alike) + 1) / (len(alike) + 2) + (1 - truth) / (len(apart) + 2)
     middle, half = values.median(), (high - low) / 2
     slope = offset = 0.0
-    for weighted_for in (0.5, prior):  # from the even prior, where 0 is near, to the one that is asked for
+    for weighted_for in (0.5, prior):  # from the even prior, where 0 is near, to the requested one
         weights = truth * weighted_for / len(alike) + (1 - truth) * (1 - weighted_for) / len(apart)
         shift = math.log(weighted_for / (1 - weighted_for))
         slope, offset = _newton((values - middle) / half, targets, weights, shift, slope, offset)
@@ -120,7 +120,7 @@ def _newton(
 ) -> tuple[float, float]:
     """Slope and offset of the weighted logistic regression of targets on s, by Newton steps from those given.
 
-    Where a whole step does not win what it promises, the better of two that never ascend is taken: a part of it (Sun,
+    Where a whole step gains less than predicted, the better of two that never ascend is taken: a part of it (Sun,
     Tran-Dinh 2019), and the step to the minimum of a quadratic bound of the loss (Jaakkola, Jordan 2000).
     """
 
@@ -146,14 +146,14 @@ def _newton(
             steps = [(length * d_slope, length * d_offset), _step(s, residual, weights * bound)[:2]]
             tried = [(loss(slope - a, offset - b), a, b) for a, b in steps if math.isfinite(a + b)]
             after, d_slope, d_offset = min(tried)
-            if after >= now:  # what the whole step promises is rounding
+            if after >= now:  # the predicted gain of the whole step is rounding
                 return slope, offset
         slope, offset, now = slope - d_slope, offset - d_offset, after
     raise RuntimeError(f"calibration has not converged after {STEPS} Newton steps, at a loss of {now}")
 
 
 def _step(s: Tensor, residual: Tensor, curvature: Tensor) -> tuple[float, float, float]:
-    """Steps of slope and offset to the minimum of a quadratic, and twice what they win.
+    """Steps of slope and offset to the minimum of a quadratic, and twice their gain.
 
     About the mean of s under the curvature the Hessian is diagonal: a score far off all others, which would leave the
     2 x 2 system without digits, does no harm.

@@ -6,13 +6,16 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_features, as_tensor
-from ..search.scores import Similarity
-from ..verification._all_pairs import rows_and_subjects, tally_of
-from ..verification._distances import warn_of_scores
-from ..verification._figures import place_at_far
-from ..verification._points import between
-from ..verification._tiles import tiles_of
-from ..verification.settings import VerificationSettings
+from .._checks import check_other_rows
+from ..similarity import Similarity, between
+from ..verification import (
+    VerificationSettings,
+    place_at_far,
+    points_of_tiles,
+    rows_and_subjects,
+    tiles_of,
+    warn_of_scores,
+)
 from ._calibration import Calibration, calibrate
 from ._decision import Decision, Normalisation, plain_scores, tensor_sha256
 from ._files import file_sha256
@@ -32,9 +35,9 @@ def choose_decision(
     prior: float | None = None,
     model: str | os.PathLike[str] | None = None,
 ) -> Decision:
-    """Choose the threshold at a false accept rate, and keep what it is a threshold of.
+    """Choose the threshold at a false accept rate, and keep the definition of its score.
 
-    Choose it on other people than it is used or tested on.
+    Choose it on other people than those it is used or tested on.
 
     Args:
         features: (N, D), any floating dtype.
@@ -43,7 +46,7 @@ def choose_decision(
         far: the false accept rate, in [0, 1).
         similarity: "cosine" or "euclidean".
         normalisation: "none", or "z", "t", "s" with a cohort.
-        top: how many of the cohort; None for all.
+        top: number of the cohort's scores used; None for all.
         cohort: (C, D) embeddings of other people.
         prior: calibrate to log-likelihood ratios for this prior (see `calibrate`); None for no calibration.
         model: the file of the model that the features are of; its checksum is stored.
@@ -66,7 +69,7 @@ def choose_decision(
     cohort = None if cohort is None else as_features("cohort", cohort)
     scores = plain_scores(features, pairs, similarity, normalisation, top, cohort)
     check_same(same, scores)
-    _check_other_rows(pairs)
+    check_other_rows("pairs", pairs)
     calibration: Calibration | None = None
     if prior is not None:
         calibration = calibrate(scores, same, prior)
@@ -128,7 +131,8 @@ def decision_of_all_pairs(
     """
     rows, subjects, _ = rows_and_subjects(embeddings, labels)
     _check_far(far)
-    points, _ = tally_of(tiles_of(rows, subjects, similarity, 1024), VerificationSettings((far,), 0.01, (1.0, 1.0), 1))
+    settings = VerificationSettings((far,), 0.01, (1.0, 1.0), 1)
+    points, _ = points_of_tiles(tiles_of(rows, subjects, similarity, 1024), settings)
     genuine, impostors = int(points.genuine[-1]), int(points.impostors[-1])
     if genuine == 0 or impostors == 0:
         raise ValueError(
@@ -154,7 +158,7 @@ def threshold_at_far(scores: Array, same: Array, far: float) -> float:
     """The lowest threshold with a false accept rate of at most `far`: accept where score ≥ threshold.
 
     Of all thresholds that accept the same of these pairs it is the middle one, so that rounding moves no pair across.
-    Where no pair scores higher than the one that must be refused, it stands just above that.
+    Where no pair scores higher than the one that must be refused, it is just above that score.
 
     Args:
         scores: (P,) finite numbers, larger for pairs more alike.
@@ -203,19 +207,10 @@ def _check_far(far: float) -> None:
         raise ValueError(f"far is {far}, expected a rate in [0, 1)")
 
 
-def _check_other_rows(pairs: Tensor) -> None:
-    alone = (pairs[:, 0] == pairs[:, 1]).nonzero()
-    if len(alone):
-        place = int(alone[0])
-        raise ValueError(
-            f"pairs[{place}] is {pairs[place].tolist()}, a row with itself, expected two rows: drop the pair"
-        )
-
-
 def _warn_of_few(far: float, impostors: int, stacklevel: int) -> None:
     if 0 < far < 1 / impostors:
         warnings.warn(
-            f"far is {far:g}, but there are only {impostors} different pairs: the threshold refuses them all, and how "
-            f"much lower than 1/{impostors} its rate is they cannot say",
+            f"far is {far:g}, but there are only {impostors} different pairs: the threshold refuses them all, and "
+            f"its rate below 1/{impostors} cannot be measured",
             stacklevel=stacklevel + 1,
         )

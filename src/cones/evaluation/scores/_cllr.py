@@ -9,7 +9,7 @@ from ._pairs import check_same
 
 
 def cllr(llr: Array, same: Array) -> float:
-    """Cost of log-likelihood ratios in bits; 0 is perfect, 1 is what a system has that always says 0.
+    """Cost of log-likelihood ratios in bits; 0 is perfect, 1 that of a system that always answers 0.
 
         C_llr = 1/2 ( mean_same log2(1 + exp(-llr)) + mean_different log2(1 + exp(llr)) )
 
@@ -39,9 +39,9 @@ def cllr(llr: Array, same: Array) -> float:
 
 
 def min_cllr(scores: Array, same: Array) -> float:
-    """The smallest `cllr` that any rising map of the scores reaches: what is left is not the calibration's fault.
+    """The smallest `cllr` of any rising map of the scores, the part that no calibration can remove.
 
-    `cllr` less this is what the calibration costs.
+    `cllr` minus this is the cost of the calibration.
 
     Args:
         scores: (P,) any numbers that are larger for pairs more alike.
@@ -131,7 +131,7 @@ def pool_adjacent_violators(values: Array, weights: Array) -> Tensor:
     if len(wrong):
         place = int(wrong[0])
         raise ValueError(f"weights[{place}] is {weights[place].item()}, expected a finite number above 0")
-    pools: list[tuple[float, float, int]] = []  # of each pool: sum of w y, sum of w, how many
+    pools: list[tuple[float, float, int]] = []  # of each pool: sum of w y, sum of w, size
     for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
         total, mass, size = value * weight, weight, 1
         while pools and pools[-1][0] * mass >= total * pools[-1][1]:  # the mean before is not smaller

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .._arrays import Array, as_features
 from ..blocks import block_rows
-from ..search.scores import SIMILARITIES, Similarity
+from ..similarity import Similarity, check_similarity
 from ._calibration import Calibration
 from ._normalisation import NORMALISATIONS, normalised_scores
 from ._pairs import pair_scores
@@ -18,21 +18,21 @@ Normalisation = Literal["none", "z", "t", "s"]
 
 @dataclass(frozen=True)
 class Decision:
-    """A threshold with all that gives it a meaning: which score, normalised and calibrated how, of which model.
+    """A threshold with the definition of its score: similarity, normalisation, calibration and model.
 
     A pair is accepted as the same where its score is at least the threshold. See `choose_decision`.
 
     Attributes:
         threshold: in units of the score after normalisation and calibration; of "euclidean" without them minus the
             distance, in the unit of the features.
-        far: the false accept rate that was asked for, in [0, 1).
+        far: the requested false accept rate, in [0, 1).
         measured_far: the rate on the pairs it was chosen on, at most far.
         measured_tar: the true accept rate there.
-        same_pairs: how many pairs of one class it was chosen on.
-        different_pairs: how many of two classes.
+        same_pairs: number of pairs of one class that it was chosen on.
+        different_pairs: number of pairs of two classes.
         similarity: "cosine" or "euclidean".
         normalisation: "none", "z", "t" or "s" (see `normalised_scores`).
-        top: how many of the cohort; None for all.
+        top: number of the cohort's scores used; None for all.
         calibration: from scores to log-likelihood ratios; None where there is none.
         cohort_sha256: of the cohort's numbers; None without normalisation.
         model_sha256: of the model's file; None where none was named.
@@ -92,7 +92,7 @@ class Decision:
         return raw if self.calibration is None else self.calibration.llr(raw)
 
     def accept(self, features: Array, pairs: Array, cohort: Array | None = None) -> Tensor:
-        """Whether each pair is the same class: (P,) bool, score ≥ threshold. Arguments and errors as of `scores`."""
+        """Decide for each pair, (P,) bool, if it is of one class: score ≥ threshold. Arguments as of `scores`."""
         return self.scores(features, pairs, cohort) >= self.threshold
 
     def __str__(self) -> str:
@@ -124,8 +124,7 @@ def plain_scores(
 
 def check_scoring(similarity: str, normalisation: str, top: int | None, cohort: bool) -> None:
     """Raise ValueError unless the similarity, its normalisation and a cohort fit together."""
-    if similarity not in SIMILARITIES:
-        raise ValueError(f"similarity is {similarity!r}, expected one of {', '.join(SIMILARITIES)}")
+    check_similarity(similarity)
     if normalisation not in ("none", *NORMALISATIONS):
         raise ValueError(f"normalisation is {normalisation!r}, expected one of none, {', '.join(NORMALISATIONS)}")
     if normalisation == "none":

@@ -58,7 +58,7 @@ def read_decision(path: str | os.PathLike[str], model: str | os.PathLike[str] | 
         `Decision`.
 
     Raises:
-        ValueError: the file is no decision, has a field too many, too few or of a wrong kind, or is of another model.
+        ValueError: the file is not a decision, has unknown, missing or wrong fields, or is of another model.
         OSError: a file cannot be read.
 
     Example: see `write_decision`.
@@ -67,7 +67,7 @@ def read_decision(path: str | os.PathLike[str], model: str | os.PathLike[str] | 
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no JSON: {error}; write it with write_decision") from error
+        raise ValueError(f"{path} is not JSON: {error}; write it with write_decision") from error
     decision = decision_from_json(text, str(path))
     if model is not None:
         _check_model(path, decision, Path(model))
@@ -85,7 +85,7 @@ def decision_from_json(text: str, source: str) -> Decision:
 
     Args:
         text: from `decision_to_json`.
-        source: what errors call the place it is from.
+        source: name of its origin in errors.
 
     Raises:
         ValueError: as `read_decision`.
@@ -93,9 +93,9 @@ def decision_from_json(text: str, source: str) -> Decision:
     try:
         written = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{source} is no JSON: {error}; write it with write_decision") from error
+        raise ValueError(f"{source} is not JSON: {error}; write it with write_decision") from error
     if not isinstance(written, dict) or written.pop("format", None) != FORMAT:
-        raise ValueError(f'{source} is no decision, expected "format": "{FORMAT}"; write it with write_decision')
+        raise ValueError(f'{source} is not a decision, expected "format": "{FORMAT}"; write it with write_decision')
     version = written.pop("version", None)
     if version != VERSION:
         raise ValueError(f"{source} has version {version!r}, expected {VERSION}: write it with this version of cones")

@@ -15,7 +15,7 @@ NORMALISATIONS: tuple[Cohorts, ...] = ("z", "t", "s")
 def normalised_scores(
     features: Array, pairs: Array, cohort: Array, kind: Cohorts = "s", top: int | None = None
 ) -> Tensor:
-    """Cosines of pairs, counted in standard deviations from what each side scores with strangers.
+    """Cosines of pairs in standard deviations from the scores of each side with strangers.
 
         z-norm:  (s - mu_e) / sigma_e
         t-norm:  (s - mu_t) / sigma_t
@@ -26,14 +26,14 @@ def normalised_scores(
     they are taken over the n largest cosines alone, those of e for e and those of t for t: "s" is then the adaptive
     s-norm (AS-norm1), "t" the idea of the adaptive t-norm.
 
-    The cohort must hold no one of whom the pairs are: a stranger's score is what it measures.
+    The cohort must not hold the subjects of the pairs: it measures the scores of strangers.
 
     Args:
         features: (N, D), any floating dtype.
         pairs: (P, 2) integers, rows of features: enrolled, tested.
-        cohort: (C, D), C ≥ 2: embeddings of other people, taken as unit vectors; often one mean a person.
+        cohort: (C, D), C ≥ 2: embeddings of other people, taken as unit vectors; often one mean per person.
         kind: "z", "t" or "s".
-        top: how many of the cohort, at least 2 and at most C; None for all. Usual are 200 to 400.
+        top: number of the cohort's scores used, at least 2 and at most C; None for all. Usual are 200 to 400.
 
     Returns:
         (P,) float64.

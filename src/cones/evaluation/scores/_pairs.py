@@ -7,7 +7,7 @@ from ...common.unit_vectors import direction
 from .. import blocks as _blocks
 from .._arrays import Array, as_features, as_tensor
 from ..blocks import check_rows
-from ..search.scores import SIMILARITIES, Similarity, score_named
+from ..similarity import Similarity, score_named
 
 
 def pair_scores(features: Array, pairs: Array, similarity: Similarity = "cosine") -> Tensor:
@@ -39,8 +39,6 @@ def pair_scores(features: Array, pairs: Array, similarity: Similarity = "cosine"
     features, pairs = as_features("features", features), as_tensor("pairs", pairs)
     check_rows(features)
     check_pairs(pairs, len(features))
-    if similarity not in SIMILARITIES:
-        raise ValueError(f"similarity is {similarity!r}, expected one of {', '.join(SIMILARITIES)}")
     measure = score_named(similarity, features)
     scores = torch.empty(len(pairs), dtype=torch.float64, device=features.device)
     step = max(1, _blocks.BLOCK // max(features.shape[1], 1))
@@ -51,12 +49,12 @@ def pair_scores(features: Array, pairs: Array, similarity: Similarity = "cosine"
 
 
 def combine_embeddings(views: Sequence[Array], unit: bool = True) -> Tensor:
-    """One embedding an image out of those of several views of it, such as the image and its mirror image, or crops.
+    """Combine the embeddings of several views of each image, such as the image and its mirror image, or crops.
 
         x = sum_v u_v / |sum_v u_v|,   u_v = x_v / |x_v|
 
     Args:
-        views: one (N, D) a view, the images in the same order; also one (V, N, D).
+        views: one (N, D) per view, the images in the same order; also one (V, N, D).
         unit: False to sum the x_v themselves, so that the longer ones count more.
 
     Returns:
@@ -88,7 +86,7 @@ def combine_embeddings(views: Sequence[Array], unit: bool = True) -> Tensor:
 def check_pairs(pairs: Tensor, num_rows: int) -> None:
     """Raise ValueError unless pairs are (P, 2) of integers in 0..num_rows-1."""
     if pairs.ndim != 2 or pairs.shape[1] != 2:
-        raise ValueError(f"pairs has shape {tuple(pairs.shape)}, expected (P, 2): two rows of features a pair")
+        raise ValueError(f"pairs has shape {tuple(pairs.shape)}, expected (P, 2): two rows of features per pair")
     if pairs.is_floating_point() or pairs.dtype == torch.bool:
         raise ValueError(f"pairs has dtype {pairs.dtype}, expected integers: convert with pairs.long()")
     wrong = ((pairs < 0) | (pairs >= num_rows)).any(dim=1).nonzero()
@@ -100,9 +98,11 @@ def check_pairs(pairs: Tensor, num_rows: int) -> None:
 def check_same(same: Tensor, scores: Tensor, name: str = "scores") -> None:
     """Raise ValueError unless scores are (P,) without nan, same (P,) of truth values with both of them."""
     if scores.ndim != 1:
-        raise ValueError(f"{name} has shape {tuple(scores.shape)}, expected (P,): a number a pair")
+        raise ValueError(f"{name} has shape {tuple(scores.shape)}, expected (P,): one number per pair")
     if same.shape != scores.shape:
-        raise ValueError(f"same has shape {tuple(same.shape)}, expected {tuple(scores.shape)}: a truth value a pair")
+        raise ValueError(
+            f"same has shape {tuple(same.shape)}, expected {tuple(scores.shape)}: one truth value per pair"
+        )
     if same.dtype != torch.bool:
         raise ValueError(f"same has dtype {same.dtype}, expected torch.bool: whether both are of one class")
     if bool(scores.isnan().any()):

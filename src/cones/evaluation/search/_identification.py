@@ -1,48 +1,29 @@
-"""Who is it, and is it anybody we know: closed-set and open-set identification."""
+"""Closed-set and open-set identification."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from cones.common.unit_vectors import direction
-from cones.evaluation._arrays import Array, as_features, as_labels_alike, strangers_apart
-from cones.evaluation._bootstrap import Bootstrap, Interval, weighted_mean
-from cones.evaluation._table import share, table
-from cones.evaluation.progress import Progress, silent
-from cones.evaluation.search._mates import best_scores
-from cones.evaluation.search.scores import BLOCK, Score, check_features, check_labels, score_named
-from cones.evaluation.verification._points import between
+from ...common.unit_vectors import direction
+from .._arrays import Array, as_features, as_labels_alike, strangers_apart
+from .._bootstrap import Bootstrap, weighted_mean
+from .._table import table
+from ..figure import Figure, Interval
+from ..progress import Progress, silent
+from ..quantities import IDENTIFICATION
+from ..similarity import BLOCK, Score, Similarity, check_features, check_labels, score_named
+from ._mates import best_scores
+from ._open_set import NO_MATE, OpenSet, ProbeScores, open_set_at
 
 SUBJECTS = ("set", "template")
-
-
-@dataclass(frozen=True)
-class OpenSet:
-    """Detection and identification at one false alarm rate.
-
-    Attributes:
-        far: the rate that was asked for, in 0..1.
-        dir: share of the mated probes whose own subject is found first, with a score of at least `threshold`.
-        threshold: midway between the lowest score that is accepted where no more than `far` of the probes without a
-            mate raise an alarm, and the highest that is not; -inf where all may.
-        reached: the share of them that does.
-        interval: of `dir`; None without resampling or with too few subjects.
-        reason: why the other figures are None.
-    """
-
-    far: float
-    dir: float | None = None
-    threshold: float | None = None
-    reached: float | None = None
-    interval: Interval | None = None
-    reason: str | None = None
+RANKS = (1, 5, 10)
+"""Ranks in the table of figures."""
 
 
 @dataclass(frozen=True)
 class Identification:
-    """The numbers that `identification` returns.
+    """Result of `identification`; print it for tables.
 
     Attributes:
         cmc: share of the mated probes whose own subject is among the first 1, 2, ... r; None without mated probes.
@@ -67,17 +48,39 @@ class Identification:
         interval = f"{100 * self.confidence:g}% interval"
         closed = [("rank", "identified", interval)]
         if self.cmc is None:
-            closed.append(("1", "n/a: no probe has a mate in the gallery", ""))
-        for rank, value in enumerate(self.cmc or (), start=1):
-            closed.append((str(rank), share(value), share(self.rank_1_interval) if rank == 1 else ""))
+            closed.append(("1", f"n/a: {NO_MATE}", ""))
+        for rank in range(1, len(self.cmc or ()) + 1):
+            figure = self._at_rank(rank)
+            closed.append((str(rank), figure.value_text, figure.interval_text))
         opened = [("FAR", "DIR", interval, "threshold", "FAR reached")]
         for at in self.open_set:
-            if at.dir is None or at.threshold is None or at.reached is None:
-                opened.append((f"{at.far:g}", f"n/a: {at.reason}", "", "", ""))
+            figure = _at_far(at)
+            if at.threshold is None or at.reached is None:
+                opened.append((f"{at.far:g}", f"{figure.value_text}: {figure.note}", "", "", ""))
             else:
                 reached = f"{at.reached:.4g}"
-                opened.append((f"{at.far:g}", share(at.dir), share(at.interval), f"{at.threshold:.6f}", reached))
+                cells = (f"{at.far:g}", figure.value_text, figure.interval_text, figure.threshold_text, reached)
+                opened.append(cells)
         return "\n\n".join([head, table(closed), table(opened)] if self.open_set else [head, table(closed)])
+
+    def as_figures(self) -> list[Figure]:
+        """The lines of the table of figures: ranks 1, 5 and 10, and DIR at each rate."""
+        known = [rank for rank in RANKS if self.cmc is None or rank <= len(self.cmc)]
+        return [*(self._at_rank(rank) for rank in known), *(_at_far(at) for at in self.open_set)]
+
+    def _at_rank(self, rank: int) -> Figure:
+        quantity = IDENTIFICATION["cmc"]
+        if self.cmc is None:
+            figure = quantity.figure(None, rank, note=NO_MATE)
+        else:
+            figure = quantity.figure(self.cmc[rank - 1], rank, interval=self.rank_1_interval if rank == 1 else None)
+        return figure._replace(headline=figure.headline and rank == 1)
+
+
+def _at_far(at: OpenSet) -> Figure:
+    return IDENTIFICATION["dir"].figure(
+        at.dir, at.far, interval=at.interval, threshold=at.threshold, note=at.reason or ""
+    )
 
 
 def identification(
@@ -89,7 +92,7 @@ def identification(
     ranks: int = 10,
     far: tuple[float, ...] = (0.001, 0.01, 0.1),
     subjects: str = "set",
-    similarity: str = "cosine",
+    similarity: Similarity = "cosine",
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -109,21 +112,21 @@ def identification(
     measured; its figures are None, with the reason.
 
     Args:
-        gallery: (M, D), several rows a subject allowed, any floating dtype.
-        gallery_labels: (M,) integers or text; -1 for a subject that is not known, and no probe's mate.
+        gallery: (M, D), several rows per subject allowed, any floating dtype.
+        gallery_labels: (M,) integers or text; -1 for an unknown subject, the mate of no probe.
         probes: (P, D).
         probe_labels: (P,) integers or text; those that the gallery lacks are the non-mated, and so is -1.
         ranks: r of the CMC, cut at the number of subjects.
         far: false alarm rates, in (0, 1].
-        subjects: "set": s is the largest score over the subject's rows; "template": with the mean of his unit vectors
-            (cosine only).
+        subjects: "set": s is the largest score over the subject's rows; "template": that with the mean of the subject's
+            unit vectors (cosine only).
         similarity: "cosine" or "euclidean", see `top_k`.
         resamples: of the bootstrap over subjects (the gallery stays as it is); 0 for no intervals.
         confidence: of the percentile intervals.
         seed: of the resampling.
-        block: about how many float64 numbers are held at once, beside a sorted copy of the gallery; a subject's rows
+        block: approximate number of float64 numbers held at once, beside a sorted copy of the gallery; a subject's rows
             stay together.
-        progress: is told of the probes that are done.
+        progress: reports the probes that are done.
 
     Returns:
         `Identification`; `print` shows it as tables.
@@ -136,16 +139,35 @@ def identification(
 
     Example:
         >>> gallery, probes = torch.eye(3), torch.tensor([[9.0, 1.0, 0.0], [1.0, 3.0, 0.0], [1.0, 1.0, 1.0]])
-        >>> found = identification(gallery, torch.tensor([0, 1, 2]), probes, torch.tensor([0, 0, 7]), far=(1.0, 0.5))
-        >>> found.cmc, found.open_set[0].dir, found.open_set[1].reason
+        >>> i = identification(gallery, torch.tensor([0, 1, 2]), probes, torch.tensor([0, 0, 7]), far=(1.0, 0.5))
+        >>> i.cmc, i.open_set[0].dir, i.open_set[1].reason
         ((0.5, 1.0, 1.0), 0.5, 'FAR 0.5 is below 1/1, one alarm of the probes without a mate')
     """
+    return identify(
+        gallery, gallery_labels, probes, probe_labels, ranks, far, subjects, similarity,
+        Bootstrap(resamples, confidence, seed), block, progress,
+    )  # fmt: skip
+
+
+def identify(
+    gallery: Array,
+    gallery_labels: Array,
+    probes: Array,
+    probe_labels: Array,
+    ranks: int,
+    far: tuple[float, ...],
+    subjects: str,
+    similarity: Similarity,
+    bootstrap: Bootstrap,
+    block: int = BLOCK,
+    progress: Progress = silent,
+) -> Identification:
+    """`identification` with the settings of its intervals as an object."""
     gallery, probes = as_features("gallery", gallery), as_features("probes", probes)
     labels_of, _ = as_labels_alike({"gallery_labels": gallery_labels, "probe_labels": probe_labels})
     _check(gallery, labels_of[0], probes, labels_of[1], ranks, far, subjects, similarity)
     gallery_labels = strangers_apart(labels_of[0], "gallery_labels")
     probe_labels = strangers_apart(labels_of[1], "probe_labels", first=len(gallery))
-    bootstrap = Bootstrap(resamples, confidence, seed)
     names, classes = gallery_labels.to(gallery.device).long().unique(return_inverse=True)
     order = classes.argsort(stable=True)
     enrolled, classes = gallery[order], classes[order]
@@ -156,36 +178,17 @@ def identification(
     mated = names[place] == labels
     most = min(ranks, len(names))
     measure = score_named(similarity, enrolled, probes)
-    found = _search(measure, enrolled, classes, probes, place.where(mated, -1), labels, most, block, progress)
-    rank, count = found.rank[mated], int(mated.sum())
+    scores = _search(measure, enrolled, classes, probes, place.where(mated, -1), labels, most, block, progress)
+    rank, count = scores.rank[mated], int(mated.sum())
     return Identification(
         cmc=tuple(int((rank <= r).sum()) / count for r in range(1, most + 1)) if count else None,
         rank_1_interval=bootstrap.interval(lambda times: weighted_mean(rank == 1, times), labels[mated]),
-        open_set=tuple(_open_set(rate, found, measure, bootstrap) for rate in far),
+        open_set=tuple(open_set_at(rate, scores, measure, bootstrap) for rate in far),
         subjects=len(names),
         mated=count,
         non_mated=len(probes) - count,
-        confidence=confidence,
+        confidence=bootstrap.confidence,
     )
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What the gallery says about each of P probes.
-
-    Attributes:
-        mated: (P,) whether the probe's subject is in the gallery.
-        own: (P,) score with the own subject; -inf without a mate.
-        rank: (P,) of the own subject, right up to the last rank that is asked for.
-        rival: (P,) best score with another subject; -inf if there is none.
-        subjects: (P,) labels.
-    """
-
-    mated: Tensor
-    own: Tensor
-    rank: Tensor
-    rival: Tensor
-    subjects: Tensor
 
 
 def _search(
@@ -198,7 +201,7 @@ def _search(
     most: int,
     block: int,
     progress: Progress,
-) -> _Found:
+) -> ProbeScores:
     own = torch.empty(len(probes), dtype=torch.float64, device=probes.device)
     rival, rank = torch.empty_like(own), torch.empty_like(probe_classes)
     for best in best_scores(
@@ -206,63 +209,11 @@ def _search(
         stage="probes", progress=progress,
     ):  # fmt: skip
         own[best.rows], rival[best.rows], rank[best.rows] = best.own[:, 0], best.others[:, 0], best.ranks()[:, 0]
-    return _Found(probe_classes >= 0, own, rank, rival, labels)
-
-
-def _open_set(far: float, found: _Found, measure: Score, bootstrap: Bootstrap) -> OpenSet:
-    mated = found.mated
-    strangers = int((~mated).sum())
-    if strangers == len(mated):
-        return OpenSet(far, reason="no probe has a mate in the gallery")
-    if strangers == 0:
-        return OpenSet(far, reason="every probe has a mate in the gallery: no false alarm can be counted")
-    if _alarms(far, strangers) < 1:
-        return OpenSet(far, reason=f"FAR {far:g} is below 1/{strangers}, one alarm of the probes without a mate")
-    alarms, order = found.rival[~mated].sort(descending=True)
-    by_score = (~mated).nonzero()[order, 0]
-    first = mated & (found.rank == 1)
-
-    def rate(times: Tensor) -> float:
-        threshold = _threshold(far, alarms, times[by_score])
-        return weighted_mean((first & (found.own >= threshold))[mated], times[mated])
-
-    once = torch.ones_like(found.own)
-    threshold = _threshold(far, alarms, once[by_score])
-    return OpenSet(
-        far,
-        dir=rate(once),
-        threshold=_reported(threshold, alarms, found.own[first], measure),
-        reached=int((alarms >= threshold).sum()) / strangers,
-        interval=bootstrap.interval(rate, found.subjects, strata=mated),
-    )
-
-
-def _alarms(far: float, strangers: float) -> int:
-    """How many false alarms are allowed; 0.29 of 100 are 29 although 0.29 * 100 < 29 in floating point."""
-    return math.floor(far * strangers * (1 + 1e-12))
-
-
-def _threshold(far: float, alarms: Tensor, times: Tensor) -> float:
-    """The smallest number that no more than `far` of the alarms reach; scores, largest first, each `times` often."""
-    reached = times.cumsum(0)
-    allowed = int((reached <= _alarms(far, reached[-1].item())).sum())
-    return math.nextafter(alarms[allowed].item(), math.inf) if allowed < len(alarms) else -math.inf
-
-
-def _reported(threshold: float, alarms: Tensor, own: Tensor, measure: Score) -> float:
-    """Midway between the scores below and at or above the threshold, in the unit of the scores."""
-    scores = torch.cat([alarms, own])
-    above, below = scores[scores >= threshold], scores[scores < threshold]
-    if len(below) == 0:
-        return -math.inf
-    rejected = measure.unfold(below.max()).item()
-    if len(above) == 0:
-        return math.nextafter(rejected, math.inf)
-    return between(measure.unfold(above.min()).item(), rejected)
+    return ProbeScores(probe_classes >= 0, own, rank, rival, labels)
 
 
 def _templates(enrolled: Tensor, classes: Tensor, count: int, block: int) -> Tensor:
-    """Mean of each subject's unit vectors, (S, D); the cosine knows no length."""
+    """Mean of each subject's unit vectors, (S, D), made unit: the cosine ignores lengths."""
     means = torch.zeros(count, enrolled.shape[1], dtype=torch.float64, device=enrolled.device)
     measure = score_named("cosine")
     step = max(1, block // max(1, enrolled.shape[1]))
@@ -279,7 +230,7 @@ def _check(
     ranks: int,
     far: tuple[float, ...],
     subjects: str,
-    similarity: str,
+    similarity: Similarity,
 ) -> None:
     check_features("gallery", gallery)
     check_features("probes", probes, beside=gallery)

@@ -1,4 +1,4 @@
-"""How much two partitions of the same rows tell about each other."""
+"""Mutual information of two partitions of the same rows."""
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ def normalized_mutual_information(a: Array, b: Array) -> float:
         The score in 0..1; 1 where both have one part only (or there is no row).
 
     Raises:
-        ValueError: two lengths, or no integers.
+        ValueError: unequal lengths, or labels that are not integers.
 
     Reference: N. X. Vinh, J. Epps, J. Bailey, "Information Theoretic Measures for Clusterings Comparison: Variants,
         Properties, Normalization and Correction for Chance", JMLR 11, 2010 (NMI_sum).
@@ -50,7 +50,7 @@ def adjusted_mutual_information(a: Array, b: Array) -> float:
         The score, at most 1, below 0 where it is worse than chance; 1 where both have one part only.
 
     Raises:
-        ValueError: two lengths, or no integers.
+        ValueError: unequal lengths, or labels that are not integers.
 
     Reference: N. X. Vinh, J. Epps, J. Bailey, "Information Theoretic Measures for Clusterings Comparison: Variants,
         Properties, Normalization and Correction for Chance", JMLR 11, 2010 (AMI_sum).
@@ -84,7 +84,7 @@ def _counts(a: Array, b: Array) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _same(n: Tensor, m: Tensor, joint: Tensor) -> bool:
-    """Whether each part of one side is a part of the other."""
+    """True where each part of one side is a part of the other."""
     return len(n) == len(m) == joint.shape[1]
 
 
@@ -102,7 +102,7 @@ def _mutual_information(n: Tensor, m: Tensor, joint: Tensor) -> float:
 
 
 def _expected_mutual_information(n: Tensor, m: Tensor) -> float:
-    """Σ_ij Σ_c P(n_ij = c) c/N log(N c / n_i m_j), P hypergeometric; equal sizes are counted once."""
+    """Σ_ij Σ_c P(n_ij = c) c/N log(N c / n_i m_j), P hypergeometric; equal sizes are computed once."""
     total = int(n.sum())
     log_factorial = torch.lgamma(torch.arange(total + 1, dtype=torch.float64) + 1)
     (n, n_times), (m, m_times) = n.unique(return_counts=True), m.unique(return_counts=True)

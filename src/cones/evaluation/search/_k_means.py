@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from cones.evaluation._arrays import Array, as_features
-from cones.evaluation.progress import Progress, silent
-from cones.evaluation.search.scores import BLOCK, check_features, slices
+from .._arrays import Array, as_features
+from ..progress import Progress, silent
+from ..similarity import BLOCK, check_features, slices
 
-ROUNDING = 1e-14  # of float64; below it a squared distance is none
+ROUNDING = 1e-14  # of float64; a squared distance below it counts as 0
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """What `k_means` returns.
+    """Result of `k_means`.
 
     Attributes:
         assignment: (N,) the cluster of each row, in 0..k-1.
@@ -45,8 +45,8 @@ def k_means(
 
         minimise Σ_i ‖x_i - c_a(i)‖²
 
-    The first center is a random row; each next one a row drawn with probability ∝ its squared distance to the nearest
-    center so far (k-means++). A cluster that loses all rows takes the row that is farthest from its center. A row goes
+    The first center is a random row; each further one is drawn with probability ∝ its squared distance to the nearest
+    center so far (k-means++). An empty cluster takes the row that is farthest from its center. A row goes
     to the first of equally near centers. For spherical k-means give unit vectors.
 
     Args:
@@ -55,8 +55,8 @@ def k_means(
         restarts: starts, 1 or more; the smallest inertia wins, the first of equals.
         iterations: at most, in a start.
         seed: of all starts.
-        block: about how many distances are held at once.
-        progress: is told of the iterations that are done, of those that may be needed.
+        block: approximate number of distances held at once.
+        progress: reports the iterations done, out of the most that may be needed.
 
     Returns:
         `Clusters`.
@@ -114,7 +114,7 @@ def _seeds(x: Tensor, k: int, generator: torch.Generator) -> Tensor:
 
 
 def _shifted(progress: Progress, start: int, starts: int) -> Progress:
-    """The progress of one of several starts as a part of all."""
+    """Progress of one of several starts as part of the whole."""
     return lambda stage, done, total: progress(stage, start * total + done, starts * total)
 
 
@@ -135,7 +135,7 @@ def _nearest(x: Tensor, centers: Tensor, step: int) -> tuple[Tensor, Tensor]:
     """The nearest center of each row, the first of equals, and its squared distance."""
     place = []
     for rows in slices(len(x), step):
-        # ‖x‖² is the same for all centers; the rest is rounded, so that the distance itself is taken anew
+        # ‖x‖² is the same for all centers; the rest is rounded, so the distance itself is computed again
         place.append((centers.square().sum(1) - 2 * x[rows] @ centers.T).argmin(1))
     assignment = torch.cat(place)
     return assignment, (x - centers[assignment]).square().sum(1)

@@ -1,4 +1,4 @@
-"""The best scores of each row with its own class and with all others: what ranks are counted from."""
+"""The best scores of each row with its own class and with all others, from which ranks are counted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cones.evaluation.progress import Progress, silent
-from cones.evaluation.search.scores import Score, block_sides, slices
+from ..progress import Progress, silent
+from ..similarity import Score, block_sides, slices
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Best:
     """Scores of a block of rows, largest first, filled up with -inf.
 
     Attributes:
-        rows: which rows.
+        rows: of the queries.
         own: (n, P) with the gallery's rows of the same class.
         others: (n, R) with the rows, or with the best rows of each class, of other classes.
     """
@@ -55,16 +55,16 @@ def best_scores(
     Args:
         measure: the score.
         queries: (Q, D).
-        query_classes: (Q,); -1 where the gallery has none of its class.
+        query_classes: (Q,); -1 where the gallery has no row of the class.
         gallery: (M, D); sorted by class for `by_class`.
         gallery_classes: (M,) 0 or more.
-        own: P, how many of the own class to keep.
-        others: R, how many of the others to keep.
+        own: P, number of scores of the own class to keep.
+        others: R, number of scores of the others to keep.
         exclude_self: query i and row i of the gallery are the same sample.
         by_class: a class counts once, with its best row.
-        block: about how many numbers are held at once; a class of `by_class` is not cut.
-        stage: what progress is told of.
-        progress: is told of the queries that are done.
+        block: approximate number of numbers held at once; a class of `by_class` is not cut.
+        stage: name of the stage in progress reports.
+        progress: reports the queries that are done.
     """
     rows, columns = block_sides(gallery, block, width=2 * max(own, others))
     pieces = list(_whole_classes(gallery_classes, columns) if by_class else slices(len(gallery), columns))
@@ -89,7 +89,7 @@ def best_scores(
 def _keep(best: Tensor, values: Tensor, count: int) -> Tensor:
     """The `count` largest of both, largest first."""
     if 8 * count < values.shape[1]:
-        values = values.topk(count).values  # few of many are found faster than all are copied
+        values = values.topk(count).values  # selecting few of many is faster than copying all
     both = torch.cat([best, values], 1)
     return both.topk(min(count, both.shape[1])).values
 

@@ -5,20 +5,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cones.common.unit_vectors import direction
-from cones.evaluation._arrays import Array, as_features, as_labels, known_rows, strangers_apart
-from cones.evaluation._bootstrap import Bootstrap, Interval, weighted_mean
-from cones.evaluation._table import share, table
-from cones.evaluation.progress import Progress, silent
-from cones.evaluation.search._information import adjusted_mutual_information, normalized_mutual_information
-from cones.evaluation.search._k_means import k_means
-from cones.evaluation.search._mates import Best, best_scores
-from cones.evaluation.search.scores import BLOCK, check_features, check_labels, score_named
+from ...common.unit_vectors import direction
+from .._arrays import Array, as_features, as_labels, known_rows, strangers_apart
+from .._bootstrap import Bootstrap, weighted_mean
+from .._table import table
+from ..figure import Figure, Interval
+from ..progress import Progress, silent
+from ..quantities import RETRIEVAL
+from ..similarity import BLOCK, Similarity, check_features, check_labels, score_named
+from ._information import adjusted_mutual_information, normalized_mutual_information
+from ._k_means import k_means
+from ._mates import Best, best_scores
 
 
 @dataclass(frozen=True)
 class Retrieval:
-    """The numbers that `retrieval` returns.
+    """Result of `retrieval`; print it for a table.
 
     Attributes:
         recall: R@k for each k of `recall_at`: share of queries with one of their class among the k nearest.
@@ -29,8 +31,8 @@ class Retrieval:
         ami: the same, adjusted for chance.
         recall_interval: of `recall[0]`; None without resampling or with fewer than two classes of queries.
         map_at_r_interval: of `map_at_r`.
-        queries: how many were counted.
-        excluded: rows without another of their class: no query, but in everybody's gallery.
+        queries: number of queries counted.
+        excluded: rows without another of their class: no queries, but in every query's gallery.
         classes: among all rows, without the unknown.
         confidence: of the intervals.
     """
@@ -50,15 +52,24 @@ class Retrieval:
 
     def __str__(self) -> str:
         lines = [("", "value", f"{100 * self.confidence:g}% interval")]
-        for place, (k, value) in enumerate(zip(self.recall_at, self.recall, strict=True)):
-            lines.append((f"R@{k}", share(value), share(self.recall_interval) if place == 0 else ""))
-        lines.append(("R-precision", share(self.r_precision), ""))
-        lines.append(("MAP@R", share(self.map_at_r), share(self.map_at_r_interval)))
-        for name, information in (("NMI", self.nmi), ("AMI", self.ami)):
-            if information is not None:
-                lines.append((name, f"{information:.4f}", ""))
+        lines += [(f.name, f.value_text, f.interval_text) for f in self.as_figures() if f.value is not None]
         head = f"{self.queries} queries of {self.classes} classes, {self.excluded} rows alone in their class left out"
         return f"{head}\n\n{table(lines)}"
+
+    def as_figures(self) -> list[Figure]:
+        """The lines of the table of figures: recall at each k, R-precision, MAP@R, and NMI and AMI of the clusters."""
+        recall = [
+            RETRIEVAL["recall"].figure(value, k, interval=self.recall_interval if place == 0 else None)
+            for place, (k, value) in enumerate(zip(self.recall_at, self.recall, strict=True))
+        ]
+        no_clusters = "" if self.nmi is not None else "too many rows and classes to cluster"
+        return [
+            *recall,
+            RETRIEVAL["r_precision"].figure(self.r_precision),
+            RETRIEVAL["map_at_r"].figure(self.map_at_r, interval=self.map_at_r_interval),
+            RETRIEVAL["nmi"].figure(self.nmi, note=no_clusters),
+            RETRIEVAL["ami"].figure(self.ami, note=no_clusters),
+        ]
 
 
 def retrieval(
@@ -66,7 +77,7 @@ def retrieval(
     labels: Array,
     *,
     recall_at: tuple[int, ...] = (1, 2, 4, 8),
-    similarity: str = "cosine",
+    similarity: Similarity = "cosine",
     restarts: int = 3,
     resamples: int = 1000,
     confidence: float = 0.95,
@@ -74,7 +85,7 @@ def retrieval(
     block: int = BLOCK,
     progress: Progress = silent,
 ) -> Retrieval:
-    """Measure how far the nearest others of a sample are of its class.
+    """Measure how many of the nearest others of a sample are of its class.
 
         R-precision = 1/R Σ_{i=1..R} rel(i),   MAP@R = 1/R Σ_{i=1..R} rel(i) P(i)
 
@@ -85,15 +96,15 @@ def retrieval(
     Args:
         features: (N, D), any floating dtype.
         labels: (N,) integers or text, at least one of them twice; -1 for a subject that is not known: its row is no
-            query, but in everybody's gallery, and in no cluster.
+            query, but in every query's gallery, and in no cluster.
         recall_at: the k of R@k, each 1 or more.
         similarity: "cosine" or "euclidean", see `top_k`.
         restarts: of k-means with as many clusters as classes, on unit vectors for "cosine"; 0 for no clustering.
         resamples: of the bootstrap over classes (the gallery stays as it is); 0 for no intervals.
         confidence: of the percentile intervals.
         seed: of clustering and resampling.
-        block: about how many float64 numbers are held at once, but at least the largest class for one query.
-        progress: is told of the queries and the steps of clustering that are done.
+        block: approximate number of float64 numbers held at once, but at least the largest class for one query.
+        progress: reports the queries and the steps of clustering that are done.
 
     Returns:
         `Retrieval`; `print` shows it as a table.
@@ -106,16 +117,31 @@ def retrieval(
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
-        >>> found = retrieval(x, torch.tensor([0, 0, 1, 1]), similarity="euclidean", recall_at=(1, 2), restarts=0)
-        >>> found.recall, found.map_at_r  # the row at 3 is nearer to the rows at 1 and 0 than to its own at 7
+        >>> r = retrieval(x, torch.tensor([0, 0, 1, 1]), similarity="euclidean", recall_at=(1, 2), restarts=0)
+        >>> r.recall, r.map_at_r  # the row at 3 is nearer to the rows at 1 and 0 than to its own at 7
         ((0.75, 0.75), 0.75)
     """
+    return retrieve(
+        features, labels, recall_at, similarity, restarts, Bootstrap(resamples, confidence, seed), block, progress
+    )
+
+
+def retrieve(
+    features: Array,
+    labels: Array,
+    recall_at: tuple[int, ...],
+    similarity: Similarity,
+    restarts: int,
+    bootstrap: Bootstrap,
+    block: int = BLOCK,
+    progress: Progress = silent,
+) -> Retrieval:
+    """`retrieval` with the settings of its intervals as an object."""
     features = as_features("features", features)
     given, _ = as_labels("labels", labels)
     check_features("features", features)
     check_labels("labels", given, len(features))
     labels = strangers_apart(given)
-    bootstrap = Bootstrap(resamples, confidence, seed)
     if not recall_at or min(recall_at) < 1:
         raise ValueError(f"recall_at is {recall_at}, expected one or more k, each 1 or more, such as (1, 2, 4, 8)")
     if restarts < 0:
@@ -123,8 +149,8 @@ def retrieval(
     measure = score_named(similarity, features)
     _, classes, counts = labels.to(features.device).unique(return_inverse=True, return_counts=True)
     others = counts[classes] - 1
-    asked = others > 0
-    queries = int(asked.sum())
+    is_query = others > 0
+    queries = int(is_query.sum())
     if queries == 0:
         raise ValueError(f"labels has no class with two rows among its {len(labels)}: retrieval needs a mate to find")
     largest = int(others.max())
@@ -135,15 +161,15 @@ def retrieval(
             own=largest, others=min(len(features), max(*recall_at, largest)), exclude_self=True, block=block,
             stage="queries", progress=progress,
         )
-    ])[asked]  # fmt: skip
+    ])[is_query]  # fmt: skip
     first, precision, average = figures.unbind(1)
-    subjects = classes[asked]
+    subjects = classes[is_query]
     nmi = ami = None
     if restarts:
         rows, known = known_rows(features, given)
         x = direction(rows.detach().double())[0] if similarity == "cosine" else rows
         clusters = k_means(
-            x, len(known.unique()), restarts=restarts, seed=seed, block=block, progress=progress
+            x, len(known.unique()), restarts=restarts, seed=bootstrap.seed, block=block, progress=progress
         ).assignment
         nmi, ami = normalized_mutual_information(known, clusters), adjusted_mutual_information(known, clusters)
     hits = first <= recall_at[0]
@@ -159,7 +185,7 @@ def retrieval(
         queries=queries,
         excluded=len(features) - queries,
         classes=len(known_rows(features, given)[1].unique()),
-        confidence=confidence,
+        confidence=bootstrap.confidence,
     )
 
 
@@ -168,7 +194,7 @@ def _figures(best: Best, relevant: Tensor) -> Tensor:
     ranks = best.ranks().double()
     place = torch.arange(1, ranks.shape[1] + 1, device=ranks.device)
     r = relevant[:, None]
-    found = (place <= r) & (ranks <= r)
-    precision = found.double().sum(1) / relevant.clamp_min(1)
-    average = torch.where(found, place / ranks, 0.0).sum(1) / relevant.clamp_min(1)
+    hits = (place <= r) & (ranks <= r)
+    precision = hits.double().sum(1) / relevant.clamp_min(1)
+    average = torch.where(hits, place / ranks, 0.0).sum(1) / relevant.clamp_min(1)
     return torch.stack([ranks[:, 0], precision, average], 1)

@@ -1,4 +1,4 @@
-"""Who is in the gallery, and who is asked about."""
+"""Gallery and probes of an identification."""
 
 from dataclasses import dataclass
 
@@ -22,14 +22,14 @@ class Split:
 
 
 def gallery_probe_split(labels: Array, *, samples: int = 1, unmated: float = 0.5, seed: int = 0) -> Split:
-    """Draw a gallery with `samples` samples a subject, and probes with and without a mate there.
+    """Draw a gallery with `samples` samples per subject, and probes with and without a mate there.
 
     A share `unmated` of the subjects, rounded, stays out of the gallery: all their samples are probes. Of each other
-    subject `samples` random samples go to the gallery and the rest are probes. One who has no more than `samples`
-    enters the gallery with all of them: they are never probes but can be false matches.
+    subject `samples` random samples go to the gallery and the rest are probes. Subjects with no more than `samples`
+    enter the gallery with all their samples: they are never probes but can be false matches.
 
     Args:
-        labels: (N,) integers or text, one a sample; one whose subject is not known, -1, is a probe without a mate.
+        labels: (N,) integers or text, one per sample; -1, an unknown subject, is a probe without a mate.
         samples: a subject's samples in the gallery, 1 or more.
         unmated: share of the subjects without a mate, in 0..1.
         seed: of the draw.

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cones.common.unit_vectors import direction
-from cones.evaluation._arrays import Array, as_features
-from cones.evaluation.search.scores import BLOCK, block_sides, check_features, score_named, slices
+from ...common.unit_vectors import direction
+from .._arrays import Array, as_features
+from ..similarity import BLOCK, Similarity, block_sides, check_features, score_named, slices
 
 BACKENDS = ("torch", "faiss")
 
@@ -18,7 +18,7 @@ def top_k(
     gallery: Array,
     k: int,
     *,
-    similarity: str = "cosine",
+    similarity: Similarity = "cosine",
     exclude_self: bool = False,
     block: int = BLOCK,
     backend: str = "torch",
@@ -37,14 +37,14 @@ def top_k(
         k: 1..M, or 1..M-1 with `exclude_self`.
         similarity: "cosine" or "euclidean".
         exclude_self: query i never finds row i of the gallery, which must have as many rows.
-        block: about how many float64 numbers are held at once, beside the result.
+        block: approximate number of float64 numbers held at once, beside the result.
         backend: "torch"; or "faiss", if it is installed, with its flat index: float32, ties in faiss's order.
 
     Returns:
         Scores (Q, k) in float64 and indices (Q, k).
 
     Raises:
-        ValueError: shapes that do not fit, rows that are not finite, k out of its range, an unknown word.
+        ValueError: shapes that do not fit, rows that are not finite, k out of range, unknown similarity or backend.
         ImportError: backend "faiss" without faiss.
 
     Example:
@@ -78,7 +78,7 @@ def top_k(
             if exclude_self:
                 _forbid_self(values, row, column)
             new, place = _largest(values, min(k, values.shape[1]))
-            # what is here already has the smaller indices, so that a stable sort keeps the order of ties
+            # the rows so far have the smaller indices, so that a stable sort keeps the order of ties
             best, order = torch.cat([best, new], 1).sort(dim=1, descending=True, stable=True)
             index = torch.cat([index, place + column.start], 1).gather(1, order)[:, :k]
             best = best[:, :k]
@@ -87,7 +87,7 @@ def top_k(
 
 
 def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row and their places, ties by place."""
+    """The k largest of each row and their positions, ties by position."""
     largest, place = values.topk(k)
     place, order = place.sort(1)
     largest, order = largest.gather(1, order).sort(dim=1, descending=True, stable=True)
@@ -108,7 +108,7 @@ def _forbid_self(values: Tensor, row: slice, column: slice) -> None:
 
 
 def _faiss_top_k(
-    queries: Tensor, gallery: Tensor, k: int, similarity: str, exclude_self: bool
+    queries: Tensor, gallery: Tensor, k: int, similarity: Similarity, exclude_self: bool
 ) -> tuple[Tensor, Tensor]:
     try:
         faiss: Any = importlib.import_module("faiss")
@@ -121,10 +121,10 @@ def _faiss_top_k(
         x, y = direction(x)[0], direction(y)[0]
     index = (faiss.IndexFlatIP if similarity == "cosine" else faiss.IndexFlatL2)(x.shape[1])
     index.add(y.float().cpu().numpy())
-    found = index.search(x.float().cpu().numpy(), k + int(exclude_self))
-    scores, indices = (torch.as_tensor(values).to(queries.device) for values in found)
+    nearest = index.search(x.float().cpu().numpy(), k + int(exclude_self))
+    scores, indices = (torch.as_tensor(values).to(queries.device) for values in nearest)
     if exclude_self:
-        # self goes last, or what is last goes where self was not found among its equals
+        # the row itself goes last; where it was not found among its equals the last one goes
         own = indices == torch.arange(len(indices), device=indices.device)[:, None]
         order = own.long().argsort(dim=1, stable=True)[:, :k]
         scores, indices = scores.gather(1, order), indices.gather(1, order)

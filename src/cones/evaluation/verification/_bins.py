@@ -12,7 +12,7 @@ BINS = 2 * HALF
 GENUINE = BINS
 """Added to the bin of a genuine pair."""
 NO_PAIR = 2 * BINS
-"""In place of a bin where a tile holds no pair, or one that stands elsewhere."""
+"""In place of a bin where a tile holds no pair, or one that another tile counts."""
 
 
 def by_bits(scores: Tensor) -> Tensor:
@@ -29,10 +29,10 @@ def turned(table: Tensor) -> Tensor:
 def lowest(bins: Tensor) -> Tensor:
     """The lowest float64 number of each bin, numbered in the order of the numbers; float64."""
     positive = bins.long() - HALF
-    negative = -1 - positive  # of two negative numbers the one with more bits set is lower
+    negative = -1 - positive  # of two negative numbers the one with the larger bit pattern is lower
     bits = torch.where(positive >= 0, positive << SHIFT, (((negative + 1) << SHIFT) - 1) | -(2**31))
     first = bits.to(torch.int32).view(torch.float32)
-    # what lies less than half a step below it is rounded up to it; the number halfway goes to the even one
+    # a number less than half a step below it is rounded up to it; the one halfway goes to the even number
     half = (first.double() + first.nextafter(first.new_tensor(-torch.inf)).double()) / 2
     above = torch.where(half.float() < first, half.nextafter(half.new_tensor(torch.inf)), half)
     return torch.where(half.isfinite(), above, first.double())

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_tensor
-from ._check import check_scores
+from .._checks import check_scores
 from ._distances import warn_of_distances
 from ._points import points_of
 
 
 @dataclass(frozen=True, repr=False)
 class Roc:
-    """The curve that `roc` returns; P points, from accepting nothing to accepting everything.
+    """Result of `roc`; P points, from accepting nothing to accepting everything.
 
     Attributes:
         threshold: (P,) float64, falling: inf, and then each distinct score, the lowest that the point accepts.
@@ -52,7 +52,7 @@ def roc(scores: Array, same: Array) -> Roc:
         `Roc` with P = 1 + the number of distinct scores points.
 
     Raises:
-        ValueError: for shapes or types that do not fit, NaN, or when one kind of pairs is not there.
+        ValueError: for shapes or types that do not fit, NaN, or when one kind of pairs is missing.
 
     Reference: Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006, algorithm 1; Martin
     et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
@@ -66,7 +66,7 @@ def roc(scores: Array, same: Array) -> Roc:
     scores, same = as_tensor("scores", scores), as_tensor("same", same)
     check_scores(scores, same)
     if bool(same.all()) or not bool(same.any()):
-        raise ValueError(f"same is {int(same.sum())} times true in {len(same)} pairs, expected both kinds of pairs")
+        raise ValueError(f"same is true in {int(same.sum())} of {len(same)} pairs, expected both kinds of pairs")
     points = points_of(scores, same)
     warn_of_distances(points, stacklevel=2)
     return Roc(points.threshold, points.far, points.tar)

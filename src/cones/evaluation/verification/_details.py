@@ -5,7 +5,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VerificationDetails:
-    """What pictures of a verification need; rows are positions in the evaluated embeddings or pairs.
+    """Curve, histogram, errors by subject and hardest pairs; rows are positions in the evaluated embeddings or pairs.
 
     Attributes:
         far, tar: (M,) float64, operating points, far rising from 0 to 1.
@@ -13,8 +13,8 @@ class VerificationDetails:
         confidence: of the band.
         edges: (B + 1,) float64, of the score bins.
         genuine, impostors: (B,) int64, pairs with a score in each bin.
-        eer: equal error rate of all operating points, not only of those told here.
-        threshold, threshold_far: the score at which errors are counted, and the false accept rate asked for there.
+        eer: equal error rate of all operating points, not only of those of the curve.
+        threshold, threshold_far: the score at which errors are counted, and the false accept rate requested there.
         reached_far, reached_tar: the false and the true accept rate at the threshold.
         subjects: (S,) int64, labels; subjects that are not known are left out.
         false_rejects, false_accepts: (S,) float64, share of a subject's genuine pairs below the threshold and of its

@@ -5,20 +5,19 @@ import warnings
 
 from torch import Tensor
 
-from ._figures import area
-from ._points import OperatingPoints, points_of
+from ._points import OperatingPoints, area, points_of
 
 FAR_BELOW = 0.4
-"""An AUC below this, and by three standard errors below 1/2, is no accident."""
+"""An AUC below this, and three standard errors below 1/2, is no accident."""
 
 
 def warn_of_distances(points: OperatingPoints, stacklevel: int) -> None:
-    """Ask whether scores are distances where the AUC is far below 1/2; nothing is changed."""
+    """Warn that scores may be distances where the AUC is far below 1/2; nothing is changed."""
     genuine, impostors = int(points.genuine[-1]), int(points.impostors[-1])
     if genuine == 0 or impostors == 0:
         return
     auc = area(points)
-    # standard error of the AUC of scores that tell nothing: Mann and Whitney 1947
+    # standard error of the AUC of uninformative scores: Mann and Whitney 1947
     error = math.sqrt((genuine + impostors + 1) / (12 * genuine * impostors))
     if auc < min(FAR_BELOW, 0.5 - 3 * error):
         warnings.warn(
@@ -29,5 +28,5 @@ def warn_of_distances(points: OperatingPoints, stacklevel: int) -> None:
 
 
 def warn_of_scores(scores: Tensor, same: Tensor, stacklevel: int) -> None:
-    """The same from scores (N,) and same (N,)."""
+    """`warn_of_distances` from scores (N,) and same (N,)."""
     warn_of_distances(points_of(scores, same), stacklevel + 1)

@@ -4,14 +4,16 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_tensor
-from ._check import check_integers, check_scores
+from .._checks import check_integers, check_scores
+from ..figure import Figure, percent
+from ..quantities import FOLDS
 from ._distances import warn_of_scores
 from ._points import points_of
 
 
 @dataclass(frozen=True)
 class FoldAccuracy:
-    """What `fold_accuracy` returns.
+    """Result of `fold_accuracy`.
 
     Attributes:
         mean: mean accuracy over the folds, 0 to 1.
@@ -24,6 +26,11 @@ class FoldAccuracy:
     standard_error: float
     accuracies: tuple[float, ...]
     thresholds: tuple[float, ...]
+
+    def as_figures(self) -> list[Figure]:
+        """The line of the table of figures: the mean accuracy."""
+        note = f"standard error {percent(self.standard_error)}"
+        return [FOLDS["mean"].figure(self.mean, len(self.accuracies), note=note)]
 
 
 def fold_accuracy(scores: Array, same: Array, folds: int | Array = 10) -> FoldAccuracy:

@@ -1,6 +1,7 @@
-"""Operating points: what every threshold accepts."""
+"""Operating points: the pairs that each threshold accepts, and the figures that follow from them alone."""
 
-# M distinct scores; a pair is accepted when its score >= threshold
+# M distinct scores; a pair is accepted when its score >= threshold. A place is an index into the points; with pairs of
+# both kinds, FAR rises from 0 to 1 and FRR falls from 1 to 0.
 
 import math
 from dataclasses import dataclass
@@ -8,10 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..similarity import between
+
 
 @dataclass(frozen=True)
 class OperatingPoints:
-    """How many pairs are accepted at each distinct score, from none to all.
+    """Numbers of pairs accepted at each distinct score, from none to all.
 
     Attributes:
         threshold: (M + 1,) float64, falling; inf, which accepts nothing, and then every distinct score.
@@ -47,28 +50,8 @@ class OperatingPoints:
         return between(self.threshold[place].item(), self.threshold[place + 1].item())
 
 
-def between(accepted: float, rejected: float) -> float:
-    """A threshold halfway between two neighbouring scores, so that rounding moves neither across.
-
-    It is a float32 number where one lies above `rejected` and not above `accepted`: then float32 and float64 scores
-    are decided alike.
-
-    Args:
-        accepted: the lowest score that is accepted.
-        rejected: the highest that is not, below accepted.
-    """
-    if math.isinf(accepted) or math.isinf(rejected):
-        return accepted
-    middle = rejected + (accepted - rejected) / 2
-    nearest = torch.tensor(middle, dtype=torch.float64).float()
-    for short in (nearest.item(), nearest.nextafter(torch.tensor(math.inf)).item()):  # it may round down to `rejected`
-        if rejected < short <= accepted:
-            return short
-    return max(middle, math.nextafter(rejected, math.inf))
-
-
 def points_of(scores: Tensor, same: Tensor) -> OperatingPoints:
-    """The points of scores (N,) with same (N,)."""
+    """The points of scores (N,) with same (N,) bool."""
     distinct, place = falling(scores)
     genuine = torch.bincount(place[same], minlength=len(distinct))
     impostors = torch.bincount(place[~same], minlength=len(distinct))
@@ -85,6 +68,37 @@ def accumulate(threshold: Tensor, genuine: Tensor, impostors: Tensor) -> Operati
     """Points from the numbers of pairs (M,) at each of the falling thresholds (M,)."""
     nothing = threshold.new_full((1,), torch.inf)
     return OperatingPoints(torch.cat([nothing, threshold]), _running(genuine), _running(impostors))
+
+
+def place_at_far(points: OperatingPoints, far: float) -> int:
+    """The last point whose FAR is at most far, which has the largest TAR."""
+    return int((points.far <= far).sum()) - 1
+
+
+def place_of_crossing(points: OperatingPoints) -> int:
+    """The first point with FAR >= FRR, at least 1."""
+    return int((points.far < points.frr).sum())
+
+
+def equal_error_rate(points: OperatingPoints) -> float:
+    """EER: where the straight lines between neighbouring points (FAR, FRR) cross FAR = FRR."""
+    after = place_of_crossing(points)
+    far, frr = points.far[after - 1 : after + 1].tolist(), points.frr[after - 1 : after + 1].tolist()
+    before, beyond = far[0] - frr[0], far[1] - frr[1]
+    return float(far[0] + (far[1] - far[0]) * -before / (beyond - before))
+
+
+def place_of_equal_error(points: OperatingPoints) -> int:
+    """The point beside the crossing with the smaller max(FAR, FRR); of equals the stricter."""
+    after = place_of_crossing(points)
+    worse = points.far[after - 1 : after + 1].maximum(points.frr[after - 1 : after + 1])
+    return after - 1 if bool(worse[0] <= worse[1]) else after
+
+
+def area(points: OperatingPoints) -> float:
+    """AUC: P(genuine > impostor) + 1/2 P(genuine = impostor), the trapezoids under TAR over FAR."""
+    tar = points.tar
+    return float((points.far.diff() * (tar[1:] + tar[:-1])).sum() / 2)
 
 
 def _running(counts: Tensor) -> Tensor:

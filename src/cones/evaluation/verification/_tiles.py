@@ -7,19 +7,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .._checks import check_embeddings
 from ..progress import Progress, silent
-from ..search.scores import Score, Similarity, score_named, slices
+from ..similarity import Score, Similarity, score_named, slices
 from ._bins import GENUINE, NO_PAIR, by_bits
-from ._check import check_embeddings
-from ._tally import ScoreHistogram, of_codes
+from ._histogram import ScoreHistogram, by_code
 
 BLOCK = 2**14
 LONGEST = 2.0**62
-"""Rows up to this norm have distances that float32, which sorts the scores into bins, can hold with room to spare."""
+"""Norm of a row up to which distances are well within float32, which sorts the scores into bins."""
 
 
 class Tile(NamedTuple):
-    """First row and first column, and whether genuine pairs may be in it."""
+    """First row and first column of a tile, and whether it may hold genuine pairs."""
 
     row: int
     column: int
@@ -35,7 +35,7 @@ class Tiles:
         classes: (N,) integers, rising.
         order: (N,) int64, the position of each row in the embeddings.
         labels: (C,) integers, the label of each class.
-        score: cosine or distance, exact whatever the tile.
+        score: cosine or distance, the same to the last bit for every tile size.
         size: rows and columns of a tile.
     """
 
@@ -71,19 +71,17 @@ class Tiles:
         return scores.flatten(), codes.flatten()
 
     def slices(self, tile: Tile) -> tuple[slice, slice]:
-        """Its rows and its columns."""
+        """Rows and columns of a tile."""
         return slice(tile.row, tile.row + self.size), slice(tile.column, tile.column + self.size)
 
 
 def tiles_of(embeddings: Tensor, labels: Tensor, similarity: Similarity, size: int) -> Tiles:
-    """Rows in an order by class; the order of the classes is drawn, so that near tiles tell of far ones.
+    """Sort the rows by class; the order of the classes is drawn, so that tiles near the diagonal represent the others.
 
     Raises:
         ValueError: embeddings that are not (N, D) and finite, rows too long for distances, or another similarity.
     """
     check_embeddings(embeddings)
-    if similarity not in ("cosine", "euclidean"):
-        raise ValueError(f'similarity is {similarity!r}, expected "cosine" or "euclidean"')
     score = score_named(similarity, embeddings)
     if score.length > 2 * LONGEST:
         raise ValueError(
@@ -98,32 +96,34 @@ def tiles_of(embeddings: Tensor, labels: Tensor, similarity: Similarity, size: i
     return Tiles(rows, ordered, order, distinct[drawn.argsort()], score, size)
 
 
-def count(tiles: Tiles, which: list[Tile], tally: ScoreHistogram, progress: Progress = silent) -> None:
-    """Count the pairs of some tiles by bin."""
-    for tile in told("pairs", which, progress):
-        tally.count(tiles.coded(tile)[1])
+def count(tiles: Tiles, chosen: list[Tile], histogram: ScoreHistogram, progress: Progress = silent) -> None:
+    """Count the pairs of the chosen tiles by bin."""
+    for tile in reported("pairs", chosen, progress):
+        histogram.count(tiles.coded(tile)[1])
 
 
-def keep(tiles: Tiles, which: list[Tile], tally: ScoreHistogram, wanted: Tensor, progress: Progress = silent) -> None:
-    """Keep the scores of some tiles in the wanted bins (BINS,) by bits."""
-    codes_wanted = of_codes(wanted)
-    for tile in told("pairs that decide", which, progress):
-        tally.keep(*tiles.coded(tile), codes_wanted)
+def keep(
+    tiles: Tiles, chosen: list[Tile], histogram: ScoreHistogram, bins: Tensor, progress: Progress = silent
+) -> None:
+    """Keep the scores of the chosen tiles in some bins, (BINS,) bool by bits."""
+    codes_kept = by_code(bins)
+    for tile in reported("pairs that decide", chosen, progress):
+        histogram.keep(*tiles.coded(tile), codes_kept)
 
 
 def count_and_keep(
-    tiles: Tiles, which: list[Tile], tally: ScoreHistogram, wanted: Tensor, progress: Progress = silent
+    tiles: Tiles, chosen: list[Tile], histogram: ScoreHistogram, bins: Tensor, progress: Progress = silent
 ) -> None:
-    """Both, from one product."""
-    codes_wanted = of_codes(wanted)
-    for tile in told("pairs", which, progress):
+    """`count` and `keep` from one product."""
+    codes_kept = by_code(bins)
+    for tile in reported("pairs", chosen, progress):
         scores, codes = tiles.coded(tile)
-        tally.count(codes)
-        tally.keep(scores, codes, codes_wanted)
+        histogram.count(codes)
+        histogram.keep(scores, codes, codes_kept)
 
 
-def told(stage: str, which: list[Tile], progress: Progress) -> Iterator[Tile]:
-    """The tiles, one after another; `progress` hears of each when it is done."""
-    for done, tile in enumerate(which, start=1):
+def reported(stage: str, chosen: list[Tile], progress: Progress) -> Iterator[Tile]:
+    """The tiles, one after another; `progress` reports each when it is done."""
+    for done, tile in enumerate(chosen, start=1):
         yield tile
-        progress(stage, done, len(which))
+        progress(stage, done, len(chosen))

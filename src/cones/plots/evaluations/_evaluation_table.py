@@ -1,8 +1,9 @@
-"""The figures of an evaluation in groups, each under a note of what it rests on."""
+"""The figures of an evaluation in groups, each under a note of its data."""
 
 from dataclasses import dataclass
 
 from ...evaluation import Evaluation, Figure, Identification, Retrieval, Verification, VerificationIntervals
+from ...evaluation.figure import Interval
 
 HEADINGS = {
     "verification": "Verification",
@@ -10,8 +11,6 @@ HEADINGS = {
     "retrieval": "Retrieval",
     "geometry": "Geometry",
 }
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Group:
-    """Lines that belong together, under a heading and a note of what they rest on."""
+    """Lines of one task, under a heading and a note of its data."""
 
     heading: str
     note: str
@@ -36,7 +35,7 @@ class Group:
 
 
 def figure_groups(evaluation: Evaluation) -> list[Group]:
-    """All figures of an evaluation; what was not asked for is left out."""
+    """All figures of an evaluation; tasks without a result are left out."""
     notes = {"verification": _note_verification(evaluation.verification, evaluation.intervals)}
     if evaluation.identification is not None:
         notes["identification"] = _note_identification(evaluation.identification)
@@ -65,21 +64,23 @@ def _note_verification(verification: Verification, intervals: VerificationInterv
     return f"{note}; {100 * intervals.confidence:g} % intervals from {draws}"
 
 
-def _note_identification(found: Identification) -> str:
+def _note_identification(identification: Identification) -> str:
     note = (
-        f"{found.subjects:,} subjects in the gallery, {found.mated:,} probes with a mate there and "
-        f"{found.non_mated:,} without"
+        f"{identification.subjects:,} subjects in the gallery, {identification.mated:,} probes with a mate there and "
+        f"{identification.non_mated:,} without"
     )
-    return note + _resampled(found.confidence, found.rank_1_interval, *(at.interval for at in found.open_set))
+    return note + _resampled(
+        identification.confidence, identification.rank_1_interval, *(at.interval for at in identification.open_set)
+    )
 
 
-def _note_retrieval(found: Retrieval) -> str:
-    note = f"{found.queries:,} queries of {found.classes:,} subjects"
-    return note + _resampled(found.confidence, found.recall_interval)
+def _note_retrieval(retrieval: Retrieval) -> str:
+    note = f"{retrieval.queries:,} queries of {retrieval.classes:,} subjects"
+    return note + _resampled(retrieval.confidence, retrieval.recall_interval)
 
 
 def _resampled(confidence: float, *intervals: Interval | None) -> str:
-    """What the intervals are, where there are any."""
+    """A sentence on the intervals, if there are any."""
     if all(interval is None for interval in intervals):
         return ""
     return f"; {100 * confidence:g} % intervals from resamples of subjects"

@@ -20,7 +20,7 @@ from .verification import HEIGHT, WIDTH
 
 TICKS = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
 NEAREST, LETTER = 0.08, 0.0167
-"""Shares of the axis: ticks as near as this would look crowded, and what a letter of their labels takes."""
+"""Shares of the axis: the least distance of two ticks, and the width of a letter of their labels."""
 
 
 def det_figure(details: Curves) -> Figure:
@@ -80,7 +80,7 @@ def _inside(details: VerificationDetails, far_end: float) -> tuple[Tensor, Tenso
 
 
 def _ends(rates: list[Tensor], equal_errors: list[float]) -> tuple[float, float]:
-    """Both ends of an axis: the rates on it with some room, and at least from a tenth of a percent to a half."""
+    """Ends of an axis: the rates on it with some room, and at least from a tenth of a percent to a half."""
     shown = torch.cat([*rates, torch.tensor([eer for eer in equal_errors if eer > 0], dtype=torch.float64)])
     if len(shown) == 0:
         return 0.001, 0.5
@@ -111,7 +111,7 @@ def _percent_ticks(axis: Axis, ends: tuple[float, float]) -> None:
 
 
 def _room(label: str, other: str) -> float:
-    """How far two ticks must be apart for their labels, as a share of the axis."""
+    """The least distance of two ticks whose labels do not touch, as a share of the axis."""
     return max(NEAREST, LETTER * (len(label) + len(other)) / 2 + 0.02)
 
 

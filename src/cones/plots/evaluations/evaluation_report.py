@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.atomic_files import write_text
-from ...evaluation import Evaluation, Figure, VerificationDetails
+from ...evaluation import Evaluation, VerificationDetails
 from ...evaluation.figure import threshold_text
+from ...evaluation.sources import Images, SubjectNames
 from .._page import Section, render, section, single_section
 from .._text import number
 from ._curves import pairs
 from ._evaluation_table import Group, figure_groups
 from .det import det_figure
-from .hard_pairs import Images, hard_pairs_figure
+from .hard_pairs import hard_pairs_figure
 from .identification import cmc_figure
-from .subjects import SubjectNames, names_of_subjects, subject_figure, worst
+from .subjects import names_of_subjects, subject_figure, worst
 from .verification import roc_figure, score_figure
 
 WORST = 10
@@ -31,7 +32,7 @@ class WorstList:
 
 @dataclass(frozen=True)
 class Page:
-    """What the template shows; what is empty is left out."""
+    """Values for the template; empty parts are left out."""
 
     title: str
     lead: Sequence[str]
@@ -60,9 +61,9 @@ def write_evaluation_report(
 
     Args:
         out: a folder; made when it is missing.
-        title: what was evaluated, such as "ArcFace on ORL".
+        title: of the report, such as "ArcFace on ORL".
         evaluation: the figures, with those of verification at least.
-        details: what the curves and lists of the same verification need.
+        details: of the same verification, for the curves and lists.
         images: `images[row]` is the (C, H, W) uint8 image of an evaluated row; None leaves out the hardest pairs.
         names: (N,) a name for each evaluated row, written under its image.
         subject_names: `subject_names[label]` is the name of a subject; None for those of text labels, or the
@@ -81,7 +82,9 @@ def write_evaluation_report(
     if genuine and impostors:
         curves = _curves(out, details)
     else:
-        no_curves = f"There is no curve of {genuine:,} genuine and {impostors:,} impostor pairs: it takes both kinds."
+        no_curves = (
+            f"There is no curve of {genuine:,} genuine and {impostors:,} impostor pairs: a curve needs both kinds."
+        )
     page = Page(
         title=title,
         lead=_lead(evaluation, details),
@@ -101,24 +104,24 @@ def write_evaluation_report(
 
 
 def _lead(evaluation: Evaluation, details: VerificationDetails) -> list[str]:
-    """What the data can support, in words."""
+    """A sentence on what the data can support."""
     genuine, impostors = evaluation.verification.genuine, evaluation.verification.impostors
-    said = [
-        "It is asked whether two samples show one subject, not which class they are of, so the subjects may be "
-        "strangers to the network."
+    sentences = [
+        "Verification decides whether two samples show one subject, not which class they are of, so the subjects may "
+        "be strangers to the network."
     ]
     if genuine and impostors:
-        said.append(
+        sentences.append(
             f"With {impostors:,} impostor pairs the lowest false accept rate that can be counted is "
             f"{number(1 / impostors, 2)}; with {genuine:,} genuine pairs a true accept rate moves in steps of "
             f"{number(100 / genuine, 2)} %. A figure that asks for more is n/a, with the reason."
         )
-    said.append(
+    sentences.append(
         f"Single errors are counted at a score of {threshold_text(details.threshold)}, the threshold for a false "
         f"accept rate of {details.threshold_far:g}."
     )
-    said += [f"Note that {warning}." for warning in evaluation.warnings()]
-    return said
+    sentences += [f"Note that {warning}." for warning in evaluation.warnings()]
+    return sentences
 
 
 def _numbers(evaluation: Evaluation) -> list[tuple[str, str]]:
@@ -136,13 +139,8 @@ def _numbers(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("genuine pairs", f"{verification.genuine:,}"),
         ("impostor pairs", f"{verification.impostors:,}"),
     ]
-    shown = [figure for figure in evaluation.figures() if figure.value is not None]
-    return numbers + [(figure.name, figure.value_text) for figure in shown if _is_main(figure)]
-
-
-def _is_main(figure: Figure) -> bool:
-    """Whether a figure is at the head of the page."""
-    return figure.name in ("EER", "rank 1") or figure.name.startswith("TAR at FAR")
+    shown = [figure for figure in evaluation.figures() if figure.headline and figure.value is not None]
+    return numbers + [(figure.name, figure.value_text) for figure in shown]
 
 
 def _curves(out: Path, details: VerificationDetails) -> list[Section]:
@@ -180,16 +178,16 @@ def _scores(out: Path, details: VerificationDetails) -> Section:
 
 
 def _identification(out: Path, evaluation: Evaluation) -> Section | None:
-    found = evaluation.identification
-    if found is None:
+    identification = evaluation.identification
+    if identification is None:
         return None
     text = "How many probes find their own subject among the first of the gallery."
-    if found.open_set:
+    if identification.open_set:
         text += (
             " In the open set the probes of strangers must raise no alarm: how many are still found first, above the "
-            "threshold that lets so many strangers through."
+            "threshold that lets this share of the strangers through."
         )
-    return section(out, "cmc", "Identification", text, lambda n: cmc_figure(found, columns=n), columns=2)
+    return section(out, "cmc", "Identification", text, lambda n: cmc_figure(identification, columns=n), columns=2)
 
 
 def _hard_pairs(out: Path, details: VerificationDetails, images: Images, names: Sequence[str] | None) -> Section | None:
@@ -219,13 +217,15 @@ def _subjects(out: Path, details: VerificationDetails, names: SubjectNames | Non
 
 
 def _worst_lists(details: VerificationDetails, names: SubjectNames | None) -> list[WorstList]:
-    """The worst subjects by each kind of errors; a kind that nobody makes is left out."""
-    called = names_of_subjects(details, names)
+    """The worst subjects by each kind of errors; a kind without errors is left out."""
+    names_shown = names_of_subjects(details, names)
     rejects, accepts = details.false_rejects, details.false_accepts
     lists = []
     for heading, shares in (("Most false rejects", rejects), ("Most false accepts", accepts)):
         places = worst(shares, WORST)
-        rows = tuple((called[place], _share(rejects[place].item()), _share(accepts[place].item())) for place in places)
+        rows = tuple(
+            (names_shown[place], _share(rejects[place].item()), _share(accepts[place].item())) for place in places
+        )
         if rows:
             lists.append(WorstList(heading, rows))
     return lists

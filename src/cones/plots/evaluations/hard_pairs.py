@@ -1,20 +1,19 @@
-"""The pairs that are hardest to tell, as images: where wrong labels and bad images are found first."""
+"""The hardest pairs as images: the first place to look for wrong labels and bad images."""
 
 # k pairs, H and W pixels.
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from torch import Tensor
 
 from ...evaluation import VerificationDetails
+from ...evaluation.sources import Images
 from .._palette import GENUINE, IMPOSTOR, MUTED
 from .._style import bare, new_figure, style
 from .._text import literal, number, shorten
@@ -25,18 +24,12 @@ GAP = 0.04  # between the images of a pair, in heights
 LETTERS = 15
 
 
-class Images(Protocol):
-    """Anything that gives the image of a row: a (N, C, H, W) tensor, or a data set that reads it from a file."""
-
-    def __getitem__(self, row: int, /) -> Tensor: ...
-
-
 def hard_pairs_figure(
     details: VerificationDetails, images: Images, names: Sequence[str] | None = None, *, columns: int = 6
 ) -> Figure:
     """Show the genuine pairs with the lowest scores and the impostor pairs with the highest, at most 12 of each.
 
-    Over each pair stand its score and what the threshold makes of it.
+    The title of each pair is its score and whether the threshold accepts it.
 
     Args:
         details: of a verification.
@@ -84,7 +77,7 @@ class _Pair:
 
     @property
     def width(self) -> float:
-        """Of both images at height 1, with the gap between them."""
+        """Width of both images at height 1, with the gap between them."""
         first, second = self.pictures
         return float(first.shape[1] / first.shape[0] + second.shape[1] / second.shape[0] + GAP)
 
@@ -99,7 +92,7 @@ class _Block:
 
 
 def _blocks(details: VerificationDetails, images: Images, names: Sequence[str] | None) -> list[_Block]:
-    """The kinds of pairs that are there."""
+    """The kinds of pairs that occur."""
     kinds = (
         ("genuine pairs with the lowest scores", GENUINE, details.hard_genuine, details.hard_genuine_scores),
         ("impostor pairs with the highest scores", IMPOSTOR, details.hard_impostors, details.hard_impostor_scores),
@@ -117,7 +110,7 @@ def _pair(rows: Sequence[int], score: float, images: Images, names: Sequence[str
 
 
 def _draw_pair(axes: Axes, pair: _Pair, color: str) -> None:
-    """Both images at one height, side by side, over their names."""
+    """Draw both images at one height, side by side, over their names."""
     left = 0.0
     for picture, name in zip(pair.pictures, pair.names, strict=True):
         width = picture.shape[1] / picture.shape[0]
@@ -152,4 +145,6 @@ def _name(names: Sequence[str] | None, row: int) -> str:
     try:
         return names[row]
     except LookupError as error:
-        raise ValueError(f"names has {len(names)} entries, but details names row {row}: expected one a row") from error
+        raise ValueError(
+            f"names has {len(names)} entries, but details names row {row}: expected one per row"
+        ) from error

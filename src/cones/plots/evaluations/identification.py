@@ -1,4 +1,4 @@
-"""Who is it: the cumulative match curve, and identification with strangers among the probes."""
+"""Identification: the cumulative match curve, and rates with strangers among the probes."""
 
 # R ranks.
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ...evaluation import Identification, OpenSet
-from ...evaluation.figures_of import NO_MATE
+from ...evaluation.search import NO_MATE
 from .._palette import TEN, TRAIN
 from .._style import half_width, new_figure, percents, say, style
 from .._text import wrap
@@ -20,9 +20,9 @@ HEIGHT = 3.3
 def cmc_figure(identification: Identification, *, columns: int = 2) -> Figure:
     """Draw the share of probes whose own subject is among the first r of the gallery, over the rank r.
 
-    Where open-set figures were asked for there is a second panel: DIR, the share that is found first and above the
-    threshold, over the false alarm rate that fixes the threshold, on a logarithmic axis. Bars are the intervals. What
-    is refused is said in place of the curve, or under it.
+    With open-set figures there is a second panel: DIR, the share that is found first and above the
+    threshold, over the false alarm rate that fixes the threshold, on a logarithmic axis. Bars are the intervals. The
+    reasons for refused figures are written in place of the curve, or under it.
 
     Args:
         identification: as `cones.evaluation.identification` returns it.

@@ -1,8 +1,8 @@
-"""Which subjects the errors fall on: often a few make most of them."""
+"""Errors by subject: often a few subjects make most of them."""
 
 # S subjects.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from matplotlib.axes import Axes
@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ...evaluation import VerificationDetails
+from ...evaluation.sources import SubjectNames
 from .._palette import GENUINE, IMPOSTOR, INK, MUTED
 from .._style import half_width, new_figure, percents, say, style
 from .._text import literal, number, shorten
@@ -19,14 +20,11 @@ WORST = 20
 BAR, CURVE = 0.165, 2.2  # heights in inches
 LETTERS = 24
 
-SubjectNames = Sequence[str] | Mapping[int, str]
-"""`names[label]` is the subject's name."""
-
 
 def subject_figure(details: VerificationDetails, names: SubjectNames | None = None, *, columns: int = 2) -> Figure:
     """Draw the share of false rejects and of false accepts of each subject, at the threshold.
 
-    The twenty worst subjects stand as bars with their names; a curve of all subjects, the worst first, shows whether
+    The twenty worst subjects are bars with their names; a curve of all subjects, the worst first, shows whether
     the errors fall on few or on many.
 
     Args:
@@ -44,7 +42,7 @@ def subject_figure(details: VerificationDetails, names: SubjectNames | None = No
     """
     if len(details.subjects) == 0:
         raise ValueError("details has no subjects, expected at least one to draw")
-    called = names_of_subjects(details, names)
+    subject_names = names_of_subjects(details, names)
     kinds = (("false rejects", details.false_rejects, GENUINE), ("false accepts", details.false_accepts, IMPOSTOR))
     bars = BAR * max(1, *(len(worst(shares, WORST)) for _, shares, _ in kinds)) + 0.7
     columns = min(columns, 2)
@@ -52,10 +50,10 @@ def subject_figure(details: VerificationDetails, names: SubjectNames | None = No
     with style():
         figure = new_figure(half_width(columns) * columns, sum(heights))
         spots = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
-        # the curve of a kind of errors stands under its bars
+        # the curve of a kind of errors is under its bars
         columns_of = spots.T if columns == 2 else spots[:, 0].reshape(2, 2)
         for (upper, lower), (title, shares, color) in zip(columns_of, kinds, strict=True):
-            _draw_worst(upper, title, shares, called, color)
+            _draw_worst(upper, title, shares, subject_names, color)
             _draw_all(lower, title, shares, color)
     return figure
 
@@ -76,7 +74,7 @@ def names_of_subjects(details: VerificationDetails, names: SubjectNames | None) 
 
 
 def worst(shares: Tensor, most: int) -> list[int]:
-    """Places of the highest shares (S,) above 0, highest first; of equal ones the first."""
+    """Positions of the highest shares (S,) above 0, highest first; of equal ones the first."""
     order = shares.nan_to_num(0.0).argsort(descending=True, stable=True)[:most]
     return [place for place in order.tolist() if shares[place] > 0]
 
@@ -115,7 +113,7 @@ def _draw_worst(axes: Axes, title: str, shares: Tensor, names: Sequence[str], co
     axes.set_xlim(0, 1.18 * values[0])  # room for the number beside the longest bar
     axes.xaxis.set_major_locator(MaxNLocator(5))
     percents(axes.xaxis)
-    axes.grid(visible=False)  # the numbers stand beside the bars
+    axes.grid(visible=False)  # the numbers are beside the bars
 
 
 def _draw_all(axes: Axes, title: str, shares: Tensor, color: str) -> None:

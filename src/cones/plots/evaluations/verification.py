@@ -1,4 +1,4 @@
-"""How well scores tell pairs of one subject from pairs of two: ROC, DET, and the scores themselves."""
+"""Verification: ROC, DET, and the scores of pairs of one subject and of two."""
 
 # M operating points, B bins of scores.
 
@@ -22,7 +22,7 @@ def roc_figure(details: Curves) -> Figure:
 
     A point with FAR 0 has no place on that axis and is left out; the axis begins at the smallest rate that is reached.
     The band is the interval of TAR, and the dot the operating point at the threshold; one that accepts no impostor
-    stands as an arrow at the edge.
+    is an arrow at the edge.
 
     Args:
         details: one `VerificationDetails`, or several by name.
@@ -54,7 +54,7 @@ def roc_figure(details: Curves) -> Figure:
 
 
 def score_figure(details: VerificationDetails, *, columns: int = 2) -> Figure:
-    """Draw how the scores of genuine and of impostor pairs are spread, and the threshold between them.
+    """Draw the distributions of the scores of genuine and of impostor pairs, and the threshold between them.
 
     The first panel has densities, each with area 1, so that the few genuine pairs are seen beside the many impostors.
     The second has numbers of pairs on a logarithmic axis, where the few that are mistaken are seen.
@@ -87,7 +87,7 @@ def score_figure(details: VerificationDetails, *, columns: int = 2) -> Figure:
         left.set_title("density")
         right.set_title("pairs in a bin")
         right.set_yscale("log")
-        right.set_ylim(bottom=0.7)  # a bin of one pair stands above the axis
+        right.set_ylim(bottom=0.7)  # a bin of one pair is above the axis
         left.set_ylim(bottom=0)
         for axes in (left, right):
             _draw_threshold(axes, details)
@@ -98,7 +98,7 @@ def score_figure(details: VerificationDetails, *, columns: int = 2) -> Figure:
 
 
 def _draw_roc(axes: Axes, name: str, details: VerificationDetails, color: str, start: float) -> None:
-    # what is accepted at the start of the axis is what the last point up to it accepts
+    # the point at the start of the axis is the last one up to it
     first = int((details.far <= start).sum()) - 1
     far, tar = details.far[first:].clamp_min(start), details.tar[first:]
     drawn = visible(far, tar)

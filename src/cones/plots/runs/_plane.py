@@ -14,8 +14,8 @@ from matplotlib.patches import Circle
 from torch import Tensor
 
 from .._palette import FAINT, INK, MUTED, text_color
-from ._points import LabelledFeatures
 from .._style import bare
+from ._points import LabelledFeatures
 
 Logits = Callable[[Tensor], Tensor]
 

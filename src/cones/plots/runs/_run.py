@@ -14,8 +14,8 @@ from ...common.printable import printable, printable_lines
 from ...common.run_folder import CONFIG, FEATURES, METRICS, SUMMARY, parse_json, read_metrics, read_object, read_text
 from ...common.tensor_file import DamagedError, read_tensors
 from ...margins import Margin, parse
-from ._points import LabelledFeatures, check_weight
 from .._text import short_objective
+from ._points import LabelledFeatures, check_weight
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,13 @@ ELEVATION, AZIMUTH = 22.0, 35.0  # degrees, as matplotlib takes them
 
 
 def draw_sphere(
-    axes: Axes3D, points: LabelledFeatures, weight: Tensor, classes: Sequence[str], colors: Sequence[str], *, font: float
+    axes: Axes3D,
+    points: LabelledFeatures,
+    weight: Tensor,
+    classes: Sequence[str],
+    colors: Sequence[str],
+    *,
+    font: float,
 ) -> None:
     """Draw the directions of `points` (N, 3) on the unit sphere, and those of `weight` (K, 3) through it."""
     axes.set_axis_off()

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ._run import FinishedRun
+from ...evaluation.quantities import GEOMETRY
 from .._text import DASH, degrees, finite, number, percent
+from ._run import FinishedRun
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,25 @@ def seconds(value: object) -> str:
     return f"{known:.1f} s" if known < 100 else f"{int(known) // 60} min {int(known) % 60:02d} s"
 
 
+def geometry_column(key: str, best: Literal["high", "low"] | None = None) -> Column:
+    """A figure of the test features, by the name and in the unit of the table of figures."""
+    quantity = GEOMETRY[key]
+    return Column(quantity.name, in_geometry(key), degrees if quantity.unit == "degrees" else number, best)
+
+
 COLUMNS = (
     Column("train accuracy", in_summary("train_accuracy"), percent, "high"),
     Column("test accuracy", in_summary("test_accuracy"), percent, "high"),
-    Column("mean angle within classes", in_geometry("mean_intra_angle"), degrees, "low"),
-    Column("mean angle between classes", in_geometry("mean_inter_angle"), degrees, "high"),
-    Column("min angle between classes", in_geometry("min_inter_angle"), degrees, "high"),
-    Column("Fisher ratio", in_geometry("fisher_ratio"), number, "high"),
-    Column("angular Fisher score", in_geometry("angular_fisher_score"), number, "low"),
+    geometry_column("mean_intra_angle", "low"),
+    geometry_column("mean_inter_angle", "high"),
+    geometry_column("min_inter_angle", "high"),
+    geometry_column("fisher_ratio", "high"),
+    geometry_column("angular_fisher_score", "low"),
     Column(
         "train images with p\u00a0>\u00a00.99", in_train_geometry("confident_share"), lambda value: percent(value, 1)
     ),
     Column("mean gradient they get", in_summary("confident_gradient"), number),
-    Column("mean norm", in_geometry("mean_norm"), number),
+    geometry_column("mean_norm"),
     Column("time", in_summary("seconds"), seconds),
 )
 

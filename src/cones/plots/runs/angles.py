@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from .._palette import MUTED, TEN
-from ._points import LabelledFeatures, check_weight
 from .._style import new_figure, panel_width, style
 from .._text import percent, wrap
+from ._points import LabelledFeatures, check_weight
 
 OWN, OTHER = TEN[9], TEN[1]
 BIN = 2  # degrees
@@ -79,7 +79,9 @@ def angle_grid(panels: Sequence[tuple[LabelledFeatures, Tensor]], titles: Sequen
     return _histograms(panels, titles, columns, width=panel_width(columns))
 
 
-def _histograms(panels: Sequence[tuple[LabelledFeatures, Tensor]], titles: Sequence[str], columns: int, width: float) -> Figure:
+def _histograms(
+    panels: Sequence[tuple[LabelledFeatures, Tensor]], titles: Sequence[str], columns: int, width: float
+) -> Figure:
     if not panels:
         raise ValueError("panels is empty, expected at least one set of features to draw")
     for points, weight in panels:

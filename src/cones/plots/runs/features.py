@@ -11,11 +11,11 @@ from torch import Tensor
 
 from .._legend import class_legend
 from .._palette import class_colors
+from .._style import new_figure, style
+from .._text import literal, wrap
 from ._plane import ROOM, Logits, draw_plane, reach_of, rim_radius
 from ._points import LabelledFeatures, check_weight, principal_plane
 from ._sphere import draw_sphere
-from .._style import new_figure, style
-from .._text import literal, wrap
 
 
 def feature_figure(

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from .._legend import class_legend
 from .._palette import MUTED, class_colors
+from .._style import new_figure, panel_width, style
+from .._text import finite, literal, percent, wrap
 from ._plane import Logits, draw_plane, rim_radius
 from ._points import LabelledFeatures, check_weight, principal_plane
 from ._sphere import draw_sphere
-from .._style import new_figure, panel_width, style
-from .._text import finite, literal, percent, wrap
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .._palette import FAINT, INK, MUTED, class_colors
-from ._points import LabelledFeatures
 from .._style import new_figure, style
 from .._text import literal
+from ._points import LabelledFeatures
 
 MOST_BOXES = 40
 

@@ -11,11 +11,11 @@ from ...common.atomic_files import write_text
 from ...common.run_folder import read_comparison
 from ...engine.dense import logits
 from .._page import Section, render, section
+from .._text import finite
+from ..losses.curves import curve_figure
 from ._run import FinishedRun, read_run
 from ._table import COLUMNS, Row, headline, table, what_one_sees
-from .._text import finite
 from .angles import angle_figure, angle_grid
-from ..losses.curves import curve_figure
 from .features import feature_figure
 from .grid import Panel, grid_figure
 from .learning import learning_figure

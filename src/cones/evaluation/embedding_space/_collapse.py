@@ -1,4 +1,4 @@
-"""Neural collapse: how far features, class means and head are from the one simplex they tend to."""
+"""Neural collapse: distance of features, class means and head from their common limit, a simplex."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_features
+from .._table import Row, table_of_rows
 from ..blocks import ROUNDING, beside, blocks, classes, labelled
-from ._measures import Row, table
-from .directions import class_directions, simplex_distance
+from ._directions import class_directions, simplex_distance
 
 
 @dataclass(frozen=True)
 class NeuralCollapse:
-    """What `neural_collapse` returns; 0 is full collapse in all but the last. Printed, it is a table.
+    """Result of `neural_collapse`; 0 is full collapse in all but the last. Printed, it is a table.
 
     Attributes:
         within_class: NC1, scatter within the classes over that between them; None where all class means are the same.
@@ -38,10 +38,10 @@ class NeuralCollapse:
     nearest_mean_agreement: float | None = None
 
     def rows(self) -> list[Row]:
-        """Names, values and what they mean."""
+        """Names, values and meanings."""
         return [
             ("NC1 within over between", self.within_class, "0: each class is a point"),
-            ("NC2 variation of norms", self.norm_variation, "0: means as long"),
+            ("NC2 variation of norms", self.norm_variation, "0: means of equal length"),
             ("NC2 variation of cosines", self.cosine_variation, "0: means at one angle"),
             ("NC2 |cos + 1/(K-1)|", self.simplex_cosine, "0: as far apart as can be"),
             ("NC2 distance to the simplex", self.simplex_distance, "0: a simplex"),
@@ -50,7 +50,7 @@ class NeuralCollapse:
         ]
 
     def __str__(self) -> str:
-        return table("neural collapse", self.rows())
+        return table_of_rows("neural collapse", self.rows())
 
 
 def neural_collapse(
@@ -98,7 +98,9 @@ def neural_collapse(
     if weight is not None:
         _check_weight(weight, features, values)
     if predicted is not None and predicted.shape != labels.shape:
-        raise ValueError(f"predicted has shape {tuple(predicted.shape)}, expected {tuple(labels.shape)}: a class a row")
+        raise ValueError(
+            f"predicted has shape {tuple(predicted.shape)}, expected {tuple(labels.shape)}: one class per row"
+        )
     size = features.detach().abs().amax().to(torch.float64) if features.numel() else torch.tensor(0.0)
     scale = 1 / size.item() if size > 0 else 1.0  # numbers of size 1: squares neither overflow nor vanish
     means = _means(features, index, counts, scale)
@@ -165,7 +167,9 @@ def _agreement(
 
 def _check_weight(weight: Tensor, features: Tensor, values: Tensor) -> None:
     if weight.ndim != 2 or weight.shape[1] != features.shape[1]:
-        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected (K, {features.shape[1]}): one row a class")
+        raise ValueError(
+            f"weight has shape {tuple(weight.shape)}, expected (K, {features.shape[1]}): one row per class"
+        )
     wrong = values[(values < 0) | (values >= len(weight))]
     if len(wrong):
         raise ValueError(f"labels holds {int(wrong[0])}, but weight has {len(weight)} rows: expected 0..K-1")

@@ -1,4 +1,4 @@
-"""How close the features of one class are and how evenly all of them cover the sphere, over all pairs."""
+"""Alignment of the features of a class and uniformity of all on the sphere, over all pairs."""
 
 import math
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ...common.checks import check_positive
 from ...common.unit_vectors import direction
 from .. import blocks as _blocks
 from .._arrays import Array, as_features
@@ -13,7 +14,7 @@ from ..blocks import check_rows, labelled
 
 
 def alignment(features: Array, labels: Array, alpha: float = 2.0) -> float | None:
-    """Alignment: how far apart two features of one class are; 0 is perfect, smaller is better.
+    """Alignment: mean distance of two features of one class; 0 is perfect, smaller is better.
 
         L_align = mean |u_i - u_j|^alpha over all pairs i < j with y_i = y_j,   u = x / |x|
 
@@ -39,7 +40,7 @@ def alignment(features: Array, labels: Array, alpha: float = 2.0) -> float | Non
         2.0
     """
     features, labels, _ = labelled(features, labels)
-    _check_power("alpha", alpha)
+    check_positive("alpha", alpha)
     total, pairs = 0.0, 0
     for distance in _class_distances(features, labels):
         total += distance.pow(alpha).sum().item()
@@ -74,7 +75,7 @@ def uniformity(features: Array, t: float = 2.0) -> float | None:
     """
     features = as_features("features", features)
     check_rows(features)
-    _check_power("t", t)
+    check_positive("t", t)
     n = len(features)
     if n == 1:
         return None
@@ -112,8 +113,3 @@ def _class_distances(features: Tensor, labels: Tensor) -> Iterator[Tensor]:
 
 def _above_diagonal(block: Tensor) -> Tensor:
     return torch.ones_like(block, dtype=torch.bool).triu(diagonal=1)
-
-
-def _check_power(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} is {value}, expected a finite number above 0")

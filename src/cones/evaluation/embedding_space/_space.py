@@ -1,6 +1,5 @@
-"""One call for the feature space: narrow classes, even spread, dimensions, collapse, and what the norms know."""
+"""All figures of a feature space in one call: geometry, uniformity, dimensions, collapse, and what norms indicate."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -8,19 +7,26 @@ from torch import Tensor
 
 from ...common.unit_vectors import direction
 from .._arrays import Array, as_features
+from .._table import Row, row_of, table_of_rows
 from ..blocks import beside, blocks, classes, labelled
-from ._measures import Row, table
-from .collapse import NeuralCollapse, neural_collapse
-from .correlation import rank_correlation
-from .dimension import effective_rank, participation_ratio
-from .directions import ClassDirections, class_directions
-from .geometry import Geometry, geometry
-from .uniformity import alignment, uniformity
+from ..quantities import GEOMETRY
+from ._collapse import NeuralCollapse, neural_collapse
+from ._correlation import rank_correlation
+from ._dimension import effective_rank, participation_ratio
+from ._directions import ClassDirections, class_directions
+from ._geometry import Geometry, geometry
+from ._uniformity import alignment, uniformity
+
+SHOWN = (
+    "mean_intra_angle", "mean_own_angle", "mean_other_angle", "fisher_ratio", "angular_fisher_score", "mean_norm",
+    "norm_variation",
+)  # fmt: skip
+"""Fields of `Geometry` in the table; the angles between classes are in those of the classes' directions."""
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureSpace:
-    """What `feature_space` returns. Printed, it is a table.
+    """Result of `feature_space`. Printed, it is a table.
 
     Attributes:
         geometry: angles, Fisher ratios and norms; None for one class.
@@ -29,9 +35,9 @@ class FeatureSpace:
         effective_rank: of the features' covariance; None where all rows are the same.
         participation_ratio: of the same.
         collapse: NC1 to NC4.
-        means: how the mean directions of the classes that occur stand to each other, in the order of their labels;
-            None for one class.
-        head: how the rows of weight do; None without weight or for one class.
+        means: geometry of the mean directions of the classes that occur, in the order of their labels; None for one
+            class.
+        head: the same of the rows of weight; None without weight or for one class.
         norm_quality: rank correlation of the norms with quality; None without it or where one of them is constant.
         norm_correct: rank correlation of the norms with whether predicted is right; None as above.
     """
@@ -48,9 +54,11 @@ class FeatureSpace:
     norm_correct: float | None
 
     def rows(self) -> list[Row]:
-        """Names, values and what they mean, without those of the classes' directions and the collapse."""
+        """Names, values and meanings, without those of the classes' directions and the collapse."""
+        geometry = self.geometry
+        shown = [] if geometry is None else [GEOMETRY[key].figure(getattr(geometry, key)) for key in SHOWN]
         return [
-            *([] if self.geometry is None else _geometry_rows(self.geometry)),
+            *map(row_of, shown),
             ("alignment", self.alignment, "0: one direction a class"),
             ("uniformity", self.uniformity, "smaller: more even"),
             ("effective rank", self.effective_rank, "of the covariance"),
@@ -60,11 +68,11 @@ class FeatureSpace:
         ]
 
     def __str__(self) -> str:
-        parts = [table("features", self.rows()), str(self.collapse)]
+        parts = [table_of_rows("features", self.rows()), str(self.collapse)]
         if self.means is not None:
-            parts.append(table(f"means of {len(self.means.nearest_angle)} classes", self.means.rows()))
+            parts.append(table_of_rows(f"means of {len(self.means.nearest_angle)} classes", self.means.rows()))
         if self.head is not None:
-            parts.append(table(f"weights of {len(self.head.nearest_angle)} classes", self.head.rows()))
+            parts.append(table_of_rows(f"weights of {len(self.head.nearest_angle)} classes", self.head.rows()))
         return "\n\n".join(parts)
 
 
@@ -75,7 +83,7 @@ def feature_space(
     predicted: Array | None = None,
     quality: Array | None = None,
 ) -> FeatureSpace:
-    """Measure a labelled set of features in all the ways of this package, in float64 and in blocks.
+    """All figures of a labelled set of features, in float64 and in blocks.
 
     Args:
         features: (N, D), any floating dtype.
@@ -103,7 +111,9 @@ def feature_space(
     weight = None if weight is None else as_features("weight", weight)
     predicted, quality = beside("predicted", predicted, known), beside("quality", quality, known)
     if quality is not None and quality.shape != labels.shape:
-        raise ValueError(f"quality has shape {tuple(quality.shape)}, expected {tuple(labels.shape)}: a number a row")
+        raise ValueError(
+            f"quality has shape {tuple(quality.shape)}, expected {tuple(labels.shape)}: one number per row"
+        )
     collapse = neural_collapse(features, labels, weight, predicted)
     several = bool((labels != labels[0]).any())
     norms = torch.cat([direction(x)[1] for x, _ in blocks(features, labels)])
@@ -146,19 +156,3 @@ def mean_directions(features: Array, labels: Array) -> Tensor:
     means = sums / counts[:, None]
     means[means.norm(dim=1) <= 1e-14] = 0  # zero up to rounding: no direction
     return means
-
-
-def _geometry_rows(g: Geometry) -> list[Row]:
-    return [
-        ("angle to the own mean", math.degrees(g.mean_intra_angle), "degrees, mean over rows"),
-        ("angle to the own weight", _degrees(g.mean_own_angle), "degrees, mean over rows"),
-        ("angle to the nearest other", _degrees(g.mean_other_angle), "degrees, weights, mean over rows"),
-        ("Fisher ratio", g.fisher_ratio, "between over within, larger is better"),
-        ("angular Fisher score", g.angular_fisher_score, "within over between, smaller is better"),
-        ("mean norm", g.mean_norm, ""),
-        ("variation of norms", g.norm_variation, ""),
-    ]
-
-
-def _degrees(radians: float | None) -> float | None:
-    return None if radians is None else math.degrees(radians)

@@ -1,4 +1,4 @@
-"""How class directions stand to each other: the rows of a head's weight, or the means of classes."""
+"""Geometry of class directions: the rows of a head's weight, or the means of classes."""
 
 import math
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from torch import Tensor
 from ...common.unit_vectors import direction
 from .. import blocks as _blocks
 from .._arrays import Array, as_features
+from .._table import Row, table_of_rows
 from ..blocks import check_rows, row_angles
-from ._measures import Row, table
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 BINS = 36
@@ -19,14 +19,14 @@ BINS = 36
 
 @dataclass(frozen=True, eq=False)
 class ClassDirections:
-    """What `class_directions` returns; angles in radians. Printed, it is a table.
+    """Result of `class_directions`; angles in radians. Printed, it is a table.
 
     Attributes:
         nearest_angle: (K,) float64, each class's angle to the nearest other.
-        nearest_class: (K,) which one that is; the first where several are as near.
+        nearest_class: (K,) the nearest other class; the first of equally near ones.
         nearest_quantiles: smallest, 5 %, median, 95 % and largest of `nearest_angle`.
         mean_angle: mean over all pairs of classes.
-        angle_counts: (36,) how many pairs of classes have an angle in each bin of π/36; the last holds π too.
+        angle_counts: (36,) number of pairs of classes with an angle in each bin of π/36; the last holds π too.
         norm_variation: standard deviation of the lengths over their mean; None where all rows are 0.
         cosine_variation: standard deviation of the cosine over all pairs; 0 is equiangular.
         simplex_cosine: mean over all pairs of |cos + 1/(K-1)|; 0 is as far apart as K directions can be.
@@ -45,7 +45,7 @@ class ClassDirections:
     simplex_distance: float | None
 
     def rows(self) -> list[Row]:
-        """Names, values and what they mean."""
+        """Names, values and meanings."""
         smallest, low, middle, high, largest = map(math.degrees, self.nearest_quantiles)
         return [
             ("nearest angle, smallest", smallest, "degrees, over classes"),
@@ -54,24 +54,24 @@ class ClassDirections:
             ("nearest angle, 95 %", high, "degrees"),
             ("nearest angle, largest", largest, "degrees"),
             ("mean angle of pairs", math.degrees(self.mean_angle), "degrees"),
-            ("variation of norms", self.norm_variation, "0: all as long"),
+            ("variation of norms", self.norm_variation, "0: equal lengths"),
             ("variation of cosines", self.cosine_variation, "0: all at one angle"),
             ("|cos + 1/(K-1)|", self.simplex_cosine, "0: as far apart as can be"),
             ("distance to the simplex", self.simplex_distance, "0: a simplex"),
         ]
 
     def __str__(self) -> str:
-        return table(f"directions of {len(self.nearest_angle)} classes", self.rows())
+        return table_of_rows(f"directions of {len(self.nearest_angle)} classes", self.rows())
 
 
 def class_directions(weight: Array) -> ClassDirections:
-    """Measure how K class directions stand to each other, from a head's weight alone or from class means.
+    """Measure the geometry of K class directions, from a head's weight alone or from class means.
 
     The most that K ≤ D + 1 directions can do is a simplex: all cosines -1/(K-1). A zero row has cosine 0, angle π/2,
-    with everything. Of a head with sub-centers pass one row a class.
+    with everything. For a head with sub-centers pass one row per class.
 
     Args:
-        weight: (K, D), K ≥ 2: one row a class, any length.
+        weight: (K, D), K ≥ 2: one row per class, any length.
 
     Returns:
         `ClassDirections`.
@@ -107,7 +107,7 @@ def class_directions(weight: Array) -> ClassDirections:
         excess += (pairs + 1 / (count - 1)).abs().sum().item()
     number = count * (count - 1) / 2
     mean /= number
-    for start, cosine in _cosines(unit):  # a second pass: the square of the mean would eat the digits
+    for start, cosine in _cosines(unit):  # a second pass: subtracting the squared mean would lose digits
         square += (cosine[_after(cosine, start)] - mean).square().sum().item()
     nearest_angle = row_angles(unit, unit[nearest])
     longest = norms.max()

@@ -1,4 +1,4 @@
-"""Whether one number rises with another: rank correlation."""
+"""Rank correlation."""
 
 import torch
 from torch import Tensor
@@ -7,13 +7,13 @@ from .._arrays import Array, as_tensor
 
 
 def rank_correlation(a: Array, b: Array) -> float | None:
-    """Spearman's rank correlation, in -1..1: whether b rises with a, however steeply.
+    """Spearman's rank correlation, in -1..1, of two samples in any monotonic relation.
 
         rho = sum (r_i - r)(q_i - q) / sqrt(sum (r_i - r)^2 sum (q_i - q)^2)
 
     r and q are the ranks of a and b, r and q without index their means; equal numbers share the mean of their ranks.
-    Of feature norms with quality scores, or with which rows are classified rightly, it says whether the norm knows
-    how good a sample is.
+    Between feature norms and quality scores, or correct classification, it measures how well the norm indicates the
+    quality of a sample.
 
     Args:
         a: (N,) numbers or truth values.

@@ -1,7 +1,14 @@
-"""Where data sets are kept."""
+"""The files of data sets: their folder, and the error for those that are missing or damaged."""
 
 import os
 from pathlib import Path
+
+
+class DataError(RuntimeError):
+    """The files of a data set are missing, damaged, of an unknown form, or cannot be fetched.
+
+    A wrong argument (an unknown name, a fraction outside 0..1) is a `ValueError` instead.
+    """
 
 
 def default_root() -> Path:

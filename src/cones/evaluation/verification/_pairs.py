@@ -1,4 +1,4 @@
-"""The pairs that decide, one by one: all genuine pairs, and the impostor pairs of high score."""
+"""Lists of the pairs that decide: all genuine pairs, and the impostor pairs of high score."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,18 +8,18 @@ from torch import Tensor
 
 from ..progress import Progress, silent
 from ._points import OperatingPoints
-from ._tiles import Tile, Tiles, told
+from ._tiles import Tile, Tiles, reported
 
 MOST_IMPOSTORS = 2**21
 MOST_GENUINE = 2**23
 
 
 class ScoredPairs(NamedTuple):
-    """Some pairs.
+    """Pairs of one kind, by score.
 
     Attributes:
         score: (P,) floats, falling.
-        rows: (P, 2) int64, positions in what was evaluated.
+        rows: (P, 2) int64, positions in the evaluated embeddings or pairs.
         subjects: (P, 2) int64, numbers 0..S-1 of the subjects at both ends.
     """
 
@@ -30,14 +30,14 @@ class ScoredPairs(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PairList:
-    """Pairs one by one.
+    """Scored pairs of both kinds, with their subjects.
 
     Attributes:
         genuine: all of them.
         impostors: those of high score, or all.
-        complete: whether these are all.
+        complete: whether all impostor pairs are in the list.
         labels: (S,) integers, the subjects, rising.
-        rows: (S,) int64, how many rows a subject has; empty where the pairs themselves were given.
+        rows: (S,) int64, number of rows of each subject; empty where the pairs themselves were given.
     """
 
     genuine: ScoredPairs
@@ -58,7 +58,7 @@ def list_pairs(tiles: Tiles, floor: float, progress: Progress = silent) -> PairL
     """All genuine pairs of the rows, and the impostor pairs with score >= floor."""
     genuine, impostors = _Growing(tiles.rows.device), _Growing(tiles.rows.device)
     mixed, pure = tiles.mixed_and_pure()
-    for tile in told("pairs of high score", mixed + pure, progress):
+    for tile in reported("pairs of high score", mixed + pure, progress):
         scores = tiles.scores(tile)
         same, impostor = _kinds(tiles, tile, scores.shape)
         impostors.add(tile, scores, impostor & (scores >= floor))
@@ -68,16 +68,16 @@ def list_pairs(tiles: Tiles, floor: float, progress: Progress = silent) -> PairL
     labels, numbers = tiles.labels.sort()
     numbers = numbers.argsort()
     rows = torch.bincount(numbers[tiles.classes], minlength=len(labels))
-    ends = [_ends(tiles, numbers, *kind.all()) for kind in (genuine, impostors)]
-    return PairList(ends[0], ends[1], floor == -torch.inf, labels, rows)
+    scored = [_scored(tiles, numbers, *kind.all()) for kind in (genuine, impostors)]
+    return PairList(scored[0], scored[1], floor == -torch.inf, labels, rows)
 
 
 def given_pairs(scores: Tensor, same: Tensor, subjects: Tensor | None, rows: Tensor | None) -> PairList:
-    """The pairs of a list, with scores (N,) and same (N,) bool.
+    """A list of given pairs.
 
     Args:
         scores: (N,).
-        same: (N,).
+        same: (N,) bool.
         subjects: (N, 2) integers; None where they are not known.
         rows: (N, 2) integers; None for the position of the pair itself, twice.
     """
@@ -88,15 +88,15 @@ def given_pairs(scores: Tensor, same: Tensor, subjects: Tensor | None, rows: Ten
     numbers = torch.zeros_like(rows)
     if subjects is not None:
         labels, numbers = torch.unique(subjects.to(device), return_inverse=True)
-    kinds = []
+    scored = []
     for kind in (same, ~same):
         order = scores[kind].argsort(descending=True, stable=True)
-        kinds.append(ScoredPairs(*(part[kind][order] for part in (scores, rows, numbers))))
-    return PairList(kinds[0], kinds[1], True, labels, labels.new_empty(0))
+        scored.append(ScoredPairs(*(part[kind][order] for part in (scores, rows, numbers))))
+    return PairList(scored[0], scored[1], True, labels, labels.new_empty(0))
 
 
 def _kinds(tiles: Tiles, tile: Tile, shape: torch.Size) -> tuple[Tensor, Tensor]:
-    """Which numbers of a tile are genuine pairs, and which impostor pairs; a pair once in all tiles."""
+    """Masks of the genuine and of the impostor pairs of a tile; each pair is in one tile only."""
     i, j = tiles.slices(tile)
     same = tiles.classes[i, None] == tiles.classes[j]
     if tile.row != tile.column:
@@ -106,7 +106,7 @@ def _kinds(tiles: Tiles, tile: Tile, shape: torch.Size) -> tuple[Tensor, Tensor]
 
 
 class _Growing:
-    """Scores and rows of pairs, in arrays that double: a small one that outlives each tile would cut up the memory."""
+    """Scores and rows of pairs in arrays that double: a small array that outlives each tile fragments the memory."""
 
     def __init__(self, device: torch.device) -> None:
         self._scores = torch.empty(2**16, dtype=torch.float64, device=device)
@@ -114,7 +114,7 @@ class _Growing:
         self._count = 0
 
     def add(self, tile: Tile, scores: Tensor, chosen: Tensor) -> None:
-        """The chosen pairs of a tile."""
+        """Append the chosen pairs of a tile."""
         picked, places = scores[chosen], chosen.nonzero()
         stop = self._count + len(picked)
         while stop > len(self._scores):
@@ -130,7 +130,7 @@ class _Growing:
         return self._scores[: self._count], self._rows[: self._count].long()
 
 
-def _ends(tiles: Tiles, numbers: Tensor, scores: Tensor, rows: Tensor) -> ScoredPairs:
+def _scored(tiles: Tiles, numbers: Tensor, scores: Tensor, rows: Tensor) -> ScoredPairs:
     scores, order = scores.sort(descending=True, stable=True)
     rows = rows[order]
     return ScoredPairs(scores, tiles.order[rows], numbers[tiles.classes[rows]])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class VerificationSettings:
-    """Which figures are asked for; the fields are arguments of `verification`.
+    """Settings of the figures of verification; the fields are the arguments of `verification`.
 
     Raises:
         ValueError: a field is out of its range.
@@ -24,4 +24,4 @@ class VerificationSettings:
         if not all(cost > 0 for cost in self.costs):
             raise ValueError(f"costs is {self.costs}, expected two numbers above 0: of a miss, of a false alarm")
         if self.min_pairs < 1:
-            raise ValueError(f"min_pairs is {self.min_pairs}, expected at least 1: a rate of no pairs is no number")
+            raise ValueError(f"min_pairs is {self.min_pairs}, expected at least 1: no pairs give no rate")

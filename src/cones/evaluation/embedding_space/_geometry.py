@@ -1,4 +1,4 @@
-"""How well features are separated: angles, ratios and norms of a labelled set of embeddings."""
+"""Separation of labelled features: angles, ratios and norms."""
 
 # N rows, D dims, K classes. All in float64, in blocks of rows.
 
@@ -12,13 +12,15 @@ from ...common.unit_vectors import direction
 from .. import blocks as _blocks
 from .._arrays import UNKNOWN, Array, as_features, as_labels
 from ..blocks import blocks, check, check_range, classes, mean_direction, one_minus_cosine, row_angles, sum_blocks
+from ..figure import Figure
+from ..quantities import GEOMETRY
 
 CONFIDENT = 0.99
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The numbers that `geometry` returns; angles in radians.
+    """Result of `geometry`; angles in radians.
 
     Attributes:
         mean_intra_angle: mean over rows of the angle between a feature and the mean direction of its class.
@@ -31,8 +33,8 @@ class Geometry:
         mean_own_angle: mean angle between a feature and its class's row of `weight`; None without weight.
         mean_other_angle: mean angle between a feature and the nearest other row of `weight`; None without it.
         confident_share: share of rows with p_y > 0.99, in 0..1; None without logits.
-        confident_gradient: mean over those rows of 1 - p_y = ½‖∂L/∂logits‖₁, what cross entropy still sends
-            back; None without logits or without such rows.
+        confident_gradient: mean over those rows of 1 - p_y = ½‖∂L/∂logits‖₁, the gradient that cross entropy
+            still gives them; None without logits or without such rows.
     """
 
     mean_intra_angle: float
@@ -47,9 +49,17 @@ class Geometry:
     confident_share: float | None = None
     confident_gradient: float | None = None
 
+    def as_figures(self) -> list[Figure]:
+        """The lines of the table of figures that an evaluation shows; angles in degrees."""
+        keys = (
+            "mean_intra_angle", "mean_inter_angle", "min_inter_angle", "fisher_ratio", "angular_fisher_score",
+            "mean_norm",
+        )  # fmt: skip
+        return [GEOMETRY[key].figure(getattr(self, key)) for key in keys]
+
 
 def geometry(features: Array, labels: Array, weight: Array | None = None, logits: Array | None = None) -> Geometry:
-    """Measure how narrow the classes are, how far apart, and how much gradient the confident rows still get.
+    """Measure the spread of the classes, their distances, and the gradient that confident rows still get.
 
     The mean direction of a class is the direction of the mean of its unit features. A zero feature has
     cosine 0, angle π/2, with everything. Classes without a row take no part.
@@ -57,8 +67,8 @@ def geometry(features: Array, labels: Array, weight: Array | None = None, logits
     Args:
         features: (N, D), N ≥ 2, any floating dtype.
         labels: (N,) integers or text, at least two different ones; rows of unknown subjects, -1, are left out.
-        weight: (K, D) class directions, one row a class; labels must be 0..K-1.
-        logits: (N, K) logits that know no label, as at prediction (`Head.logits`); labels must be 0..K-1.
+        weight: (K, D) class directions, one row per class; labels must be 0..K-1.
+        logits: (N, K) logits without margin, as at prediction (`Head.logits`); labels must be 0..K-1.
 
     Returns:
         `Geometry`; angles in radians.
@@ -80,7 +90,9 @@ def geometry(features: Array, labels: Array, weight: Array | None = None, logits
     outputs = None if logits is None else as_features("logits", logits)
     if outputs is not None:
         if outputs.ndim != 2 or len(outputs) != len(known):
-            raise ValueError(f"logits has shape {tuple(outputs.shape)}, expected ({len(known)}, K): one row a feature")
+            raise ValueError(
+                f"logits has shape {tuple(outputs.shape)}, expected ({len(known)}, K): one row per feature"
+            )
         outputs = outputs[known.to(outputs.device)]
     return _geometry(rows, numbers, directions, outputs)
 
@@ -198,7 +210,9 @@ def _inter_angles(directions: Tensor) -> tuple[float, float]:
 
 def _weight_angles(features: Tensor, labels: Tensor, weight: Tensor) -> tuple[float, float]:
     if weight.ndim != 2 or weight.shape[1] != features.shape[1]:
-        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected (K, {features.shape[1]}): one row a class")
+        raise ValueError(
+            f"weight has shape {tuple(weight.shape)}, expected (K, {features.shape[1]}): one row per class"
+        )
     check_range(labels, len(weight), "weight", "rows")
     directions = direction(weight.detach().to(torch.float64))[0]
     own = other = 0.0

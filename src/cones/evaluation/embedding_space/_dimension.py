@@ -1,4 +1,4 @@
-"""In how many dimensions features spread: effective rank and participation ratio of their covariance."""
+"""Dimensionality of features: effective rank and participation ratio of their covariance."""
 
 import torch
 from torch import Tensor
@@ -82,7 +82,7 @@ def covariance_spectrum(features: Array) -> Tensor | None:
     largest = features.detach().abs().amax().to(torch.float64) if dim else features.new_zeros((), dtype=torch.float64)
     if largest == 0:
         return None
-    offset = features[0].detach().to(torch.float64) / largest  # any row: what is left to sum is small
+    offset = features[0].detach().to(torch.float64) / largest  # any row: the sum of the differences stays small
     mean = torch.zeros_like(offset)
     for x in block_rows(features):
         mean += (x / largest - offset).sum(dim=0)

@@ -1,4 +1,4 @@
-"""Scores between rows, the larger the nearer, the same to the last bit however the work is cut."""
+"""Scores between rows, larger for nearer rows, the same to the last bit for every block size and device."""
 
 # Q queries, M rows of the gallery, D dims. Coordinates are rounded to multiples of 2⁻²⁶ (of unit vectors) or 2⁻²⁵ (of
 # vectors no longer than 1). Products and their sums are then whole multiples of 2⁻⁵² or 2⁻⁵⁰ that float64 holds
@@ -12,10 +12,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cones.common.unit_vectors import direction
+from ..common.unit_vectors import direction
 
 BLOCK = 2**21
 Similarity = Literal["cosine", "euclidean"]
+"""Cosine, or minus the Euclidean distance: larger is more alike."""
+
 SIMILARITIES: tuple[Similarity, ...] = ("cosine", "euclidean")
 
 
@@ -28,7 +30,7 @@ class Score:
         length: a power of two above the norm of every row; 1 for cosine.
     """
 
-    similarity: str
+    similarity: Similarity
     length: float = 1.0
 
     def vectors(self, features: Tensor) -> Tensor:
@@ -40,7 +42,7 @@ class Score:
         return (direction(x)[0] * 2**26).round() / 2**26
 
     def scores(self, queries: Tensor, gallery: Tensor) -> Tensor:
-        """Scores (Q, M) of rows that `vectors` made: cosines, or minus squared distances, which are exact too."""
+        """Scores (Q, M) of rows from `vectors`: cosines, or minus squared distances, which are exact too."""
         products = queries @ gallery.T
         if self.similarity == "cosine":
             return products.clamp_(-1, 1)
@@ -58,23 +60,32 @@ class Score:
         return scores if self.similarity == "cosine" else scores.sign() * scores.abs().sqrt() * self.length
 
 
-def score_named(similarity: str, *features: Tensor) -> Score:
-    """The score named `similarity` for all rows of `features`."""
-    if similarity not in SIMILARITIES:
-        raise ValueError(f"similarity is {similarity!r}, expected one of {SIMILARITIES}")
+def score_named(similarity: Similarity, *features: Tensor) -> Score:
+    """The score named `similarity` for all rows of `features`.
+
+    Raises:
+        ValueError: another similarity.
+    """
+    check_similarity(similarity)
     if similarity == "cosine":
         return Score(similarity)
     longest = max((_norms(x).max().item() for x in features if x.numel()), default=0.0)
     return Score(similarity, 2.0 ** math.frexp(longest)[1])
 
 
+def check_similarity(similarity: str) -> None:
+    """Raise ValueError unless `similarity` is one of `SIMILARITIES`."""
+    if similarity not in SIMILARITIES:
+        raise ValueError(f"similarity is {similarity!r}, expected one of {', '.join(SIMILARITIES)}")
+
+
 def block_sides(gallery: Tensor, block: int, width: int = 1) -> tuple[int, int]:
-    """Rows of queries and of the gallery to take at once, with about `block` numbers each way.
+    """Rows of queries and of the gallery per block, of about `block` numbers.
 
     Args:
         gallery: (M, D).
         block: numbers held at once.
-        width: of what is kept for each query beside its scores.
+        width: numbers kept for each query beside its scores.
     """
     if block < 1:
         raise ValueError(f"block is {block}, expected the count of numbers to hold at once, 1 or more")
@@ -92,7 +103,7 @@ def slices(count: int, step: int) -> Iterator[slice]:
 def check_features(name: str, features: Tensor, beside: Tensor | None = None) -> None:
     """Raise unless `features` is (N, D), floating and finite, with the dims and on the device of `beside`."""
     if features.ndim != 2:
-        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected (N, D): one row a sample")
+        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected (N, D): one row per sample")
     if not features.is_floating_point():
         raise ValueError(f"{name} has dtype {features.dtype}, expected a floating dtype: call {name}.float()")
     if beside is not None and features.shape[1] != beside.shape[1]:
@@ -106,19 +117,21 @@ def check_features(name: str, features: Tensor, beside: Tensor | None = None) ->
     if features.numel():
         bad = (~_norms(features).isfinite()).nonzero()
         if len(bad):
-            raise ValueError(f"{name}[{int(bad[0])}] is not finite (or too long for float64): drop it, or mend the net")
+            raise ValueError(
+                f"{name}[{int(bad[0])}] is not finite (or too long for float64): drop it, or fix the network"
+            )
 
 
 def check_labels(name: str, labels: Tensor, rows: int) -> None:
     """Raise unless `labels` is (rows,) of integers."""
     if labels.shape != (rows,):
-        raise ValueError(f"{name} has shape {tuple(labels.shape)}, expected ({rows},): one label a row")
+        raise ValueError(f"{name} has shape {tuple(labels.shape)}, expected ({rows},): one label per row")
     if labels.is_floating_point() or labels.is_complex():
         raise ValueError(f"{name} has dtype {labels.dtype}, expected integers: convert with {name}.long()")
 
 
-def zero_rows(features: Tensor, similarity: str) -> int:
-    """How many rows are 0, whose cosine is 0 with everything; 0 for another similarity."""
+def zero_rows(features: Tensor, similarity: Similarity) -> int:
+    """The number of zero rows, whose cosine is 0 with everything; 0 for another similarity."""
     if similarity != "cosine":
         return 0
     return sum(int((~features[s].bool().any(dim=1)).sum()) for s in slices(len(features), 2**16))
@@ -127,3 +140,23 @@ def zero_rows(features: Tensor, similarity: str) -> int:
 def _norms(features: Tensor) -> Tensor:
     step = max(1, BLOCK // max(1, features.shape[1]))
     return torch.cat([features[s].detach().to(torch.float64).norm(dim=1) for s in slices(len(features), step)])
+
+
+def between(accepted: float, rejected: float) -> float:
+    """A threshold halfway between two neighbouring scores, so that rounding moves neither across.
+
+    It is a float32 number where one lies above `rejected` and not above `accepted`: then float32 and float64 scores
+    are decided alike.
+
+    Args:
+        accepted: the lowest score that is accepted.
+        rejected: the highest that is not, below accepted.
+    """
+    if math.isinf(accepted) or math.isinf(rejected):
+        return accepted
+    middle = rejected + (accepted - rejected) / 2
+    nearest = torch.tensor(middle, dtype=torch.float64).float()
+    for short in (nearest.item(), nearest.nextafter(torch.tensor(math.inf)).item()):  # it may round down to `rejected`
+        if rejected < short <= accepted:
+            return short
+    return max(middle, math.nextafter(rejected, math.inf))
