@@ -107,7 +107,7 @@ def test_a_pipe_that_closes_costs_no_report_and_no_word(arguments, tmp_path, cap
 
     reader, writer = os.pipe()
     os.close(reader)
-    monkeypatch.setattr("cones.cli.actions._report", report)
+    monkeypatch.setattr("cones.cli.report.write_report", report)
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stdout", closed)
         with pytest.raises(SystemExit, match="0"):

@@ -76,7 +76,7 @@ def honest(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
     """Reports are written without their figures, which take seconds."""
-    for page, names in (("report", ["section"]), ("evaluation_report", ["section", "single_section"])):
+    for page, names in (("runs.report", ["section"]), ("evaluations.evaluation_report", ["section", "single_section"])):
         for name in names:
             monkeypatch.setattr(f"cones.plots.{page}.{name}", lambda *_, **__: Section("", "", "", ""))
 

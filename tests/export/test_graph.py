@@ -16,7 +16,7 @@ from cones.evaluation import Decision, calibrate
 from cones.evaluation.scores import file_sha256
 from cones.export import ExportError, check_export, decide, export_onnx, export_program, read_metadata
 from cones.export._decide import spread_rows
-from cones.open_set import Asked, evaluate_run
+from cones.open_set import EvaluationOptions, evaluate_run
 from cones.training._loop import read_data
 from tests.tiny_run import train
 
@@ -182,7 +182,7 @@ def test_a_threshold_is_chosen_on_pairs_of_both_kinds(lenets: Path) -> None:
     decision = decide(model, test, 0.1)
     assert decision.model_sha256 == file_sha256(lenets / "last.safetensors")
     assert (decision.same_pairs, decision.different_pairs) == (4 * 15, 6 * 36)  # 4 classes of 6
-    evaluated = evaluate_run(lenets, Asked((0.1,), resamples=0)).evaluation.verification.tar[0]
+    evaluated = evaluate_run(lenets, EvaluationOptions((0.1,), resamples=0)).evaluation.verification.tar[0]
     assert (decision.threshold, decision.measured_far, decision.measured_tar) == (
         evaluated.threshold,
         evaluated.reached,

@@ -10,6 +10,9 @@ CONFIG, INPUT, VERSIONS = "config.toml", "input.json", "versions.json"
 METRICS, SUMMARY, COMPARISON = "metrics.jsonl", "summary.json", "comparison.json"
 LAST, BEST, FEATURES = "last.safetensors", "best.safetensors", "features.safetensors"
 
+LONGEST_NAME = 255
+"""Bytes in the name of a folder at most: the limit of common file systems."""
+
 
 class Comparison(NamedTuple):
     """What comparison.json lists.
@@ -146,7 +149,15 @@ def read_comparison(folder: Path) -> Comparison:
     if not isinstance(names, list) or not names:
         raise ValueError(f'{path} lists no runs, expected "runs": [folder names]')
     for name in names:
-        # what a file says must lead nowhere but into its own folder
-        if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\0"):
+        if not isinstance(name, str) or not _names_a_folder(name):
             raise ValueError(f"{path} lists the run {brief(repr(name))}, expected the name of a folder beside it")
     return Comparison(str(listing.get("title") or "Comparison"), tuple(names))
+
+
+def _names_a_folder(name: str) -> bool:
+    """Whether a name from a file leads nowhere but into the file's own folder, and is one that a system can hold."""
+    return (
+        name not in ("", ".", "..")
+        and not set(name) & set("/\\\0")
+        and len(name.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..common.atomic_files import write_text
 from ..common.run_folder import COMPARISON, CONFIG, LAST, SUMMARY, read_comparison, read_summary
+from ..data import Splits
 from ._errors import TrainingError
 from ._folder import check_comparison_folder, check_folder
 from ._metrics import Metrics
@@ -16,7 +17,7 @@ from ._precision import decided
 from ._run import Run, read_run
 from ._side_by_side import cores, one_by_one, side_by_side
 from ._stop import Stop, stop_on_signals
-from .data import read_data
+from .data import DataCache
 from .model import build_backbone, pick_device
 
 DEMO_RUN = Run(
@@ -94,15 +95,17 @@ def compare(
     title = title or f"{run.data}: {run.backbone}, {run.feature_dim} features, {run.epochs} epochs"
     failed: dict[str, str] = {}
     with stop_on_signals(stop):
-        run = _with_one_precision(run, [folder / name for name in named], data_folder)
+        data = DataCache()
+        run = _with_one_precision(run, [folder / name for name in named], data.read(run, data_folder))
         runs = {name: replace(run, loss=loss) for name, loss in named.items()}
         for name, one in runs.items():
             check_folder(one, folder / name, resume=True)
         train = (
             side_by_side(runs, folder, jobs=jobs, data_folder=data_folder, stop=stop)
             if jobs > 1
-            else one_by_one(runs, folder, data_folder=data_folder, stop=stop)
+            else one_by_one(runs, folder, data_folder=data_folder, stop=stop, data=data)
         )
+        del data  # side by side, each process has its own
         for name, metrics in train:
             if metrics["kind"] == "error":
                 failed[name] = metrics["error"]
@@ -123,19 +126,16 @@ def jobs_for(run: Run, losses: int) -> int:
     return max(1, min(losses, cores() // run.threads))
 
 
-def _with_one_precision(run: Run, folders: Sequence[Path], data_folder: Path | None) -> Run:
-    """The run with one precision for all losses: that of those that have started, or what "auto" is here.
-
-    The data are read for it, so that they are fetched once, and what is wrong with them is told once.
-    """
-    train = read_data(run, data_folder).train
+def _with_one_precision(run: Run, folders: Sequence[Path], splits: Splits) -> Run:
+    """Return the run with one precision for all losses: that of those that have started, or what "auto" is here."""
     if run.precision != "auto":
         return run
     for folder in folders:
         if (folder / LAST).exists():
             return replace(run, precision=read_run(folder / CONFIG).precision)
-    backbone, _ = build_backbone(run, train.inputs[:2], trust=run.trust)
-    return decided(run, backbone, train.inputs[:1], pick_device(run.device))
+    inputs = splits.train.inputs
+    backbone, _ = build_backbone(run, inputs[:2], trust=run.trust)
+    return decided(run, backbone, inputs[:1], pick_device(run.device))
 
 
 def _failures(named: Mapping[str, str], failed: Mapping[str, str], folder: Path) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..common.atomic_files import replacing, write_text
 from ..common.run_folder import CONFIG, FEATURES, LAST, METRICS, SUMMARY, read_metrics
 from ..common.tensor_file import write_tensors
-from ..data import Dataset, Splits
+from ..data import Dataset
 from ..engine.similarity import cross_entropy_of
 from ..engine.softmax import margin_softmax
 from ..evaluation import geometry
@@ -21,7 +21,7 @@ from ..margins import Margin, written
 from ._joint import JointLoss
 from ._run import read_run
 from .checkpoint import load_weights
-from .data import counts_of, read_same_data
+from .data import Data, counts_of, read_same_data
 from .features import features_of
 from .model import build_model, pick_device
 
@@ -33,7 +33,7 @@ def write_results(
     folder: str | PathLike[str],
     *,
     name: str | None = None,
-    data: Splits | tuple[Dataset, Dataset] | None = None,
+    data: Data | None = None,
     data_folder: Path | None = None,
     trust: bool = False,
 ) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def write_results(
     Args:
         folder: of the run.
         name: what pictures call it; None for the folder's name.
-        data: as of `fit`, where they were passed to it.
+        data: as of `fit`, where it was passed.
         data_folder: where named data sets are kept; None for the usual place.
         trust: whether code of one's own that the folder's config.toml names may be imported.
 

@@ -17,6 +17,7 @@ from ._metrics import Metrics
 from ._results import write_results
 from ._run import Run
 from ._stop import Stop
+from .data import DataCache
 
 PATIENCE = 0.2
 """Seconds between two looks at whether a stop was requested."""
@@ -29,24 +30,26 @@ class Child(NamedTuple):
     process: SpawnProcess
 
 
-def train_to_the_end(run: Run, folder: Path, name: str, data_folder: Path | None, stop: Stop) -> Iterator[Metrics]:
-    """Metrics of `fit`, and at the end, once the results are written, {"kind": "end"}; without it, if stopped."""
-    yield from fit(run, folder, resume=True, data_folder=data_folder, stop=stop)
+def train_to_the_end(
+    run: Run, folder: Path, name: str, data_folder: Path | None, stop: Stop, data: DataCache
+) -> Iterator[Metrics]:
+    """Yield the metrics of `fit` and, once the results are written, {"kind": "end"}; without it, if stopped."""
+    yield from fit(run, folder, resume=True, data=data, data_folder=data_folder, stop=stop)
     if stop.requested:
         return
-    summary = write_results(folder, name=name, data_folder=data_folder, trust=run.trust)
+    summary = write_results(folder, name=name, data=data, data_folder=data_folder, trust=run.trust)
     yield {"kind": "end", "step": summary["step"], "epoch": summary["epoch"], "accuracy": summary["test_accuracy"]}
 
 
 def one_by_one(
-    runs: Mapping[str, Run], folder: Path, *, data_folder: Path | None, stop: Stop
+    runs: Mapping[str, Run], folder: Path, *, data_folder: Path | None, stop: Stop, data: DataCache
 ) -> Iterator[tuple[str, Metrics]]:
-    """Train runs in this process, one after another; otherwise as `side_by_side`."""
+    """Train runs in this process, one after another, on data that are read once; otherwise as `side_by_side`."""
     for name, run in runs.items():
         if stop.requested:
             return
         try:
-            for metrics in train_to_the_end(run, folder / name, name, data_folder, stop):
+            for metrics in train_to_the_end(run, folder / name, name, data_folder, stop, data):
                 yield name, metrics
         except Exception as error:  # the other losses are trained all the same
             yield name, {"kind": "error", "error": _text(error)}
@@ -55,7 +58,7 @@ def one_by_one(
 def side_by_side(
     runs: Mapping[str, Run], folder: Path, *, jobs: int, data_folder: Path | None, stop: Stop
 ) -> Iterator[tuple[str, Metrics]]:
-    """Train runs in processes of their own, `jobs` at a time, each in the folder of its name.
+    """Train runs in processes of their own, `jobs` at a time, each in the folder of its name; each reads its data once.
 
     A stop is passed on to the processes, which end after the step under way, with a checkpoint. So they do when this
     process dies: its end of the pipes is closed.
@@ -146,7 +149,7 @@ def _child(run: Run, folder: Path, name: str, data_folder: Path | None, pipe: Co
     warnings.showwarning = show
     threading.Thread(target=listen, daemon=True).start()
     try:
-        for metrics in train_to_the_end(run, folder, name, data_folder, stop):
+        for metrics in train_to_the_end(run, folder, name, data_folder, stop, DataCache()):
             say(metrics)
     except Exception as error:
         say({"kind": "error", "error": _text(error)})
