@@ -35,7 +35,7 @@ import importlib, runpy
 import cones
 sys.argv = ["cones", "--version"]
 runpy.run_module("cones", run_name="__main__")
-for part in ("cli", "training", "data", "plots", "protocols", "embedding", "export", "open_set"):
+for part in ("cli.app", "training", "data", "plots", "protocols", "embedding", "export", "open_set"):
     try:
         importlib.import_module(f"cones.{part}")
     except ModuleNotFoundError as error:

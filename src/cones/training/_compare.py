@@ -149,7 +149,9 @@ def _failures(named: Mapping[str, str], failed: Mapping[str, str], folder: Path)
 def slug(loss: str) -> str:
     """A folder's name for an objective: "Softmax + 0.01 * CenterLoss()" gives softmax-centerloss."""
     objective = parse_objective(loss)
-    return "-".join([type(objective.margin).__name__, *(term.name for term in objective.terms)]).lower()
+    return "-".join(
+        kind.__name__ for kind in [type(objective.margin), *(term.kind for term in objective.terms)]
+    ).lower()
 
 
 def _named(losses: Sequence[str]) -> dict[str, str]:
