@@ -1,4 +1,7 @@
-"""Text files of a run's folder; whatever is wrong with one is an error that names the file and the place."""
+"""Names and text formats of the files in the folder of a run or of a comparison.
+
+An error of a reader names the file and the place in it.
+"""
 
 import json
 from pathlib import Path
@@ -9,13 +12,14 @@ from .expressions import brief
 CONFIG, INPUT, VERSIONS = "config.toml", "input.json", "versions.json"
 METRICS, SUMMARY, COMPARISON = "metrics.jsonl", "summary.json", "comparison.json"
 LAST, BEST, FEATURES = "last.safetensors", "best.safetensors", "features.safetensors"
+REPORT, FIGURES, TENSORBOARD = "report.html", "figures", "tensorboard"
 
 LONGEST_NAME = 255
 """Bytes in the name of a folder at most: the limit of common file systems."""
 
 
 class Comparison(NamedTuple):
-    """What comparison.json lists.
+    """Contents of comparison.json.
 
     Attributes:
         title: of the report.
@@ -27,7 +31,7 @@ class Comparison(NamedTuple):
 
 
 def read_text(path: Path) -> str:
-    """The text of a file.
+    """Return the text of a file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -42,7 +46,7 @@ def read_text(path: Path) -> str:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
+    """Return the JSON object in a file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -52,11 +56,11 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def parse_object(text: str, where: str) -> dict[str, Any]:
-    """The JSON object in `text`.
+    """Return the JSON object in `text`.
 
     Args:
         text: JSON.
-        where: what errors call the place that it is from.
+        where: its origin, as errors name it.
 
     Raises:
         ValueError: it is no JSON object.
@@ -68,7 +72,7 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
 
 
 def parse_json(text: str, where: str) -> Any:
-    """The JSON value in `text`; arguments and errors as of `parse_object`."""
+    """Return the JSON value in `text`; arguments and errors as of `parse_object`."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:  # no JSON, a number of too many digits, lists too deep
@@ -76,7 +80,7 @@ def parse_json(text: str, where: str) -> Any:
 
 
 def read_metrics(path: Path, *, cut_short: bool = False) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl.
+    """Return the lines of a metrics.jsonl.
 
     Args:
         path: of the file.
@@ -104,7 +108,7 @@ def read_metrics(path: Path, *, cut_short: bool = False) -> list[dict[str, Any]]
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """The summary.json of a run.
+    """Return the summary.json of a run.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -137,7 +141,7 @@ def _check_kinds(fields: dict[str, Any], where: str, kinds: dict[str, tuple[type
 
 
 def read_comparison(folder: Path) -> Comparison:
-    """The comparison.json of a folder.
+    """Return the comparison.json of a folder.
 
     Raises:
         FileNotFoundError: there is none.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.atomic_files import remove_leftovers, write_text
-from ..common.run_folder import METRICS, read_metrics
+from ..common.run_folder import METRICS, TENSORBOARD, read_metrics
 
 Metrics = dict[str, Any]
 
@@ -36,7 +36,7 @@ class MetricsLog:
         )
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = path.open("a+", encoding="utf-8")
-        self._board = _board(folder / "tensorboard", step) if tensorboard else None
+        self._board = _board(folder / TENSORBOARD, step) if tensorboard else None
 
     def write(self, metrics: Metrics) -> None:
         """Write one line; numbers, also those one level down, go to TensorBoard by their names."""
