@@ -72,7 +72,7 @@ def _installed() -> list[bytes]:
     if actual != _INSTALLED_SHA256:
         raise DataError(
             f"the faces in {find_installed()} are truncated or altered: all their .pgm files together have "
-            f"sha256 {actual}, expected {_INSTALLED_SHA256}; install {FACES_ORL.package.requirement} anew"
+            f"sha256 {actual}, expected {_INSTALLED_SHA256}; reinstall {FACES_ORL.package.requirement}"
         )
     return files
 

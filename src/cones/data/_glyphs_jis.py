@@ -96,7 +96,7 @@ def read_glyphs(name: str, path: Path, image_size: int | None, root: Path) -> Da
     Args:
         name: what the set is called.
         path: a folder of .ttf, .otf, .ttc and .otc files, at any depth. Those that are not drawn, such as a bold face
-            of a design that is, are told in one line on stderr.
+            of a design that is, are reported in one line on stderr.
         image_size: S, pixels; 32 for None.
         root: the data folder. The pictures are kept in its folder glyphs, by the checksums of the fonts.
 
@@ -158,7 +158,7 @@ def _fetch_and_render(folder: Path, size: int) -> Rendering:
     except DataError as error:
         raise DataError(
             f"{NAME} cannot be fetched with apt-get ({len(PACKAGES)} packages, {PACKAGES[0]} to {PACKAGES[-1]}): "
-            f"{error}; mend that, or draw the same characters with fonts of your own: glyphs:FOLDER"
+            f"{error}; fix that, or draw the same characters with fonts of your own: glyphs:FOLDER"
         ) from error
     rendering.about["packages_not_found"] = sorted(set(PACKAGES) - set(found))
     return rendering

@@ -1,4 +1,4 @@
-"""From a spec on the command line to a train and a test side."""
+"""Loading of a data set by its spec, in a train and a test side."""
 
 import difflib
 from collections.abc import Callable
@@ -73,18 +73,18 @@ def load(
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction is {test_fraction}; expected a number between 0 and 1, both excluded")
     _check_image_size(image_size)
-    found = _read(spec, image_size, data_root(root))
-    if isinstance(found, Splits):
+    data = _read(spec, image_size, data_root(root))
+    if isinstance(data, Splits):
         if split in ("auto", "given"):
-            return _checked(found)
-        found = whole(found)
+            return _checked(data)
+        data = whole(data)
     elif split == "given":
         raise ValueError(f"split is 'given', but {spec} comes without a split; use 'sample' or 'identity'")
     unseen = _unseen(spec)
     if split == "auto" and unseen is not None:
-        return by_identity(found, unseen, seed)
-    _check_classes(found)
-    return by_identity(found, test_fraction, seed) if split == "identity" else by_sample(found, test_fraction, seed)
+        return by_identity(data, unseen, seed)
+    _check_classes(data)
+    return by_identity(data, test_fraction, seed) if split == "identity" else by_sample(data, test_fraction, seed)
 
 
 def load_whole(spec: str, *, image_size: int | None = None, root: Path | None = None) -> Dataset:
@@ -107,8 +107,8 @@ def load_whole(spec: str, *, image_size: int | None = None, root: Path | None = 
         tensor([0, 0, 0])
     """
     _check_image_size(image_size)
-    found = _read(spec, image_size, data_root(root))
-    return whole(found) if isinstance(found, Splits) else found
+    data = _read(spec, image_size, data_root(root))
+    return whole(data) if isinstance(data, Splits) else data
 
 
 def _check_image_size(image_size: int | None) -> None:

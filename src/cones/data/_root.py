@@ -1,4 +1,4 @@
-"""Where data sets are kept."""
+"""The data folder."""
 
 import os
 from pathlib import Path

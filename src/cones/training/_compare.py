@@ -82,7 +82,7 @@ def compare(
     Raises:
         ValueError: two losses are the same, or one cannot be read.
         DataError: the data cannot be read.
-        TrainingError: a folder holds another run; or losses failed, told once the others are trained.
+        TrainingError: a folder holds another run; or losses failed, raised once the others are trained.
     """
     if jobs < 0:
         raise ValueError(f"jobs is {jobs}, expected at least 1, or 0 for what the cores give")
@@ -120,7 +120,10 @@ def compare(
 
 
 def jobs_for(run: Run, losses: int) -> int:
-    """Runs to train at a time: on a CPU as many as have cores for `run.threads` each; 1 where a run takes all cores."""
+    """Return the number of runs to train at a time.
+
+    On a CPU as many as have cores for `run.threads` each; 1 where a run takes all cores.
+    """
     if not run.threads or pick_device(run.device).type != "cpu":
         return 1
     return max(1, min(losses, cores() // run.threads))
@@ -140,10 +143,10 @@ def _with_one_precision(run: Run, folders: Sequence[Path], splits: Splits) -> Ru
 
 def _failures(named: Mapping[str, str], failed: Mapping[str, str], folder: Path) -> str:
     """One line on the losses that failed and on what can be done with the others."""
-    told = "; ".join(f"{named[name]} ({name}): {error}" for name, error in failed.items())
+    reasons = "; ".join(f"{named[name]} ({name}): {error}" for name, error in failed.items())
     others = len(named) - len(failed)
     trained = f"; the other {others} are trained: cones plot {folder} draws them" if others else ""
-    return f"{len(failed)} of {len(named)} losses failed: {told}{trained}; the same command tries again"
+    return f"{len(failed)} of {len(named)} losses failed: {reasons}{trained}; the same command tries again"
 
 
 def slug(loss: str) -> str:
@@ -155,7 +158,7 @@ def slug(loss: str) -> str:
 
 
 def _named(losses: Sequence[str]) -> dict[str, str]:
-    """A name for each loss; the same kind with other numbers is told apart by a count."""
+    """A name for each loss; the same kind with other numbers gets a count."""
     named: dict[str, str] = {}
     for loss in losses:
         if loss in named.values():
@@ -171,7 +174,7 @@ def _named(losses: Sequence[str]) -> dict[str, str]:
 
 
 def read_summaries(folder: Path) -> list[dict[str, Any]]:
-    """The summaries of a comparison's runs, in its order.
+    """Return the summaries of a comparison's runs, in its order.
 
     Raises:
         FileNotFoundError: the folder holds no finished comparison.

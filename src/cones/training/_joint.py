@@ -105,10 +105,10 @@ class JointLoss(nn.Module):
 
 
 def build_loss(run: Run, counts: Sequence[int], dim: int) -> JointLoss:
-    """The joint loss of a run, for training data with so many samples of each class and D dims.
+    """Return the joint loss of a run, for training data with these counts per class and D dims.
 
-    A loss that tells each class from all the others starts from a bias of its own and cannot do without it: it gets one
-    whether the run asks or not.
+    A loss of K binary problems starts from a bias of its own and cannot do without it: it gets one whether the run
+    asks or not.
     """
     objective, num_classes = run.objective.for_counts(counts), len(counts)
     head = Head(

@@ -19,7 +19,7 @@ class MetricsLog:
 
     Args:
         folder: of the run.
-        step: of the checkpoint that the run goes on from; 0 starts anew.
+        step: of the checkpoint that the run goes on from; 0 starts a new log.
         tensorboard: whether to write for TensorBoard too.
 
     Raises:
@@ -59,13 +59,13 @@ class MetricsLog:
 
 
 def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, float]]:
-    found = []
+    numbers = []
     for name, value in metrics.items():
         if isinstance(value, Mapping):
-            found += [(f"{name}/{inner}", number) for inner, number in _numbers(value)]
+            numbers += [(f"{name}/{inner}", number) for inner, number in _numbers(value)]
         elif isinstance(value, int | float) and name != "step":
-            found.append((name, float(value)))
-    return found
+            numbers.append((name, float(value)))
+    return numbers
 
 
 def _board(folder: Path, step: int) -> Any:

@@ -34,7 +34,7 @@ class Objective:
     counted: bool = False
 
     def for_counts(self, counts: Sequence[int]) -> "Objective":
-        """The objective for training data with so many samples of each class."""
+        """Return the objective for training data with these counts per class."""
         if not self.counted:
             return self
         return replace(self, margin=replace(self.margin, counts=tuple(counts)))  # type: ignore[call-arg]

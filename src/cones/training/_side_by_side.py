@@ -1,4 +1,4 @@
-"""Runs side by side: each in a process of its own, which tells the parent its metrics through a pipe."""
+"""Runs side by side: each in a process of its own, which sends its metrics to the parent through a pipe."""
 
 import os
 import signal
@@ -75,7 +75,7 @@ def side_by_side(
     """
     waiting = list(runs.items())
     children: dict[Connection, Child] = {}
-    told: set[str] = set()  # those that said how they ended
+    reported: set[str] = set()  # runs that sent how they ended
     asked = False
     try:
         while children or (waiting and not stop.requested):
@@ -97,14 +97,14 @@ def side_by_side(
                     process = children.pop(pipe).process
                     process.join()
                     pipe.close()
-                    if name not in told and not stop.requested:
+                    if name not in reported and not stop.requested:
                         yield name, {"kind": "error", "error": _last_words(process)}
                     continue
                 if metrics["kind"] == "warning":
                     warnings.warn(metrics["text"], stacklevel=2)
                     continue
                 if metrics["kind"] in ("end", "error"):
-                    told.add(name)
+                    reported.add(name)
                 yield name, metrics
     finally:
         for pipe in children:
@@ -128,7 +128,7 @@ def _start(name: str, run: Run, folder: Path, data_folder: Path | None) -> tuple
 
 
 def _child(run: Run, folder: Path, name: str, data_folder: Path | None, pipe: Connection) -> None:
-    """Train one run and tell everything through the pipe; whatever comes back asks for the end, as does silence."""
+    """Train one run and send its metrics; a message from the parent, or the end of the pipe, requests a stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal: the parent passes it on
     stop = Stop()
 
