@@ -88,7 +88,8 @@ class JointLoss(nn.Module):
 
     def after_backward(self, features: Tensor, labels: Tensor) -> None:
         """Line 6 of Algorithm 1: move the centers, and the memory of VPL, by neither lambda nor the learning rate."""
-        for _, loss in self.terms:
+        losses: list[object] = [loss for _, loss in self.terms]
+        for loss in losses:
             if isinstance(loss, HasUpdate):
                 loss.update(features.detach(), labels)
 
