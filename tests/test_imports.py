@@ -25,7 +25,7 @@ ALLOWED = {
     "layers": {"common"},
     "probability": {"common"},
     "feature_losses": {"common", "engine", "margins"},
-    "probing": {"margins"},
+    "probing": {"feature_losses", "margins"},
     "catalogue": {"common", "engine", "feature_losses", "margins", "probing"},
     "linter": {"common", "engine", "margins", "plots", "probing"},
     "migrate": {"common", "head", "margins"},

@@ -18,7 +18,7 @@ from cones.evaluation import choose_decision, read_decision, write_decision
 from cones.margins import parse
 from cones.migrate import WeightsError, read_head, write_head
 from cones.plots import write_comparison_report
-from cones.plots.runs._run import read_run as read_finished
+from cones.plots.runs._run import read_finished_run
 from cones.protocols import read_pairs_csv
 from cones.training import CheckpointError, Position, Run, parse_objective, read_run, write_run
 from cones.training.checkpoint import load_checkpoint, save_checkpoint
@@ -72,7 +72,7 @@ def in_features(folder, text):
         folder / "features.safetensors",
         {key: value.encode("utf-8", "replace").decode() for key, value in metadata.items()},
     )
-    return read_finished(folder)
+    return read_finished_run(folder)
 
 
 def in_head(folder, text):

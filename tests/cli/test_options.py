@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cones.cli.app import KINDS, main, parse
-from cones.cli.commands import Train, UsageError
-from cones.cli.model_commands import Evaluate
+from cones.cli.app import COMMANDS, main, parse
+from cones.cli.evaluate import Evaluate
 from cones.cli.options import check_options, in_options, options_of
+from cones.cli.train import Train
+from cones.cli.usage import UsageError
 from cones.training import read_run
 
 
@@ -45,15 +46,15 @@ def test_the_option_that_is_meant(command: str, written: str, meant: str) -> Non
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("command", KINDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_knows_its_own_options(command: str) -> None:
-    options = options_of(KINDS[command])
+    options = options_of(COMMANDS[command])
     assert "--traceback" in options or command in ("losses", "plan", "suggest", "check")
     check_options(
-        command, KINDS[command], [*options, *(name.replace("-", "_").replace("__", "--") for name in options)]
+        command, COMMANDS[command], [*options, *(name.replace("-", "_").replace("__", "--") for name in options)]
     )
     with pytest.raises(ValueError, match=rf"--quux is no option of cones {command}; cones {command} --help lists them"):
-        check_options(command, KINDS[command], ["--quux"])
+        check_options(command, COMMANDS[command], ["--quux"])
 
 
 def test_values_are_no_options() -> None:

@@ -35,7 +35,7 @@ import importlib, runpy
 import cones
 sys.argv = ["cones", "--version"]
 runpy.run_module("cones", run_name="__main__")
-for part in ("cli", "training", "data", "plots", "protocols", "embedding", "export", "open_set"):
+for part in ("cli.app", "training", "data", "plots", "protocols", "embedding", "export", "open_set"):
     try:
         importlib.import_module(f"cones.{part}")
     except ModuleNotFoundError as error:
@@ -107,7 +107,7 @@ def test_a_pipe_that_closes_costs_no_report_and_no_word(arguments, tmp_path, cap
 
     reader, writer = os.pipe()
     os.close(reader)
-    monkeypatch.setattr("cones.cli.actions._report", report)
+    monkeypatch.setattr("cones.cli.report.write_report", report)
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stdout", closed)
         with pytest.raises(SystemExit, match="0"):

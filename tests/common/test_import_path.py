@@ -61,6 +61,7 @@ BY_FILE = (
     'loss = "strange:Mine(scale=LinearWarmup(start=1.0, end=2.0, steps=3))"',
     'loss = "Softmax + 0.1 * VPL(margin=strange:Mine)"',
     'loss = "CosFace(margin=strange:Mine)"',
+    'loss = "Softmax + 0.1 * strange:Pull(power=2)"',
 )
 REFUSED = re.compile(r"(strange:\w+|subprocess:call).*--trust \(in Python trust=True\)")
 
@@ -245,7 +246,7 @@ def test_a_head_names_its_margin(tmp_path, marker):
 
 
 def test_text_of_another_is_parsed_without_import(marker):
-    for text in ("strange:Mine", "Softmax + 0.1 * VPL(margin=strange:Mine)"):
+    for text in ("strange:Mine", "Softmax + 0.1 * VPL(margin=strange:Mine)", "Softmax + 0.1 * strange:Pull"):
         with pytest.raises(TrustError, match=REFUSED):
             parse_objective(text, trust=False)
     with pytest.raises(TrustError, match=REFUSED):

@@ -12,7 +12,7 @@ import cones
 from cones.common.tensor_file import DamagedError, read_tensors, write_tensors
 from cones.data import DataError
 from cones.migrate import WeightsError, read_head, read_weights, write_head
-from cones.plots.runs._run import read_run
+from cones.plots.runs._run import read_finished_run
 from cones.protocols import Embeddings, read_embeddings, write_embeddings
 from cones.training import CheckpointError, Position
 from cones.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
@@ -62,7 +62,7 @@ def features(path):
     tensors |= {f"{side}_labels": torch.tensor([0, 1]) for side in ("train", "test")}
     metadata = {"margin": "CosFace()", "classes": json.dumps(["a", "b"])}
     write_tensors(path, tensors | {"weight": torch.eye(2)}, metadata)
-    return lambda: read_run(path.parent), ValueError
+    return lambda: read_finished_run(path.parent), ValueError
 
 
 @pytest.mark.parametrize("write", [last, best, head, weights, embeddings, features])

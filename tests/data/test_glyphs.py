@@ -184,7 +184,9 @@ def test_damage_is_named_and_mended_only_on_demand(fonts: Path, tmp_path: Path) 
     assert torch.equal(rendering.kept(path, lambda: drawn).images, drawn.images)
     assert path.read_bytes() == right
     path.with_suffix(".json").write_text('{"sha256": ')
-    with pytest.raises(DataError, match=r"kept.json is damaged \(JSONDecodeError.*\); delete it to have it drawn anew"):
+    with pytest.raises(
+        DataError, match=r"kept.json is damaged \(JSONDecodeError.*\); delete it to have it drawn again"
+    ):
         rendering.kept(path, unwanted)
 
 

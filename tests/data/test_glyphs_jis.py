@@ -139,7 +139,7 @@ def test_it_says_when_no_package_is_known_or_the_client_fails(tmp_path: Path, mo
     monkeypatch.setattr(jis, "download", download)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        DataError, match=r"^glyphs-jis cannot be fetched with apt-get .*: apt-get is not installed; mend"
+        DataError, match=r"^glyphs-jis cannot be fetched with apt-get .*: apt-get is not installed; fix"
     ):
         load("glyphs-jis", root=tmp_path)
     assert list((tmp_path / "glyphs-jis").iterdir()) == []

@@ -78,7 +78,7 @@ def test_an_array_of_the_right_size_is_left_alone() -> None:
 def test_a_damaged_image_is_named(draw: Draw, name: str) -> None:
     path = draw(name, 40, 40)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(DataError, match=rf"{name} cannot be read: it is no image or is damaged \(.+\); mend"):
+    with pytest.raises(DataError, match=rf"{name} cannot be read: it is no image or is damaged \(.+\); fix"):
         read_pictures("toy", [path], None)
 
 

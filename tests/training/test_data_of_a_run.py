@@ -15,7 +15,7 @@ from cones.export import export_run
 from cones.open_set import EvaluationOptions, evaluate_run
 from cones.training import TrainingError, fit, write_results
 
-ASKED = EvaluationOptions((0.5,), "cosine", 0, 0.95, 0)
+OPTIONS = EvaluationOptions((0.5,), "cosine", 0, 0.95, 0)
 
 
 def draw(folder, count, start=0):
@@ -89,7 +89,7 @@ def test_data_that_changed_are_refused_by_name(trained, change):
     assert len(str(told.value).splitlines()) == 1
     assert f"embed them as they are now with --model {folder}" in str(told.value)
     with pytest.raises(TrainingError, match=text):
-        evaluate_run(folder, ASKED)
+        evaluate_run(folder, OPTIONS)
     assert (folder / "last.safetensors").read_bytes() == before
 
 
@@ -114,7 +114,7 @@ def test_another_split_is_refused(trained):
     text = (folder / "config.toml").read_text()
     (folder / "config.toml").write_text(text.replace("test_fraction = 0.2", "test_fraction = 0.4"))
     with pytest.raises(TrainingError, match=r"train has 8 samples fewer \(24\); test has 8 samples more \(16\)"):
-        evaluate_run(folder, ASKED)
+        evaluate_run(folder, OPTIONS)
     (folder / "config.toml").write_text(text.replace("seed = 0", "seed = 1"))
     with pytest.raises(TrainingError, match="or another split"):
         next(fit(replace(run, seed=1), folder, resume=True))
@@ -126,7 +126,7 @@ def test_a_folder_without_fingerprints_is_read(trained):
     assert written["train"]["classes"] == ["ant", "bee", "cat", "dog"]
     older = {name: written[name] for name in ("shape", "num_classes")}
     (folder / "input.json").write_text(json.dumps(older))
-    assert evaluate_run(folder, ASKED).evaluation.samples == 8
+    assert evaluate_run(folder, OPTIONS).evaluation.samples == 8
     add_class(photos)
     with pytest.raises(TrainingError, match="the data have 5 classes, the run has 4"):
         next(fit(replace(run, epochs=2), folder, resume=True))
@@ -141,7 +141,7 @@ def test_broken_fingerprints_are_named(trained):
     written = json.loads((folder / "input.json").read_text())
     (folder / "input.json").write_text(json.dumps(written | {"train": 3}))
     with pytest.raises(ValueError, match=r"input.json is broken"):
-        evaluate_run(folder, ASKED)
+        evaluate_run(folder, OPTIONS)
 
 
 @pytest.mark.parametrize("form", ["splits", "pair"])

@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 
 import cones
 from cones.training import Run, fit, parse_objective
-from cones.training._joint import JointLoss, balanced, build_loss
-from cones.training._objective import FEATURE_LOSSES
+from cones.training._joint import balanced, build_loss
 from cones.training._optimizer import build_optimizer
+from cones.training._term import FEATURE_LOSSES
 from tests.losses import problem
 
 LEARNT = {"ContrastiveCenter": "centers", "DiscFace": "xi", "RingLoss": "radius"}
@@ -94,12 +94,6 @@ def test_two_regularisers_at_once():
     torch.testing.assert_close(parts.total, parts.margin + 0.5 * agents + mhe + 2 * regular)
     parts.total.backward()
     assert torch.isfinite(loss.head.weight.grad).all()
-
-
-def test_a_loss_of_ones_own_is_refused_by_name():
-    loss = JointLoss(cones.Head(5, 6, cones.Softmax()), [(1.0, torch.nn.Identity())])
-    with pytest.raises(TypeError, match=r"JointLoss does not know what to call Identity with"):
-        loss(torch.zeros(2, 5), torch.tensor([0, 1]))
 
 
 @each_loss

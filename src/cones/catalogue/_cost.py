@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..engine.similarity import bends
+from ..feature_losses.arguments import arguments
 from ..margins import Margin
 from ..probing import feature_losses as scenes
 from ..probing import margins as probe
@@ -72,7 +73,7 @@ def _cost_of_feature_loss(kind: Callable[..., Any]) -> list[str]:
 
 def _cost_of_call(loss: Callable[..., Any]) -> list[str]:
     found = []
-    if "weight" in scenes.arguments(loss):
+    if "weight" in arguments(loss):
         weight = torch.eye(SIZES["K"], SIZES["D"]).requires_grad_()
         result = scenes.call(loss, torch.ones(2, SIZES["D"]), weight, torch.arange(2)).sum()
         (gradient,) = torch.autograd.grad(result, weight, allow_unused=True)

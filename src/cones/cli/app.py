@@ -1,6 +1,6 @@
-"""The command line of `cones`, by its commands: see COMMANDS.
+"""The command line of `cones`: parse, dispatch, and one line for each error.
 
-Thin: it parses, calls and prints.
+A new command is a dataclass with `execute` in a module of its own, and its line in COMMANDS.
 """
 
 import argparse
@@ -11,6 +11,8 @@ import traceback
 import warnings
 from collections.abc import Collection
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -24,14 +26,24 @@ from .. import __version__
 from ..common.expressions import did_you_mean
 from ..common.import_path import TrustError
 from ..common.run_folder import CONFIG
-from ..training import DEMO, DEMO_RUN, Run, read_fields, refuse_code
-from . import actions, model_actions
-from .commands import Check, Command, Compare, Data, Losses, Migrate, Plan, Plot, Suggest, Train, UsageError
-from .model_commands import Embed, Evaluate, Export
-from .options import check_options, in_options, without_none
+from ..training import Run, read_fields, refuse_code
+from .check import Check
+from .compare import Compare
+from .data import Data
+from .embed import Embed
+from .evaluate import Evaluate
+from .export import Export
+from .losses import Losses
+from .migrate import Migrate
+from .options import check_options, in_options, options_of, takes_run, without_none
+from .plan import Plan
+from .plot import Plot
+from .suggest import Suggest
 from .terminal import Console
+from .train import Train
+from .usage import Command, UsageError
 
-KINDS: dict[str, type] = {
+COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "compare": Compare,
     "plot": Plot,
@@ -39,13 +51,13 @@ KINDS: dict[str, type] = {
     "data": Data,
     "plan": Plan,
     "suggest": Suggest,
-    "check": Check,
     "migrate": Migrate,
+    "check": Check,
     "embed": Embed,
     "evaluate": Evaluate,
     "export": Export,
 }
-COMMANDS = tuple(KINDS)
+"""Every command by name, in the order of the help."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -87,11 +99,10 @@ def _main(arguments: list[str] | None) -> None:
     warnings.showwarning = show_once
     logger = logging.getLogger("cones")
     logger.setLevel(logging.INFO)
-    logger.handlers = [_Teller(console)]
+    logger.handlers = [_LogHandler(console)]
     wanted_traceback = "--traceback" in arguments
     try:
-        command = parse(arguments)
-        sys.exit(_execute(command))
+        sys.exit(parse(arguments).execute())
     except KeyboardInterrupt:
         console.print("cones: stopped", markup=False)
         sys.exit(130)
@@ -107,7 +118,7 @@ def _main(arguments: list[str] | None) -> None:
         sys.exit(1)
 
 
-class _Teller(logging.Handler):
+class _LogHandler(logging.Handler):
     """Prints what the library logs, as all else that the command line says."""
 
     def __init__(self, console: Console) -> None:
@@ -119,7 +130,7 @@ class _Teller(logging.Handler):
 
 
 def parse(arguments: list[str]) -> Command:
-    """The command that the arguments name, with defaults from --config or from a run to resume.
+    """Return the command that the arguments name, with defaults from --config or from a run to resume.
 
     Raises:
         UsageError: a command, loss or configuration is wrong.
@@ -128,54 +139,45 @@ def parse(arguments: list[str]) -> Command:
     if arguments[:1] == ["--version"]:
         print(f"cones {__version__}")
         sys.exit(0)
-    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
-        raise UsageError(
-            f"{arguments[0]!r} is no command{did_you_mean(arguments[0], COMMANDS)}; there are {', '.join(COMMANDS)}"
-        )
-    # what --config and --resume name decides the defaults that the full parser then shows and overrides
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if name not in COMMANDS:
+        if name and not name.startswith("-"):
+            known = ", ".join(COMMANDS)
+            raise UsageError(f"{name!r} is no command{did_you_mean(name, COMMANDS)}; there are {known}")
+        about = "Train embeddings that separate. Each command has its own --help."
+        return cast(Command, tyro.cli(_any_command(), prog="cones", description=about, args=arguments))
+    kind = COMMANDS[name]
+    try:
+        check_options(name, kind, rest)
+        rest = without_none(kind, rest)
+        defaults = {"default": _defaults(kind, rest)} if takes_run(kind) else {}
+        # a parser of its own, so that hints name its own --help
+        return cast(Command, tyro.cli(kind, prog=f"cones {name}", args=rest, **defaults))
+    except (ValueError, FileNotFoundError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _any_command() -> Any:
+    """Return the union of all commands, as the parser takes it."""
+    kinds = (Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
+    return reduce(or_, kinds)
+
+
+def _defaults(kind: type[Command], arguments: list[str]) -> Any:
+    """Return a command with the settings that --config or --resume names: the parser shows and overrides them."""
     files = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     files.add_argument("--config", type=_path)
     files.add_argument("--resume", type=_path)
     files.add_argument("--loss", nargs="?", const="")
     files.add_argument("--backbone", nargs="?", const="")
     files.add_argument("--trust", action="store_true")
-    if arguments and arguments[0] in KINDS:
-        try:
-            check_options(arguments[0], KINDS[arguments[0]], arguments[1:])
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-        arguments = without_none(KINDS[arguments[0]], arguments)
     named, _ = files.parse_known_args(arguments)
     typed = {name for name in ("loss", "backbone") if getattr(named, name) is not None}
-    if arguments[:1] == ["compare"]:
-        typed.add("loss")  # it takes --losses in its place
-    try:
-        train = Train(run=_starting_point(Run(), named.config, named.resume, typed, named.trust))
-        compare = Compare(run=_starting_point(DEMO_RUN, named.config, None, typed, named.trust), losses=DEMO)
-        if arguments and arguments[0] in KINDS:  # its own parser, so that hints name its own --help
-            name, kind = arguments[0], KINDS[arguments[0]]
-            defaults = {"train": train, "compare": compare}
-            if name in defaults:
-                return cast(Command, tyro.cli(kind, prog=f"cones {name}", default=defaults[name], args=arguments[1:]))
-            return cast(Command, tyro.cli(kind, prog=f"cones {name}", args=arguments[1:]))
-        kinds: Any = (
-            Annotated[Train, tyro.conf.subcommand("train", default=train)]
-            | Annotated[Compare, tyro.conf.subcommand("compare", default=compare)]
-            | Annotated[Plot, tyro.conf.subcommand("plot")]
-            | Annotated[Losses, tyro.conf.subcommand("losses")]
-            | Annotated[Data, tyro.conf.subcommand("data")]
-            | Annotated[Plan, tyro.conf.subcommand("plan")]
-            | Annotated[Suggest, tyro.conf.subcommand("suggest")]
-            | Annotated[Migrate, tyro.conf.subcommand("migrate")]
-            | Annotated[Check, tyro.conf.subcommand("check")]
-            | Annotated[Embed, tyro.conf.subcommand("embed")]
-            | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-            | Annotated[Export, tyro.conf.subcommand("export")]
-        )
-        about = "Train embeddings that separate. Each command has its own --help."
-        return cast(Command, tyro.cli(kinds, prog="cones", description=about, args=arguments))
-    except (ValueError, FileNotFoundError) as error:
-        raise UsageError(str(error)) from error
+    if "--losses" in options_of(kind):
+        typed.add("loss")  # taken in its place
+    default: Any = kind()
+    run = _starting_point(default.run, named.config, named.resume, typed, named.trust)
+    return replace(default, run=run)
 
 
 def _path(text: str) -> Path | None:
@@ -183,17 +185,17 @@ def _path(text: str) -> Path | None:
 
 
 def _in_options(error: Exception, arguments: list[str]) -> str:
-    kind = KINDS.get(arguments[0]) if arguments else None
+    kind = COMMANDS.get(arguments[0]) if arguments else None
     return str(error) if kind is None else in_options(str(error), kind)
 
 
 def _starting_point(default: Run, config: Path | None, resume: Path | None, typed: Collection[str], trust: bool) -> Run:
-    """The defaults of a run; of what is typed in their place nothing is read, and no code is imported unasked."""
+    """Return the defaults of a run; fields in `typed` are not read, and no code is imported unasked."""
     if resume is not None and config is not None:
         raise UsageError("--resume and --config are both given: a resumed run has its own settings")
     if resume is not None and not (resume / CONFIG).is_file():
         raise UsageError(
-            f"--resume is {resume}, but there is no configuration {resume / 'config.toml'}: name the folder of a run, "
+            f"--resume is {resume}, but there is no configuration {resume / CONFIG}: name the folder of a run, "
             "or leave --resume out to begin one"
         )
     path = config if resume is None else resume / CONFIG
@@ -206,31 +208,3 @@ def _starting_point(default: Run, config: Path | None, resume: Path | None, type
         return replace(default, **given)
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
-
-
-def _execute(command: Command) -> int:
-    match command:
-        case Train():
-            return actions.do_train(command)
-        case Compare():
-            return actions.do_compare(command)
-        case Plot():
-            return actions.do_plot(command)
-        case Losses():
-            return actions.do_losses(command)
-        case Data():
-            return actions.do_data(command)
-        case Plan():
-            return actions.do_plan(command)
-        case Suggest():
-            return actions.do_suggest(command)
-        case Migrate():
-            return actions.do_migrate(command)
-        case Check():
-            return actions.do_check(command)
-        case Embed():
-            return model_actions.do_embed(command)
-        case Evaluate():
-            return model_actions.do_evaluate(command)
-        case Export():
-            return model_actions.do_export(command)

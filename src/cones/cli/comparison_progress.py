@@ -1,4 +1,4 @@
-"""The view of a comparison: a bar for each loss and one for all on a terminal, lines elsewhere, with the time left."""
+"""Display of a comparison: a bar for each loss and one for all on a terminal, lines elsewhere, with the time left."""
 
 import heapq
 import math
@@ -19,14 +19,14 @@ EVERY = 30.0
 
 @dataclass
 class Shown:
-    """A run that has been heard of.
+    """State of a run on the display.
 
     Args:
-        since: seconds on the clock when it was first heard of.
-        start: epochs that it had behind it then.
-        now: seconds on the clock when it was last heard of.
-        epoch: epochs behind it.
-        loss, test: the newest of either, in words.
+        since: seconds on the clock at its first metrics.
+        start: epochs done by then.
+        now: seconds on the clock at its newest metrics.
+        epoch: epochs done.
+        loss, test: the newest of either, as text.
         ended: whether it is trained, or failed.
     """
 
@@ -40,7 +40,7 @@ class Shown:
 
     @property
     def numbers(self) -> str:
-        """Everything that there is to say."""
+        """Newest loss and newest accuracy, as text."""
         return "  ".join(part for part in (self.loss, self.test) if part)
 
 
@@ -90,7 +90,7 @@ class ComparisonDisplay:
             self._progress.stop()
 
     def show(self, name: str, metrics: dict[str, Any]) -> None:
-        """Show what the run `name` has to say."""
+        """Show a line of metrics of the run `name`."""
         shown, epoch = self._hear(name, metrics)
         if self._console.is_terminal:
             self._draw(name, shown, epoch)
@@ -105,7 +105,7 @@ class ComparisonDisplay:
     def _hear(self, name: str, metrics: dict[str, Any]) -> tuple[Shown, str]:
         now = self._clock()
         epoch = float(metrics.get("epoch", self._shown[name].epoch if name in self._shown else 0.0))
-        # a run that is heard of at its end alone was trained before
+        # a run whose first metrics are its end was trained before
         shown = self._shown.setdefault(name, Shown(now, epoch, now, epoch))
         shown.now, shown.epoch = now, epoch
         match metrics["kind"]:
@@ -128,7 +128,7 @@ class ComparisonDisplay:
         self._progress.update(self._together, completed=done, epoch=f"{ended} trained", numbers=self._left())
 
     def _left(self) -> str:
-        """The time until all runs are trained, in words; nothing before it can be told."""
+        """The time until all runs are trained, in words; empty before it can be estimated."""
         seconds = sum(each.now - each.since for each in self._shown.values())
         epochs = sum(each.epoch - each.start for each in self._shown.values())
         if seconds <= 0 or epochs <= 0:

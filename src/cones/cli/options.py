@@ -67,6 +67,11 @@ class Option:
     optional: bool
 
 
+def takes_run(kind: type) -> bool:
+    """Whether the command has the settings of a run among its options."""
+    return get_type_hints(kind).get("run") is Run
+
+
 def options_of(kind: type) -> dict[str, Option]:
     """Return the options of a command by name, such as "--learning-rate"; the fields of its run are among them."""
     options: dict[str, Option] = {}
@@ -123,7 +128,7 @@ def in_options(text: str, kind: type) -> str:
     """Return the text of an error with the fields of a command as its options.
 
     Example:
-        >>> from cones.commands import Train
+        >>> from cones.cli.train import Train
         >>> in_options("image_size is None, but the images differ in size; pass image_size=S to stretch them", Train)
         '--image-size is not given, but the images differ in size; pass --image-size S to stretch them'
     """

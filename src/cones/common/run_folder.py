@@ -1,4 +1,7 @@
-"""Text files of a run's folder; whatever is wrong with one is an error that names the file and the place."""
+"""Names and text formats of the files in the folder of a run or of a comparison.
+
+An error of a reader names the file and the place in it.
+"""
 
 import json
 from pathlib import Path
@@ -9,10 +12,14 @@ from .expressions import brief
 CONFIG, INPUT, VERSIONS = "config.toml", "input.json", "versions.json"
 METRICS, SUMMARY, COMPARISON = "metrics.jsonl", "summary.json", "comparison.json"
 LAST, BEST, FEATURES = "last.safetensors", "best.safetensors", "features.safetensors"
+REPORT, FIGURES, TENSORBOARD = "report.html", "figures", "tensorboard"
+
+LONGEST_NAME = 255
+"""Bytes in the name of a folder at most: the limit of common file systems."""
 
 
 class Comparison(NamedTuple):
-    """What comparison.json lists.
+    """Contents of comparison.json.
 
     Attributes:
         title: of the report.
@@ -24,7 +31,7 @@ class Comparison(NamedTuple):
 
 
 def read_text(path: Path) -> str:
-    """The text of a file.
+    """Return the text of a file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -39,7 +46,7 @@ def read_text(path: Path) -> str:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
+    """Return the JSON object in a file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -49,11 +56,11 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def parse_object(text: str, where: str) -> dict[str, Any]:
-    """The JSON object in `text`.
+    """Return the JSON object in `text`.
 
     Args:
         text: JSON.
-        where: what errors call the place that it is from.
+        where: its origin, as errors name it.
 
     Raises:
         ValueError: it is no JSON object.
@@ -65,7 +72,7 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
 
 
 def parse_json(text: str, where: str) -> Any:
-    """The JSON value in `text`; arguments and errors as of `parse_object`."""
+    """Return the JSON value in `text`; arguments and errors as of `parse_object`."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:  # no JSON, a number of too many digits, lists too deep
@@ -73,7 +80,7 @@ def parse_json(text: str, where: str) -> Any:
 
 
 def read_metrics(path: Path, *, cut_short: bool = False) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl.
+    """Return the lines of a metrics.jsonl.
 
     Args:
         path: of the file.
@@ -101,7 +108,7 @@ def read_metrics(path: Path, *, cut_short: bool = False) -> list[dict[str, Any]]
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """The summary.json of a run.
+    """Return the summary.json of a run.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -134,7 +141,7 @@ def _check_kinds(fields: dict[str, Any], where: str, kinds: dict[str, tuple[type
 
 
 def read_comparison(folder: Path) -> Comparison:
-    """The comparison.json of a folder.
+    """Return the comparison.json of a folder.
 
     Raises:
         FileNotFoundError: there is none.
@@ -146,7 +153,15 @@ def read_comparison(folder: Path) -> Comparison:
     if not isinstance(names, list) or not names:
         raise ValueError(f'{path} lists no runs, expected "runs": [folder names]')
     for name in names:
-        # what a file says must lead nowhere but into its own folder
-        if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\0"):
+        if not isinstance(name, str) or not _names_a_folder(name):
             raise ValueError(f"{path} lists the run {brief(repr(name))}, expected the name of a folder beside it")
     return Comparison(str(listing.get("title") or "Comparison"), tuple(names))
+
+
+def _names_a_folder(name: str) -> bool:
+    """Whether a name from a file leads nowhere but into the file's own folder, and is one that a system can hold."""
+    return (
+        name not in ("", ".", "..")
+        and not set(name) & set("/\\\0")
+        and len(name.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
+    )

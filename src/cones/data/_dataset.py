@@ -146,7 +146,7 @@ def _check_inputs(name: str, inputs: Tensor) -> None:
             raise ValueError(
                 f"inputs[{int(bad.int().argmax())}] of {name} holds a NaN or an infinity: "
                 f"{int(bad.sum())} of {len(inputs)} vectors do; expected finite float32 numbers; "
-                "drop or mend these vectors"
+                "drop or fix these vectors"
             )
 
 

@@ -1,4 +1,4 @@
-"""Which faces are designs of their own: those that draw enough, and unlike the others."""
+"""Selection of distinct designs among faces: they draw enough, and unlike the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _SAMPLE, _SAMPLE_SIZE = 64, 32
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a face is kept.
+    """Decision on a face.
 
     Args:
         face: the face.

@@ -23,7 +23,7 @@ def read_folder(name: str, path: Path, image_size: int | None, *, nested: bool =
     """Return the images in the folders of `path`, each folder a class with the folder's name.
 
     With `path`/train and `path`/test (or val where there is no test), both of which hold folders, these are the two
-    sides. Files that are not read are told in one line on stderr: images beside the class folders, those in other
+    sides. Files that are not read are reported in one line on stderr: images beside the class folders, those in other
     folders beside the two sides, those in folders below a class folder unless `nested`, broken links, and what Pillow
     cannot read. Hidden files are passed over without a word.
 
@@ -59,7 +59,7 @@ def is_flat(path: Path) -> bool:
 def read_flat_folder(path: Path, image_size: int | None, *, nested: bool = False) -> tuple[Tensor, tuple[str, ...]]:
     """Return the images that lie right in a folder, without labels, and their names, sorted.
 
-    Files that are not read are told in one line on stderr, as by `read_folder`.
+    Files that are not read are reported in one line on stderr, as by `read_folder`.
 
     Args:
         path: the folder.
@@ -116,7 +116,7 @@ def _labelled(found: Found, nested: bool) -> list[tuple[Path, str]]:
 
 
 def _passed_over(found: Found, nested: bool) -> Iterator[PassedOver]:
-    """What `_labelled` does not read."""
+    """Files that `_labelled` does not read."""
     yield from (PassedOver(file, "beside the class folders") for file in found.pictures)
     if not nested:
         why = "in folders below a class folder, which nested:PATH reads"
@@ -125,7 +125,7 @@ def _passed_over(found: Found, nested: bool) -> Iterator[PassedOver]:
 
 
 def _beside(found: Found, sides: tuple[Found, Found]) -> Iterator[PassedOver]:
-    """What is in neither of the two sides."""
+    """Files in neither of the two sides."""
     why = f"neither in {sides[0].folder.name} nor in {sides[1].folder.name}"
     yield from (PassedOver(file, why) for file in found.pictures)
     yield from found.unread
@@ -136,7 +136,7 @@ def _beside(found: Found, sides: tuple[Found, Found]) -> Iterator[PassedOver]:
 
 
 def _hint(path: Path, found: Found) -> str:
-    """What to do with a class folder that holds no image itself."""
+    """Return the advice for a class folder that holds no image itself."""
     below = sum(1 for _ in found.below())
     if below:
         return (

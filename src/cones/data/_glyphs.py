@@ -13,11 +13,11 @@ from ._fonts import Face
 if TYPE_CHECKING:
     from PIL import ImageFont
 
-# No character stands at these: what a font draws there is what it draws for any character it lacks.
+# No character is assigned to these: what a font draws there is what it draws for any character it lacks.
 _UNASSIGNED = ("\uffff", "\u0378", "\U0010ffff")
-# A drawing that so many characters share is a stand-in; two may well be variants of one character.
+# A drawing that this many characters share is a stand-in; two may well be variants of one character.
 _SHARED = 3
-# The em is drawn so many times larger than the picture and then made smaller, so that hints and the places of
+# The em is drawn this many times larger than the picture and then made smaller, so that hints and the places of
 # pixels count for little, and the small bitmaps that some fonts hold for screens are never used.
 _EM = 4
 
@@ -26,7 +26,7 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """What one face draws of a list of characters.
+    """Pictures of a list of characters by one face.
 
     Args:
         pictures: (n, S, S) uint8, 0 for paper and 255 for ink.

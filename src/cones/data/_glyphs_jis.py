@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from ._archive import read_members
 from ._dataset import Dataset, Splits
 from ._files import DataError
 from ._fonts import SUFFIXES, find_faces, unread_fonts
+from ._known import KnownSet
 from ._package import NotFound, Package, download
 from ._rendering import Rendering, is_kept, kept, render
 from ._scan import PassedOver, tell
@@ -67,19 +69,19 @@ _UNSEEN_DESIGNS = 0.2
 _AKIN = {"fonts-migmix": "fonts-mplus", "fonts-lxgw-wenkai": "fonts-klee"}
 
 
-def read_glyphs_jis(root: Path, size: int) -> Dataset:
-    """Return every kanji of level 1 in every design, as (1, `size`, `size`); the classes are the characters."""
-    return _dataset(NAME, _rendering(root, size))
+def read_glyphs_jis(root: Path, image_size: int | None) -> Dataset:
+    """Return every kanji of level 1 in every design, as (1, S, S); the classes are the characters."""
+    return _dataset(NAME, _rendering(root, image_size or SIZE))
 
 
-def read_glyphs_jis_fonts(root: Path, size: int) -> Splits:
+def read_glyphs_jis_fonts(root: Path, image_size: int | None) -> Splits:
     """Return the harder split: the characters of test are not in train, and neither are the fonts that draw them.
 
     The characters are those that `glyphs-jis` draws with seed 0. A fifth of the designs, at most, is held out: whole
     packages, with those akin, in an order drawn with seed 0, as long as they fit. Unseen characters in seen designs,
     and seen characters in unseen designs, are left out.
     """
-    rendering = _rendering(root, size)
+    rendering = _rendering(root, image_size or SIZE)
     data = _dataset(FONTS_NAME, rendering)
     unseen = set(by_identity(data, UNSEEN, 0).test.classes)
     by_character = torch.tensor([character in unseen for character in data.classes])[rendering.labels]
@@ -94,7 +96,7 @@ def read_glyphs(name: str, path: Path, image_size: int | None, root: Path) -> Da
     Args:
         name: what the set is called.
         path: a folder of .ttf, .otf, .ttc and .otc files, at any depth. Those that are not drawn, such as a bold face
-            of a design that is, are told in one line on stderr.
+            of a design that is, are reported in one line on stderr.
         image_size: S, pixels; 32 for None.
         root: the data folder. The pictures are kept in its folder glyphs, by the checksums of the fonts.
 
@@ -156,7 +158,7 @@ def _fetch_and_render(folder: Path, size: int) -> Rendering:
     except DataError as error:
         raise DataError(
             f"{NAME} cannot be fetched with apt-get ({len(PACKAGES)} packages, {PACKAGES[0]} to {PACKAGES[-1]}): "
-            f"{error}; mend that, or draw the same characters with fonts of your own: glyphs:FOLDER"
+            f"{error}; fix that, or draw the same characters with fonts of your own: glyphs:FOLDER"
         ) from error
     rendering.about["packages_not_found"] = sorted(set(PACKAGES) - set(found))
     return rendering
@@ -174,3 +176,25 @@ def _fetch(package: str, folder: Path) -> str:
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(data)
         return archive.name.split("_")[1].replace("%3a", ":")
+
+
+GLYPHS_JIS_SET = KnownSet(
+    name=NAME,
+    about="2965 kanji in 37 designs; 965 of them are never seen in training",
+    count=109689,  # with the fonts of Debian 12
+    num_classes=len(KANJI),
+    shape=(1, SIZE, SIZE),
+    source=f"apt-get: {' '.join(PACKAGES)}",
+    read=read_glyphs_jis,
+    on_disk=is_drawn,
+    unseen=UNSEEN,
+)
+GLYPHS_JIS_FONTS_SET = replace(
+    GLYPHS_JIS_SET,
+    name=FONTS_NAME,
+    about="the same, and the fonts of test are never seen in training either",
+    count=66746,
+    read=read_glyphs_jis_fonts,
+    unseen=None,
+    folder=NAME,
+)

@@ -1,23 +1,19 @@
-"""From a spec on the command line to a train and a test side."""
+"""Loading of a data set by its spec, in a train and a test side."""
 
 import difflib
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
 from ._dataset import Dataset, Splits
-from ._faces_orl import FACES_ORL
 from ._files import DataError, data_root
 from ._folder import read_folder
-from ._glyphs_jis import NAME as GLYPHS_JIS
-from ._glyphs_jis import SIZE, UNSEEN, read_glyphs
-from ._named import DRAWN, NAMES, READERS
+from ._glyphs_jis import UNSEEN, read_glyphs
+from ._named import find, names
 from ._split import by_identity, by_sample, whole
 from .csv_files import read_csv
 from .npz import read_npz
-from .pictures import resized
 
 _Split = Literal["auto", "given", "sample", "identity"]
 _FILES: dict[str, Callable[[str, Path, int | None], Dataset | Splits]] = {
@@ -76,19 +72,18 @@ def load(
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction is {test_fraction}; expected a number between 0 and 1, both excluded")
     _check_image_size(image_size)
-    found = _read(spec, image_size, data_root(root))
-    if isinstance(found, Splits):
+    data = _read(spec, image_size, data_root(root))
+    if isinstance(data, Splits):
         if split in ("auto", "given"):
-            return _checked(found)
-        found = whole(found)
+            return _checked(data)
+        data = whole(data)
     elif split == "given":
         raise ValueError(f"split is 'given', but {spec} comes without a split; use 'sample' or 'identity'")
-    if split == "auto" and found.name == FACES_ORL.name:
-        return by_identity(found, 0.5, seed)
-    if split == "auto" and (found.name == GLYPHS_JIS or found.name.startswith("glyphs:")):
-        return by_identity(found, UNSEEN, seed)
-    _check_classes(found)
-    return by_identity(found, test_fraction, seed) if split == "identity" else by_sample(found, test_fraction, seed)
+    unseen = _unseen(spec)
+    if split == "auto" and unseen is not None:
+        return by_identity(data, unseen, seed)
+    _check_classes(data)
+    return by_identity(data, test_fraction, seed) if split == "identity" else by_sample(data, test_fraction, seed)
 
 
 def load_whole(spec: str, *, image_size: int | None = None, root: Path | None = None) -> Dataset:
@@ -111,8 +106,8 @@ def load_whole(spec: str, *, image_size: int | None = None, root: Path | None = 
         tensor([0, 0, 0])
     """
     _check_image_size(image_size)
-    found = _read(spec, image_size, data_root(root))
-    return whole(found) if isinstance(found, Splits) else found
+    data = _read(spec, image_size, data_root(root))
+    return whole(data) if isinstance(data, Splits) else data
 
 
 def _check_image_size(image_size: int | None) -> None:
@@ -129,24 +124,18 @@ def _read(spec: str, image_size: int | None, root: Path) -> Dataset | Splits:
         if prefix == "glyphs":
             return read_glyphs(spec, where, image_size, root)
         return _FILES[prefix](spec, where, image_size)
-    for name, draw in DRAWN:
-        if name == spec:
-            return draw(root, image_size or SIZE)
-    for recipe, read in READERS:
-        if recipe.name == spec:
-            found = read(root)
-            return found if image_size is None else _resized(found, image_size)
-    raise ValueError(f"spec is {spec!r}, which is no known data set; {_advice(spec)}")
+    known = find(spec)
+    if known is None:
+        raise ValueError(f"spec is {spec!r}, which is no known data set; {_advice(spec)}")
+    return known.read(root, image_size)
 
 
-def _resized(found: Dataset | Splits, image_size: int) -> Dataset | Splits:
-    if isinstance(found, Splits):
-        return Splits(_resized_side(found.train, image_size), _resized_side(found.test, image_size), found.kind)
-    return _resized_side(found, image_size)
-
-
-def _resized_side(data: Dataset, image_size: int) -> Dataset:
-    return replace(data, inputs=resized(data.inputs, image_size))
+def _unseen(spec: str) -> float | None:
+    """Return the share of the classes that split "auto" holds out; None where it does not split by identity."""
+    known = find(spec)
+    if known is not None:
+        return known.unseen
+    return UNSEEN if spec.startswith("glyphs:") else None
 
 
 def _checked(splits: Splits) -> Splits:
@@ -160,10 +149,10 @@ def _check_classes(data: Dataset) -> None:
 
 
 def _advice(spec: str) -> str:
-    """What the caller may have meant."""
+    """Return the specs that are expected, after the one that the caller may have meant."""
     forms = [f"{prefix}:PATH" for prefix in _FORMS]
     prefix, colon, path = spec.partition(":")
-    close = difflib.get_close_matches(prefix.lower(), _FORMS if colon else NAMES, n=1)
+    close = difflib.get_close_matches(prefix.lower(), _FORMS if colon else names(), n=1)
     if Path(spec).expanduser().exists():
         kind = {".npz": "npz", ".csv": "csv"}.get(Path(spec).suffix.lower(), "folder")
         meant = f"did you mean {kind}:{spec}? "
@@ -171,4 +160,4 @@ def _advice(spec: str) -> str:
         meant = f"did you mean {close[0]}{colon}{path}? "
     else:
         meant = ""
-    return f"{meant}expected one of {', '.join([*NAMES, *forms])}"
+    return f"{meant}expected one of {', '.join([*names(), *forms])}"

@@ -7,6 +7,7 @@ import torch
 from ._dataset import Dataset, Splits
 from ._fetch import contents
 from ._idx import parse_idx
+from ._known import from_recipe
 from ._package import Package
 from ._recipe import File, Recipe
 
@@ -79,3 +80,7 @@ def _read(recipe: Recipe, classes: tuple[str, ...], root: Path) -> Splits:
     train = Dataset(recipe.name, arrays[_TRAIN_IMAGES].unsqueeze(1), arrays[_TRAIN_LABELS].long(), classes)
     test = Dataset(recipe.name, arrays[_TEST_IMAGES].unsqueeze(1), arrays[_TEST_LABELS].long(), classes)
     return Splits(train, test, "given")
+
+
+MNIST_SET = from_recipe(MNIST, read_mnist)
+FASHION_MNIST_SET = from_recipe(FASHION_MNIST, read_fashion_mnist)

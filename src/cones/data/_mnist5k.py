@@ -8,6 +8,7 @@ import torch
 
 from ._dataset import Dataset
 from ._fetch import contents
+from ._known import from_recipe
 from ._package import Package
 from ._recipe import File, Recipe
 
@@ -35,3 +36,6 @@ def read_mnist5k(root: Path) -> Dataset:
     table = np.loadtxt(io.BytesIO(data), delimiter=",", dtype=np.uint8)
     images = torch.from_numpy(table[:, :-1].reshape(-1, 1, 28, 28).copy())
     return Dataset(MNIST5K.name, images, torch.from_numpy(table[:, -1].astype(np.int64)), tuple("0123456789"))
+
+
+MNIST5K_SET = from_recipe(MNIST5K, read_mnist5k)

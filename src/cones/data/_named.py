@@ -1,29 +1,33 @@
-"""The data sets that are known by name."""
+"""The data sets that are known by name: a new one is a module with a `KnownSet`, and its line in SETS."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from ._dataset import Dataset, Splits
-from ._faces_orl import FACES_ORL, find_installed, read_faces_orl
+from ._faces_orl import FACES_ORL_SET
 from ._files import data_root
-from ._glyphs_jis import FONTS_NAME, KANJI, NAME, PACKAGES, SIZE, is_drawn, read_glyphs_jis, read_glyphs_jis_fonts
-from ._mnist import FASHION_MNIST, MNIST, read_fashion_mnist, read_mnist
-from ._mnist5k import MNIST5K, read_mnist5k
-from ._recipe import Recipe
+from ._glyphs_jis import GLYPHS_JIS_FONTS_SET, GLYPHS_JIS_SET
+from ._known import KnownSet
+from ._mnist import FASHION_MNIST_SET, MNIST_SET
+from ._mnist5k import MNIST5K_SET
 
-READERS: tuple[tuple[Recipe, Callable[[Path], Dataset | Splits]], ...] = (
-    (MNIST5K, read_mnist5k),
-    (MNIST, read_mnist),
-    (FASHION_MNIST, read_fashion_mnist),
-    (FACES_ORL, read_faces_orl),
+SETS: tuple[KnownSet, ...] = (
+    MNIST5K_SET,
+    MNIST_SET,
+    FASHION_MNIST_SET,
+    FACES_ORL_SET,
+    GLYPHS_JIS_SET,
+    GLYPHS_JIS_FONTS_SET,
 )
-# These are not read but drawn, at the size that is asked for.
-DRAWN: tuple[tuple[str, Callable[[Path, int], Dataset | Splits]], ...] = (
-    (NAME, read_glyphs_jis),
-    (FONTS_NAME, read_glyphs_jis_fonts),
-)
-NAMES = (*(recipe.name for recipe, _ in READERS), *(name for name, _ in DRAWN))
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all sets."""
+    return tuple(known.name for known in SETS)
+
+
+def find(name: str) -> KnownSet | None:
+    """Return the set of that name, None where there is none."""
+    return next((known for known in SETS if known.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -62,35 +66,16 @@ def named(root: Path | None = None) -> tuple[NamedSet, ...]:
         ['mnist5k', 'mnist', 'fashion-mnist', 'faces-orl', 'glyphs-jis', 'glyphs-jis-fonts']
     """
     folder = data_root(root)
-    return (*(_describe(recipe, folder) for recipe, _ in READERS), *_describe_glyphs(folder))
-
-
-def _describe(recipe: Recipe, root: Path) -> NamedSet:
-    on_disk = all(recipe.find(file, root) for file in recipe.files)
-    if recipe is FACES_ORL:
-        on_disk = on_disk or find_installed() is not None
-    return NamedSet(
-        name=recipe.name,
-        about=recipe.about,
-        count=recipe.count,
-        num_classes=recipe.num_classes,
-        shape=recipe.shape,
-        folder=root / recipe.name,
-        source=f"{recipe.package.client}: {recipe.package.requirement}",
-        on_disk=on_disk,
+    return tuple(
+        NamedSet(
+            name=known.name,
+            about=known.about,
+            count=known.count,
+            num_classes=known.num_classes,
+            shape=known.shape,
+            folder=folder / (known.folder or known.name),
+            source=known.source,
+            on_disk=known.on_disk(folder),
+        )
+        for known in SETS
     )
-
-
-def _describe_glyphs(root: Path) -> tuple[NamedSet, NamedSet]:
-    glyphs = NamedSet(
-        name=NAME,
-        about="2965 kanji in 37 designs; 965 of them are never seen in training",
-        count=109689,
-        num_classes=len(KANJI),
-        shape=(1, SIZE, SIZE),
-        folder=root / NAME,
-        source=f"apt-get: {' '.join(PACKAGES)}",
-        on_disk=is_drawn(root),
-    )
-    about = "the same, and the fonts of test are never seen in training either"
-    return glyphs, replace(glyphs, name=FONTS_NAME, about=about, count=66746)

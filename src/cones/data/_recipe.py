@@ -1,4 +1,4 @@
-"""What a named data set is made of, and where its files are looked for."""
+"""Recipe of a named data set: its files, their checksums, and the package that carries them."""
 
 import gzip
 import hashlib
@@ -57,17 +57,17 @@ def read_checked(recipe: Recipe, file: File, path: Path, root: Path) -> bytes:
         DataError: if the file cannot be read, or is not the one that the set is made of.
     """
     ours = path.is_relative_to(root)
-    mend = f"delete it and load {recipe.name} again" if ours else f"install {recipe.package.requirement} anew"
+    remedy = f"delete it and load {recipe.name} again" if ours else f"reinstall {recipe.package.requirement}"
     try:
         contents = uncompressed(path.name, path.read_bytes())
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error}); mend its permissions, or {mend}") from error
+        raise DataError(f"{path} cannot be read ({error}); fix its permissions, or {remedy}") from error
     except DataError as error:
-        raise DataError(f"{path} is damaged: {error}, expected sha256 {file.sha256}; {mend}") from error
+        raise DataError(f"{path} is damaged: {error}, expected sha256 {file.sha256}; {remedy}") from error
     actual = hashlib.sha256(contents).hexdigest()
     if actual != file.sha256:
         raise DataError(
-            f"{path} is truncated or altered: its contents have sha256 {actual}, expected {file.sha256}; {mend}"
+            f"{path} is truncated or altered: its contents have sha256 {actual}, expected {file.sha256}; {remedy}"
         )
     return contents
 
@@ -76,7 +76,7 @@ def uncompressed(name: str, data: bytes) -> bytes:
     """Return `data`, gunzipped if `name` ends in .gz.
 
     Raises:
-        DataError: if it is no whole gzip file, with the sha256 that the data has as it stands.
+        DataError: if it is no whole gzip file, with the sha256 of the data as it is.
     """
     if not name.endswith(".gz"):
         return data

@@ -126,19 +126,19 @@ def _keep(path: Path, rendering: Rendering) -> None:
 
 
 def _read(path: Path) -> Rendering:
-    mend = "delete it to have it drawn anew"
+    remedy = "delete it to have it drawn again"
     try:
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         expected = about["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path.with_suffix('.json')} is damaged ({error!r}); {mend}") from error
+        raise DataError(f"{path.with_suffix('.json')} is damaged ({error!r}); {remedy}") from error
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error}); mend its permissions, or {mend}") from error
+        raise DataError(f"{path} cannot be read ({error}); fix its permissions, or {remedy}") from error
     actual = hashlib.sha256(data).hexdigest()
     if actual != expected:
-        raise DataError(f"{path} is truncated or altered: it has sha256 {actual}, expected {expected}; {mend}")
+        raise DataError(f"{path} is truncated or altered: it has sha256 {actual}, expected {expected}; {remedy}")
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         images, labels, designs = (torch.from_numpy(arrays[name]) for name in ("images", "labels", "designs"))
     return Rendering(images, labels, designs, about)

@@ -113,7 +113,7 @@ def _check_labels(path: Path, rows: list[tuple[int, list[str]]]) -> None:
 
 
 def _columns(first: list[str]) -> list[int] | None:
-    """Where path, label[, split] stand if the first line holds names, else None."""
+    """Columns of path, label[, split] if the first line holds names, else None."""
     names = [cell.lower() for cell in first]
     if not {"path", "label"} <= set(names):
         return None

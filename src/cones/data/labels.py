@@ -1,4 +1,4 @@
-"""From the labels people write to 0..K-1."""
+"""Encoding of arbitrary labels as 0..K-1."""
 
 import re
 from collections.abc import Sequence

@@ -127,9 +127,7 @@ def _read(label: str, source: Path | bytes, image_size: int | None) -> npt.NDArr
             form = file.format  # a turned copy forgets it
             image = _eight_bits(ImageOps.exif_transpose(file), form)
     except Exception as error:  # every decoder has exceptions of its own for a damaged file
-        raise DataError(
-            f"{label} cannot be read: {_reason(source)} ({error}); mend the file or take it away"
-        ) from error
+        raise DataError(f"{label} cannot be read: {_reason(source)} ({error}); fix the file or remove it") from error
     if image_size is not None:
         image = image.resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8)

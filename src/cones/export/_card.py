@@ -1,4 +1,4 @@
-"""What goes with a graph: the decision and the weights' checksum inside it, and a card for people beside it."""
+"""Metadata of a graph: the decision and the weights' checksum inside it, and a card for people beside it."""
 
 import json
 import os
@@ -19,7 +19,7 @@ EXTRA = ("extra", "extra_files")
 
 
 def metadata_of(model: Model, decision: Decision) -> dict[str, str]:
-    """What is kept inside an exported file.
+    """Return the metadata to keep inside an exported file.
 
     Raises:
         ValueError: the decision is not one on the embeddings alone, or of other weights.
@@ -52,10 +52,10 @@ def read_metadata(path: str | os.PathLike[str]) -> tuple[Decision, str]:
         OSError: it cannot be read.
     """
     path = Path(path)
-    found = _of_onnx(path) if path.suffix == ".onnx" else _of_program(path)
-    if not found.get(DECISION) or not found.get(MODEL_SHA256):
+    metadata = _of_onnx(path) if path.suffix == ".onnx" else _of_program(path)
+    if not metadata.get(DECISION) or not metadata.get(MODEL_SHA256):
         raise ValueError(f"{path} holds no decision: export it with `cones export`")
-    return decision_from_json(found[DECISION], str(path)), found[MODEL_SHA256]
+    return decision_from_json(metadata[DECISION], str(path)), metadata[MODEL_SHA256]
 
 
 def _of_onnx(path: Path) -> dict[str, str]:
@@ -79,7 +79,7 @@ def _of_program(path: Path) -> dict[str, str]:
 
 
 def card_of(model: Model, decision: Decision, splits: Splits) -> dict[str, Any]:
-    """What a person or a program must know to use an exported file, to be written as JSON."""
+    """Return the model card: all that is needed to use an exported file, as JSON takes it."""
     run, shape = model.run, model.input.shape
     images = {
         "dtype": "uint8",

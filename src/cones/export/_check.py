@@ -25,7 +25,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far an exported file agrees with its model.
+    """Agreement of an exported file with its model.
 
     Attributes:
         samples: how many were embedded by both.

@@ -28,7 +28,7 @@ def decide(model: Model, test: Dataset, far: float) -> Decision:
 
 
 def spread_rows(labels: Tensor, at_most: int) -> Tensor:
-    """At most so many rows: two of each class, then two more of each, and so on, so that same pairs are among them.
+    """Return at most `at_most` rows: two per class, then two more, and so on, so that same pairs are among them.
 
     Args:
         labels: (N,) int64.

@@ -24,7 +24,7 @@ CARD = "model.json"
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """Files of an export, and their checks.
 
     Attributes:
         folder: that holds the files.

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..common.atomic_files import write_text
 from ..common.extras import MissingExtraError
+from ..common.run_folder import REPORT
 from ..evaluation import Evaluation
 from ..evaluation.quantities import GEOMETRY
 from ._evaluated import Evaluated
@@ -21,7 +22,7 @@ FIGURE_FIELDS = ("task", "name", "value", "unit", "interval", "threshold", "note
 
 def check_evaluation_folder(out: Path) -> None:
     """Raise FileExistsError if writing an evaluation to `out` would replace files that are not an evaluation's."""
-    for name in ("report.html", "evaluation.csv"):
+    for name in (REPORT, "evaluation.csv"):
         if (out / name).exists() and not (out / "evaluation.json").exists():
             raise FileExistsError(f"{out / name} is not of an evaluation: write to another folder (--out)")
 

@@ -5,7 +5,6 @@ on the direction of each class. What a loss takes is told by the names of its ar
 numbers. M places, N rows, D = 2 dims, K = 2 classes.
 """
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,8 +12,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..feature_losses.arguments import GIVEN, arguments
+
 PLACES = 121
-GIVEN = ("features", "labels", "weight", "correct", "num_classes", "reduction")
 
 
 class LossCurve(NamedTuple):
@@ -63,15 +63,10 @@ def scene(loss: Callable[..., Any]) -> LossCurve | None:
     return _along_the_norm(loss) if torch.allclose(*turned) else _around_the_circle(loss)
 
 
-def arguments(loss: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What the loss is called with."""
-    return dict(inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss).parameters)
-
-
 def fits(loss: Callable[..., Any]) -> bool:
     """Whether all that it must be called with is here."""
     must = {name for name, parameter in arguments(loss).items() if parameter.default is parameter.empty}
-    return must <= set(GIVEN)
+    return must <= {*GIVEN, "reduction"}
 
 
 def call(loss: Callable[..., Any], features: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
@@ -89,7 +84,7 @@ def call(loss: Callable[..., Any], features: Tensor, weight: Tensor, labels: Ten
     correct = torch.ones(len(labels), dtype=torch.bool)
     values = (features, labels, weight, correct, len(weight), "none")
     taken = arguments(loss)
-    result = loss(**{name: value for name, value in zip(GIVEN, values, strict=True) if name in taken})
+    result = loss(**{name: value for name, value in zip((*GIVEN, "reduction"), values, strict=True) if name in taken})
     assert isinstance(result, Tensor)
     return result
 

@@ -30,6 +30,7 @@ from ._schedules import LinearWarmup as LinearWarmup
 from ._stop import Stop as Stop
 from .checkpoint import CheckpointError as CheckpointError
 from .checkpoint import Position as Position
+from .data import DataCache as DataCache
 
 __all__ = [
     "DEMO",
@@ -38,6 +39,7 @@ __all__ = [
     "Annealing",
     "CheckpointError",
     "CosineWarmup",
+    "DataCache",
     "ExponentialWarmup",
     "JointLoss",
     "LinearWarmup",

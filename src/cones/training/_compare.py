@@ -8,6 +8,7 @@ from typing import Any
 
 from ..common.atomic_files import write_text
 from ..common.run_folder import COMPARISON, CONFIG, LAST, SUMMARY, read_comparison, read_summary
+from ..data import Splits
 from ._errors import TrainingError
 from ._folder import check_comparison_folder, check_folder
 from ._metrics import Metrics
@@ -16,7 +17,7 @@ from ._precision import decided
 from ._run import Run, read_run
 from ._side_by_side import cores, one_by_one, side_by_side
 from ._stop import Stop, stop_on_signals
-from .data import read_data
+from .data import DataCache
 from .model import build_backbone, pick_device
 
 DEMO_RUN = Run(
@@ -81,7 +82,7 @@ def compare(
     Raises:
         ValueError: two losses are the same, or one cannot be read.
         DataError: the data cannot be read.
-        TrainingError: a folder holds another run; or losses failed, told once the others are trained.
+        TrainingError: a folder holds another run; or losses failed, raised once the others are trained.
     """
     if jobs < 0:
         raise ValueError(f"jobs is {jobs}, expected at least 1, or 0 for what the cores give")
@@ -94,15 +95,17 @@ def compare(
     title = title or f"{run.data}: {run.backbone}, {run.feature_dim} features, {run.epochs} epochs"
     failed: dict[str, str] = {}
     with stop_on_signals(stop):
-        run = _with_one_precision(run, [folder / name for name in named], data_folder)
+        data = DataCache()
+        run = _with_one_precision(run, [folder / name for name in named], data.read(run, data_folder))
         runs = {name: replace(run, loss=loss) for name, loss in named.items()}
         for name, one in runs.items():
             check_folder(one, folder / name, resume=True)
         train = (
             side_by_side(runs, folder, jobs=jobs, data_folder=data_folder, stop=stop)
             if jobs > 1
-            else one_by_one(runs, folder, data_folder=data_folder, stop=stop)
+            else one_by_one(runs, folder, data_folder=data_folder, stop=stop, data=data)
         )
+        del data  # side by side, each process has its own
         for name, metrics in train:
             if metrics["kind"] == "error":
                 failed[name] = metrics["error"]
@@ -117,43 +120,45 @@ def compare(
 
 
 def jobs_for(run: Run, losses: int) -> int:
-    """Runs to train at a time: on a CPU as many as have cores for `run.threads` each; 1 where a run takes all cores."""
+    """Return the number of runs to train at a time.
+
+    On a CPU as many as have cores for `run.threads` each; 1 where a run takes all cores.
+    """
     if not run.threads or pick_device(run.device).type != "cpu":
         return 1
     return max(1, min(losses, cores() // run.threads))
 
 
-def _with_one_precision(run: Run, folders: Sequence[Path], data_folder: Path | None) -> Run:
-    """The run with one precision for all losses: that of those that have started, or what "auto" is here.
-
-    The data are read for it, so that they are fetched once, and what is wrong with them is told once.
-    """
-    train = read_data(run, data_folder).train
+def _with_one_precision(run: Run, folders: Sequence[Path], splits: Splits) -> Run:
+    """Return the run with one precision for all losses: that of those that have started, or what "auto" is here."""
     if run.precision != "auto":
         return run
     for folder in folders:
         if (folder / LAST).exists():
             return replace(run, precision=read_run(folder / CONFIG).precision)
-    backbone, _ = build_backbone(run, train.inputs[:2], trust=run.trust)
-    return decided(run, backbone, train.inputs[:1], pick_device(run.device))
+    inputs = splits.train.inputs
+    backbone, _ = build_backbone(run, inputs[:2], trust=run.trust)
+    return decided(run, backbone, inputs[:1], pick_device(run.device))
 
 
 def _failures(named: Mapping[str, str], failed: Mapping[str, str], folder: Path) -> str:
     """One line on the losses that failed and on what can be done with the others."""
-    told = "; ".join(f"{named[name]} ({name}): {error}" for name, error in failed.items())
+    reasons = "; ".join(f"{named[name]} ({name}): {error}" for name, error in failed.items())
     others = len(named) - len(failed)
     trained = f"; the other {others} are trained: cones plot {folder} draws them" if others else ""
-    return f"{len(failed)} of {len(named)} losses failed: {told}{trained}; the same command tries again"
+    return f"{len(failed)} of {len(named)} losses failed: {reasons}{trained}; the same command tries again"
 
 
 def slug(loss: str) -> str:
     """A folder's name for an objective: "Softmax + 0.01 * CenterLoss()" gives softmax-centerloss."""
     objective = parse_objective(loss)
-    return "-".join([type(objective.margin).__name__, *(term.name for term in objective.terms)]).lower()
+    return "-".join(
+        kind.__name__ for kind in [type(objective.margin), *(term.kind for term in objective.terms)]
+    ).lower()
 
 
 def _named(losses: Sequence[str]) -> dict[str, str]:
-    """A name for each loss; the same kind with other numbers is told apart by a count."""
+    """A name for each loss; the same kind with other numbers gets a count."""
     named: dict[str, str] = {}
     for loss in losses:
         if loss in named.values():
@@ -169,7 +174,7 @@ def _named(losses: Sequence[str]) -> dict[str, str]:
 
 
 def read_summaries(folder: Path) -> list[dict[str, Any]]:
-    """The summaries of a comparison's runs, in its order.
+    """Return the summaries of a comparison's runs, in its order.
 
     Raises:
         FileNotFoundError: the folder holds no finished comparison.

@@ -1,13 +1,13 @@
 """Fingerprints of a run's data: a run never goes on with other data than it began with, nor is it evaluated on them."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from ..common.run_folder import read_object
 from ..data import Dataset, Splits
 from ._errors import TrainingError
 
@@ -55,7 +55,7 @@ def check_data(path: Path, splits: Splits) -> None:
     if not path.exists():
         return
     try:
-        written = json.loads(path.read_text(encoding="utf-8"))
+        written = read_object(path)
         num_classes = int(written["num_classes"])
         before = {side: _read(written[side]) for side in SIDES if side in written}
     except (ValueError, KeyError, TypeError) as error:

@@ -1,33 +1,27 @@
 """The joint loss L = L_margin + sum_k lambda_k L_k, and the centers' own update."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from ..common.unit_vectors import direction
-from ..feature_losses import (
-    MHE,
-    UNPG,
-    VPL,
-    BatchCOCO,
-    CenterLoss,
-    CirclePairs,
-    ContrastiveAgents,
-    ContrastiveCenter,
-    DiscFace,
-    FeatureIncay,
-    RegularFace,
-    RingLoss,
-    TripletAgents,
-)
+from ..feature_losses.arguments import taken
 from ..head import Head
-from ._objective import FeatureLoss
 from ._run import Run
+from ._term import FeatureLoss
 
 AT_THE_END = 10**9
 """A step past every warm-up."""
+
+
+@runtime_checkable
+class HasUpdate(Protocol):
+    """A feature loss that moves something by its own rule after the backward, such as centers."""
+
+    def update(self, features: Tensor, labels: Tensor) -> None:
+        """Move it, from features (N, D) and labels (N,)."""
 
 
 class Parts(NamedTuple):
@@ -49,7 +43,10 @@ class JointLoss(nn.Module):
 
     Args:
         head: the margin-softmax loss.
-        terms: pairs of lambda and a feature loss.
+        terms: pairs of lambda and a feature loss, which is called with what its arguments name.
+
+    Raises:
+        ValueError: a loss must be called with something that there is not.
 
     Reference: Wen et al. 2016 (center loss), eq. 5, generalised.
     """
@@ -58,43 +55,42 @@ class JointLoss(nn.Module):
         super().__init__()
         self.head = head
         self.terms = list(terms)
+        self._taken = [taken(loss) for _, loss in terms]
         # those with parameters or buffers are found by state_dict() through this list
         self.modules_of_terms = nn.ModuleList([loss for _, loss in terms if isinstance(loss, nn.Module)])
 
     def forward(self, features: Tensor, labels: Tensor) -> Parts:
-        """The joint loss of features (N, D) and labels (N,), each part the mean over the rows or over the classes."""
+        """Return the joint loss of features (N, D) and labels (N,); a part is the mean over the rows or the classes."""
         margin = self.head(features, labels)
         total, parts = margin, {}
-        for weight, loss in self.terms:
-            part = self._part(loss, features, labels)
+        for (weight, loss), names in zip(self.terms, self._taken, strict=True):
+            part: object = loss(**{name: self._argument(name, features, labels) for name in names})
+            if not isinstance(part, Tensor) or part.dim():
+                got = f"shape {tuple(part.shape)}" if isinstance(part, Tensor) else f"a {type(part).__name__}"
+                raise TypeError(f"{type(loss).__name__} returned {got}, expected a 0-dim tensor: take the mean")
             parts[type(loss).__name__] = part
             total = total + weight * part
         return Parts(total, margin, parts)
 
-    def _part(self, loss: FeatureLoss, features: Tensor, labels: Tensor) -> Tensor:
-        """One feature loss, called with what it looks at."""
-        part: Tensor
-        match loss:
-            case RingLoss():
-                part = loss(features)
-            case FeatureIncay():
-                part = loss(features, self.predict(features) == labels)
-            case CenterLoss() | ContrastiveCenter() | CirclePairs():
-                part = loss(features, labels)
-            case BatchCOCO():
-                part = loss(features, labels, self.head.num_classes)
-            case ContrastiveAgents() | TripletAgents() | DiscFace() | UNPG() | VPL():
-                part = loss(features, self.head.weight, labels)
-            case MHE() | RegularFace():
-                part = loss(self.head.weight)
+    def _argument(self, name: str, features: Tensor, labels: Tensor) -> Tensor | int:
+        """Return what feature losses take by this name, see `cones.feature_losses.arguments`."""
+        match name:
+            case "features":
+                return features
+            case "labels":
+                return labels
+            case "weight":
+                return self.head.weight
+            case "correct":
+                return self.predict(features) == labels
             case _:
-                raise TypeError(f"JointLoss does not know what to call {type(loss).__name__} with: add it to _part")
-        return part
+                return self.head.num_classes
 
     def after_backward(self, features: Tensor, labels: Tensor) -> None:
-        """Line 6 of Algorithm 1: move the centers, and what VPL remembers, by neither lambda nor the learning rate."""
-        for _, loss in self.terms:
-            if isinstance(loss, CenterLoss | VPL):
+        """Line 6 of Algorithm 1: move the centers, and the memory of VPL, by neither lambda nor the learning rate."""
+        losses: list[object] = [loss for _, loss in self.terms]
+        for loss in losses:
+            if isinstance(loss, HasUpdate):
                 loss.update(features.detach(), labels)
 
     @torch.no_grad()
@@ -110,10 +106,10 @@ class JointLoss(nn.Module):
 
 
 def build_loss(run: Run, counts: Sequence[int], dim: int) -> JointLoss:
-    """The joint loss of a run, for training data with so many samples of each class and D dims.
+    """Return the joint loss of a run, for training data with these counts per class and D dims.
 
-    A loss that tells each class from all the others starts from a bias of its own and cannot do without it: it gets one
-    whether the run asks or not.
+    A loss of K binary problems starts from a bias of its own and cannot do without it: it gets one whether the run
+    asks or not.
     """
     objective, num_classes = run.objective.for_counts(counts), len(counts)
     head = Head(

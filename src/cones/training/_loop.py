@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..common.run_folder import INPUT, LAST, VERSIONS
-from ..data import Dataset, Splits
+from ..data import Dataset
 from ._errors import TrainingError
 from ._fingerprint import check_data
 from ._finite import check_loss
@@ -26,7 +26,7 @@ from ._versions import use_recorded_kernel
 from ._writer import RunWriter
 from .batches import augment, order, to_input
 from .checkpoint import Position, load_checkpoint
-from .data import counts_of, read_data, with_data
+from .data import Data, counts_of, read_data, with_data
 from .features import extract, precision
 from .model import build_model, pick_device
 
@@ -36,7 +36,7 @@ def fit(
     folder: str | PathLike[str],
     *,
     resume: bool = False,
-    data: Splits | tuple[Dataset, Dataset] | None = None,
+    data: Data | None = None,
     data_folder: Path | None = None,
     stop: Stop | None = None,
 ) -> Iterator[Metrics]:
@@ -55,7 +55,8 @@ def fit(
         resume: whether to go on from the folder's last checkpoint, bit by bit as if the run had never stopped.
             Without a checkpoint the run starts at its beginning. With more epochs than before the run is extended; a
             warning says what this does to the learning rate.
-        data: train and test data of your own, instead of those that `run.data` names.
+        data: train and test data of your own, instead of those that `run.data` names; or a `DataCache`, which reads
+            those that it names once for all that it is passed to.
         data_folder: where named data sets are kept; None for the usual place.
         stop: a request to end the run, which another thread may make and signals make too.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.atomic_files import remove_leftovers, write_text
-from ..common.run_folder import METRICS, read_metrics
+from ..common.run_folder import METRICS, TENSORBOARD, read_metrics
 
 Metrics = dict[str, Any]
 
@@ -19,7 +19,7 @@ class MetricsLog:
 
     Args:
         folder: of the run.
-        step: of the checkpoint that the run goes on from; 0 starts anew.
+        step: of the checkpoint that the run goes on from; 0 starts a new log.
         tensorboard: whether to write for TensorBoard too.
 
     Raises:
@@ -36,7 +36,7 @@ class MetricsLog:
         )
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = path.open("a+", encoding="utf-8")
-        self._board = _board(folder / "tensorboard", step) if tensorboard else None
+        self._board = _board(folder / TENSORBOARD, step) if tensorboard else None
 
     def write(self, metrics: Metrics) -> None:
         """Write one line; numbers, also those one level down, go to TensorBoard by their names."""
@@ -59,13 +59,13 @@ class MetricsLog:
 
 
 def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, float]]:
-    found = []
+    numbers = []
     for name, value in metrics.items():
         if isinstance(value, Mapping):
-            found += [(f"{name}/{inner}", number) for inner, number in _numbers(value)]
+            numbers += [(f"{name}/{inner}", number) for inner, number in _numbers(value)]
         elif isinstance(value, int | float) and name != "step":
-            found.append((name, float(value)))
-    return found
+            numbers.append((name, float(value)))
+    return numbers
 
 
 def _board(folder: Path, step: int) -> Any:

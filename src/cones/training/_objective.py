@@ -2,86 +2,19 @@
 
 import ast
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, cast
 
-from .. import feature_losses
 from ..common.aliases import check_compound_names
 from ..common.expressions import brief, call, did_you_mean, evaluate, parse_tree, quoted
-from ..feature_losses import (
-    MHE,
-    UNPG,
-    VPL,
-    BatchCOCO,
-    CenterLoss,
-    CirclePairs,
-    ContrastiveAgents,
-    ContrastiveCenter,
-    DiscFace,
-    FeatureIncay,
-    RegularFace,
-    RingLoss,
-    TripletAgents,
-)
 from ..margins import Margin, name_of
 from ..margins import known as known_margins
 from ._schedules import PAPER_ANNEALINGS, Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup, Schedule
+from ._term import FEATURE_LOSSES, Term, find_feature_loss, spelled
 
 SCHEDULES = {kind.__name__: kind for kind in (Annealing, CosineWarmup, ExponentialWarmup, LinearWarmup)}
-
-FeatureLoss = (
-    BatchCOCO
-    | CenterLoss
-    | CirclePairs
-    | ContrastiveAgents
-    | ContrastiveCenter
-    | DiscFace
-    | FeatureIncay
-    | MHE
-    | RegularFace
-    | RingLoss
-    | TripletAgents
-    | UNPG
-    | VPL
-)
-FEATURE_LOSSES: dict[str, Callable[..., FeatureLoss]] = {
-    name: getattr(feature_losses, name) for name in feature_losses.__all__
-}
-
-
-@dataclass(frozen=True)
-class Term:
-    """lambda times a feature loss, by name; sizes are known only when it is built.
-
-    Args:
-        weight: lambda.
-        name: of a loss in cones.feature_losses.
-        fields: its hyperparameters.
-    """
-
-    weight: float
-    name: str
-    fields: tuple[tuple[str, Any], ...] = ()
-
-    def __str__(self) -> str:
-        written = ", ".join(f"{name}={value!r}" for name, value in self.fields)
-        return f"{self.weight!r} * {self.name}({written})"
-
-    def build(self, num_classes: int, dim: int) -> FeatureLoss:
-        """The loss itself, for K classes and D dims.
-
-        Raises:
-            ValueError: a field is unknown or out of its range.
-        """
-        kind = FEATURE_LOSSES[self.name]
-        sizes = {"num_classes": num_classes, "dim": dim}
-        wanted = [sizes[name] for name in inspect.signature(kind).parameters if name in sizes]
-        # the sizes are not the writer's to give: what is left of the signature are the fields
-        return cast(
-            FeatureLoss, call({self.name: partial(kind, *wanted)}, "feature loss", self.name, dict(self.fields))
-        )
 
 
 @dataclass(frozen=True)
@@ -101,7 +34,7 @@ class Objective:
     counted: bool = False
 
     def for_counts(self, counts: Sequence[int]) -> "Objective":
-        """The objective for training data with so many samples of each class."""
+        """Return the objective for training data with these counts per class."""
         if not self.counted:
             return self
         return replace(self, margin=replace(self.margin, counts=tuple(counts)))  # type: ignore[call-arg]
@@ -128,9 +61,10 @@ def parse_objective(text: str, *, trust: bool = True) -> Objective:
         text: one margin, and any number of feature losses, each with its weight in front. Names of losses may be in any
             case. A margin's field may be a schedule, or the name of a paper's: Annealing, LinearWarmup, CosineWarmup,
             ExponentialWarmup, L_SOFTMAX_MNIST, L_SOFTMAX_CIFAR10, L_SOFTMAX_CIFAR10_PLUS, SPHEREFACE_20. A
-            margin of one's own is written with its module, package.module:Mine(margin=0.1). `counts` left out are those
-            of the training data.
-        trust: whether a margin of one's own may be imported; False for text from a file that somebody else may have
+            margin or a feature loss of one's own is written with its module, package.module:Mine(margin=0.1); a feature
+            loss says by the names of its arguments what it takes, see `cones.feature_losses.arguments`. `counts` left
+            out are those of the training data.
+        trust: whether a loss of one's own may be imported; False for text from a file that somebody else may have
             written.
 
     Raises:
@@ -147,17 +81,17 @@ def parse_objective(text: str, *, trust: bool = True) -> Objective:
     for node in _summands(parse_tree(text)):
         weight, loss = _weighted(node)
         name = loss.func.id if isinstance(loss, ast.Call) and isinstance(loss.func, ast.Name) else quoted(loss)
-        if _spelled(name) in FEATURE_LOSSES:
-            if weight is None:
-                raise ValueError(f"{quoted(node)}: a feature loss needs its weight in front, 0.01 * {_spelled(name)}()")
+        if weight is None:
+            if _is_feature_loss(name, trust):
+                raise ValueError(f"{quoted(node)}: a feature loss needs its weight in front, 0.01 * {spelled(name)}()")
+            margins.append(cast(Objective, evaluate(loss, partial(_margin_or_schedule, trust))))
+        elif find_feature_loss(name, trust=trust) is not None:
             terms.append(cast(Term, evaluate(loss, partial(_term, weight, trust))))
-        elif weight is not None:
+        else:
             raise ValueError(
                 f"{quoted(node)}: only feature losses have a weight{did_you_mean(name, FEATURE_LOSSES)}; "
                 f"there are {', '.join(FEATURE_LOSSES)}"
             )
-        else:
-            margins.append(cast(Objective, evaluate(loss, partial(_margin_or_schedule, trust))))
     if len(margins) != 1 or not isinstance(margins[0], Objective):
         raise ValueError(
             f"{brief(text)!r}: expected exactly one margin-softmax loss, such as Softmax or ArcFace(margin=0.3)"
@@ -179,17 +113,19 @@ def _weighted(node: ast.expr) -> tuple[float | None, ast.expr]:
     return None, node
 
 
-def _spelled(name: str) -> str:
-    """The name of a feature loss as the package spells it; any other name as it is."""
-    return next((loss for loss in FEATURE_LOSSES if loss.lower() == name.lower()), name)
+def _is_feature_loss(name: str, trust: bool) -> bool:
+    try:
+        return find_feature_loss(name, trust=trust) is not None
+    except ValueError:  # neither: the error of a margin says so
+        return False
 
 
 def _term(weight: float, trust: bool, name: str, given: dict[str, Any]) -> Term | Margin:
-    name = _spelled(name)
-    if name not in FEATURE_LOSSES:  # a margin inside, such as that of VPL
+    kind = find_feature_loss(name, trust=trust)
+    if kind is None:  # a margin inside, such as that of VPL
         return cast(Margin, call(known_margins(name, trust=trust), "margin", name, given))
-    term = Term(weight, name, tuple(given.items()))
-    term.build(1, 1)  # an error of its fields is told where it was written, before the sizes are known
+    term = Term(weight, kind, tuple(given.items()))
+    term.build(1, 1)  # an error of its fields is raised where it was written, before the sizes are known
     return term
 
 

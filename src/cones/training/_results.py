@@ -1,4 +1,4 @@
-"""What a run leaves behind for pictures and tables: features of both sides, and a summary."""
+"""Results of a run for figures and tables: features of both sides, and a summary."""
 
 import json
 from dataclasses import asdict, replace
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..common.atomic_files import replacing, write_text
 from ..common.run_folder import CONFIG, FEATURES, LAST, METRICS, SUMMARY, read_metrics
 from ..common.tensor_file import write_tensors
-from ..data import Dataset, Splits
+from ..data import Dataset
 from ..engine.similarity import cross_entropy_of
 from ..engine.softmax import margin_softmax
 from ..evaluation import geometry
@@ -21,7 +21,7 @@ from ..margins import Margin, written
 from ._joint import JointLoss
 from ._run import read_run
 from .checkpoint import load_weights
-from .data import counts_of, read_same_data
+from .data import Data, counts_of, read_same_data
 from .features import features_of
 from .model import build_model, pick_device
 
@@ -33,7 +33,7 @@ def write_results(
     folder: str | PathLike[str],
     *,
     name: str | None = None,
-    data: Splits | tuple[Dataset, Dataset] | None = None,
+    data: Data | None = None,
     data_folder: Path | None = None,
     trust: bool = False,
 ) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def write_results(
     Args:
         folder: of the run.
         name: what pictures call it; None for the folder's name.
-        data: as of `fit`, where they were passed to it.
+        data: as of `fit`, where it was passed.
         data_folder: where named data sets are kept; None for the usual place.
         trust: whether code of one's own that the folder's config.toml names may be imported.
 
@@ -74,7 +74,7 @@ def write_results(
     logits = loss.head.logits(train.to(device)).float().cpu()
     tensors = {"weight": loss.head.weight.detach().float().cpu()}
     if loss.head.bias is not None:
-        # one number for all classes where each is told from all others
+        # one number for all classes in a loss of K binary problems
         tensors["bias"] = loss.head.bias.detach().float().cpu().expand(len(tensors["weight"])).contiguous()
     for side, features, dataset in (("train", train, splits.train), ("test", test, splits.test)):
         rows = torch.linspace(0, len(dataset) - 1, min(len(dataset), AT_MOST)).round().long()
@@ -116,7 +116,7 @@ def write_results(
 def _geometry(
     features: Tensor, labels: Tensor, weight: Tensor | None, logits: Tensor | None = None
 ) -> dict[str, float | None] | None:
-    """The numbers of `geometry`; None for one class, which stands at no angle to another."""
+    """The numbers of `geometry`; None for one class, which has no angle to another."""
     several = bool((labels != labels[0]).any())
     return asdict(geometry(features, labels, weight, logits)) if several else None
 
@@ -130,7 +130,7 @@ def _accuracy(loss: JointLoss, features: Tensor, dataset: Dataset) -> float:
 def _confident_gradient(
     loss: JointLoss, margin: Margin, features: Tensor, labels: Tensor, logits: Tensor
 ) -> float | None:
-    """What rows with p_y > 0.99 still get from the loss they are trained with: mean of 1 - exp(-loss_i).
+    """Gradient that rows with p_y > 0.99 still get from the training loss: mean of 1 - exp(-loss_i).
 
     That is the size of d loss_i / d t_i. Without a margin it is 1 - p_y, less than 0.01; a margin keeps it up. None
     where there is no such row, or the loss is no cross entropy.

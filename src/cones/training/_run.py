@@ -24,7 +24,7 @@ else:
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that decides what a training run computes.
+    """Settings that decide what a training run computes.
 
     Args:
         data: data set: mnist5k, mnist, fashion-mnist, faces-orl, glyphs-jis, glyphs-jis-fonts, folder:PATH,
@@ -211,7 +211,7 @@ def refuse_code(path: Path, given: Mapping[str, Any]) -> None:
 
 
 def _with_underscores(path: Path, written: dict[str, Any]) -> dict[str, Any]:
-    """What a file gives, each field as Python spells it: an option's learning-rate is learning_rate."""
+    """Return the fields of a file as Python spells them: an option's learning-rate is learning_rate."""
     names = [name.replace("-", "_") for name in written]
     twice = [name for name in written if names.count(name.replace("-", "_")) > 1]
     if twice:

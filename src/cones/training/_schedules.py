@@ -53,7 +53,7 @@ PAPER_ANNEALINGS = {
 
 @dataclass(frozen=True)
 class LinearWarmup:
-    """From start to end in a straight line over `steps` steps, then end.
+    """Linear from start to end over `steps` steps, then end.
 
     Args:
         start, end: values of a margin's field.
@@ -78,7 +78,7 @@ class LinearWarmup:
 
 @dataclass(frozen=True)
 class CosineWarmup:
-    """From start to end along half a cosine over `steps` steps, then end.
+    """Half a cosine from start to end over `steps` steps, then end.
 
     Args:
         start, end: values of a margin's field.
@@ -103,7 +103,7 @@ class CosineWarmup:
 
 @dataclass(frozen=True)
 class ExponentialWarmup:
-    """From start to end by a constant factor a step over `steps` steps, then end.
+    """Geometric from start to end over `steps` steps, a constant factor per step, then end.
 
     Args:
         start, end: values of a margin's field, both above 0.

@@ -1,4 +1,4 @@
-"""Runs side by side: each in a process of its own, which tells the parent its metrics through a pipe."""
+"""Runs side by side: each in a process of its own, which sends its metrics to the parent through a pipe."""
 
 import os
 import signal
@@ -17,6 +17,7 @@ from ._metrics import Metrics
 from ._results import write_results
 from ._run import Run
 from ._stop import Stop
+from .data import DataCache
 
 PATIENCE = 0.2
 """Seconds between two looks at whether a stop was requested."""
@@ -29,24 +30,26 @@ class Child(NamedTuple):
     process: SpawnProcess
 
 
-def train_to_the_end(run: Run, folder: Path, name: str, data_folder: Path | None, stop: Stop) -> Iterator[Metrics]:
-    """Metrics of `fit`, and at the end, once the results are written, {"kind": "end"}; without it, if stopped."""
-    yield from fit(run, folder, resume=True, data_folder=data_folder, stop=stop)
+def train_to_the_end(
+    run: Run, folder: Path, name: str, data_folder: Path | None, stop: Stop, data: DataCache
+) -> Iterator[Metrics]:
+    """Yield the metrics of `fit` and, once the results are written, {"kind": "end"}; without it, if stopped."""
+    yield from fit(run, folder, resume=True, data=data, data_folder=data_folder, stop=stop)
     if stop.requested:
         return
-    summary = write_results(folder, name=name, data_folder=data_folder, trust=run.trust)
+    summary = write_results(folder, name=name, data=data, data_folder=data_folder, trust=run.trust)
     yield {"kind": "end", "step": summary["step"], "epoch": summary["epoch"], "accuracy": summary["test_accuracy"]}
 
 
 def one_by_one(
-    runs: Mapping[str, Run], folder: Path, *, data_folder: Path | None, stop: Stop
+    runs: Mapping[str, Run], folder: Path, *, data_folder: Path | None, stop: Stop, data: DataCache
 ) -> Iterator[tuple[str, Metrics]]:
-    """Train runs in this process, one after another; otherwise as `side_by_side`."""
+    """Train runs in this process, one after another, on data that are read once; otherwise as `side_by_side`."""
     for name, run in runs.items():
         if stop.requested:
             return
         try:
-            for metrics in train_to_the_end(run, folder / name, name, data_folder, stop):
+            for metrics in train_to_the_end(run, folder / name, name, data_folder, stop, data):
                 yield name, metrics
         except Exception as error:  # the other losses are trained all the same
             yield name, {"kind": "error", "error": _text(error)}
@@ -55,7 +58,7 @@ def one_by_one(
 def side_by_side(
     runs: Mapping[str, Run], folder: Path, *, jobs: int, data_folder: Path | None, stop: Stop
 ) -> Iterator[tuple[str, Metrics]]:
-    """Train runs in processes of their own, `jobs` at a time, each in the folder of its name.
+    """Train runs in processes of their own, `jobs` at a time, each in the folder of its name; each reads its data once.
 
     A stop is passed on to the processes, which end after the step under way, with a checkpoint. So they do when this
     process dies: its end of the pipes is closed.
@@ -72,7 +75,7 @@ def side_by_side(
     """
     waiting = list(runs.items())
     children: dict[Connection, Child] = {}
-    told: set[str] = set()  # those that said how they ended
+    reported: set[str] = set()  # runs that sent how they ended
     asked = False
     try:
         while children or (waiting and not stop.requested):
@@ -94,14 +97,14 @@ def side_by_side(
                     process = children.pop(pipe).process
                     process.join()
                     pipe.close()
-                    if name not in told and not stop.requested:
+                    if name not in reported and not stop.requested:
                         yield name, {"kind": "error", "error": _last_words(process)}
                     continue
                 if metrics["kind"] == "warning":
                     warnings.warn(metrics["text"], stacklevel=2)
                     continue
                 if metrics["kind"] in ("end", "error"):
-                    told.add(name)
+                    reported.add(name)
                 yield name, metrics
     finally:
         for pipe in children:
@@ -125,7 +128,7 @@ def _start(name: str, run: Run, folder: Path, data_folder: Path | None) -> tuple
 
 
 def _child(run: Run, folder: Path, name: str, data_folder: Path | None, pipe: Connection) -> None:
-    """Train one run and tell everything through the pipe; whatever comes back asks for the end, as does silence."""
+    """Train one run and send its metrics; a message from the parent, or the end of the pipe, requests a stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal: the parent passes it on
     stop = Stop()
 
@@ -146,7 +149,7 @@ def _child(run: Run, folder: Path, name: str, data_folder: Path | None, pipe: Co
     warnings.showwarning = show
     threading.Thread(target=listen, daemon=True).start()
     try:
-        for metrics in train_to_the_end(run, folder, name, data_folder, stop):
+        for metrics in train_to_the_end(run, folder, name, data_folder, stop, DataCache()):
             say(metrics)
     except Exception as error:
         say({"kind": "error", "error": _text(error)})

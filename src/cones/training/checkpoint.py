@@ -24,7 +24,7 @@ FORMAT = "cones-1"
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run stands.
+    """Progress of a run.
 
     Args:
         step: steps done.
@@ -44,7 +44,7 @@ class Position:
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint cannot be written or read; what stood before still stands."""
+    """A checkpoint cannot be written or read; the file that was there is untouched."""
 
 
 def save_checkpoint(

@@ -1,4 +1,4 @@
-"""What a run's backbone takes, kept in the run's folder, so that the weights can be used without the data."""
+"""Input of a run's backbone, kept in the run's folder, so that the weights can be used without the data."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from ._fingerprint import fingerprints
 
 @dataclass(frozen=True)
 class Input:
-    """What one sample is.
+    """Shape of one sample, and the number of classes.
 
     Args:
         shape: (C, H, W) of images, or (features,) of vectors.
@@ -44,7 +44,7 @@ class Input:
 
 
 def input_of(train: Dataset) -> Input:
-    """What one sample of a data set is."""
+    """Return the input that a data set gives."""
     return Input(tuple(train.inputs.shape[1:]), train.num_classes)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.atomic_files import write_text
+from ...common.run_folder import REPORT
 from ...evaluation import Evaluation, VerificationDetails
 from ...evaluation.figure import threshold_text
 from ...evaluation.sources import Images, SubjectNames
@@ -98,7 +99,7 @@ def write_evaluation_report(
         subjects=_subjects(out, details, subject_names) if len(details.subjects) else None,
         worst=_worst_lists(details, subject_names),
     )
-    path = out / "report.html"
+    path = out / REPORT
     write_text(path, render("evaluation.html.j2", vars(page)))
     return path
 

@@ -59,7 +59,7 @@ class FinishedRun:
         return self.test if self.test_classes is None else self.train
 
 
-def read_run(folder: Path, *, trust: bool = False) -> FinishedRun:
+def read_finished_run(folder: Path, *, trust: bool = False) -> FinishedRun:
     """Read config.toml, metrics.jsonl, features.safetensors and summary.json of a run.
 
     Args:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...common.run_folder import REPORT
 from ...evaluation.quantities import GEOMETRY
 from .._text import DASH, degrees, finite, number, percent
 from ._run import FinishedRun
@@ -92,7 +93,7 @@ def table(runs: Sequence[FinishedRun], columns: Sequence[Column] = COLUMNS) -> l
     rows = []
     for run, row in zip(runs, texts, strict=True):
         cells = tuple(Cell(text, text in mark) for text, mark in zip(row, best, strict=True))
-        link = f"{run.folder.name}/report.html" if (run.folder / "report.html").is_file() else None
+        link = f"{run.folder.name}/{REPORT}" if (run.folder / REPORT).is_file() else None
         rows.append(Row(run.name, run.title, link, cells))
     return rows
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from torch import Tensor
 
 from ...common.atomic_files import write_text
-from ...common.run_folder import read_comparison
+from ...common.run_folder import REPORT, read_comparison
 from ...engine.dense import logits
 from .._page import Section, render, section
 from .._text import finite
 from ..losses.curves import curve_figure
-from ._run import FinishedRun, read_run
+from ._run import FinishedRun, read_finished_run
 from ._table import COLUMNS, Row, headline, table, what_one_sees
 from .angles import angle_figure, angle_grid
 from .features import feature_figure
@@ -52,7 +52,7 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
         FileNotFoundError: a file of the run is missing.
         ValueError: a file of the run is broken, or names code of one's own, and trust is False.
     """
-    read = read_run(run, trust=trust)
+    read = read_finished_run(run, trust=trust)
     sets = [read.train] if read.test_classes else [read.train, read.test]  # strangers have no direction to draw
     title = read.title
     sections = [
@@ -109,7 +109,7 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
         sections=sections,
         config=read.config,
     )
-    return _write(run / "report.html", page)
+    return _write(run / REPORT, page)
 
 
 def write_comparison_report(folder: str | os.PathLike[str], *, trust: bool = False) -> Path:
@@ -128,7 +128,7 @@ def write_comparison_report(folder: str | os.PathLike[str], *, trust: bool = Fal
     """
     folder = Path(folder)
     listing = read_comparison(folder)
-    runs = [read_run(folder / name, trust=trust) for name in listing.runs]
+    runs = [read_finished_run(folder / name, trust=trust) for name in listing.runs]
     for other in runs[1:]:
         if other.classes != runs[0].classes:
             raise ValueError(
@@ -174,7 +174,7 @@ def write_comparison_report(folder: str | os.PathLike[str], *, trust: bool = Fal
         rows=table(runs),
         sections=sections,
     )
-    return _write(folder / "report.html", page)
+    return _write(folder / REPORT, page)
 
 
 def _panel(run: FinishedRun) -> Panel:

@@ -1,0 +1,163 @@
+"""`cones evaluate`: open-set evaluation of a run, of embeddings or of scores."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from ..common.run_folder import CONFIG
+from .terminal import Console, print
+from .usage import UsageError
+
+if TYPE_CHECKING:
+    from ..evaluation import Progress
+    from ..open_set import Evaluated, EvaluationOptions
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate on subjects that may be strangers: verification, identification, retrieval, geometry.
+
+    Prints a table and writes evaluation.json, evaluation.csv and report.html. A figure that the data cannot carry is
+    n/a, with the reason.
+
+    Args:
+        source: folder of a run, whose test side is taken; or embeddings (.npz, .npy, .safetensors); or scores (.csv
+            with score,same); or with --model pictures: a folder, a data set as of train, or an insightface .bin file
+        model: folder of the run that embeds the pictures of source
+        pairs: list of pairs to score: csv, LFW's pairs.txt, or trials; by default all pairs of the labels are
+        form: how that list is written; auto looks at it
+        repeats: take a pair as often as it is listed; else one that is listed twice is an error
+        templates: list of "image template media", for --template-pairs
+        template_pairs: list of "template template label"
+        pictures: folder of the pictures that embeddings name, to show the hardest pairs
+        far: false accept rates
+        similarity: of two embeddings
+        flip: add up the unit features of each picture and of its mirror image
+        side: of a data set as source, split as the run splits its data
+        resamples: draws of subjects for the intervals; 0 for none
+        confidence: of the intervals
+        seed: of the draws and of the gallery
+        p_target: prior of a genuine pair, for minDCF
+        costs: of a genuine pair rejected and of an impostor pair accepted, for minDCF
+        min_pairs: fewer genuine or impostor pairs than this carry no rate
+        out: folder to write to
+        trust: import the backbone that the run names, where it is code, package.module:Net
+        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
+        traceback: show where an error came from
+    """
+
+    source: Annotated[str, tyro.conf.Positional]
+    model: Path | None = None
+    pairs: Path | None = None
+    form: Literal["auto", "csv", "lfw", "trials"] = "auto"
+    repeats: bool = False
+    templates: Path | None = None
+    template_pairs: Path | None = None
+    pictures: Path | None = None
+    far: tuple[float, ...] = (1e-2, 1e-3, 1e-4)
+    similarity: Literal["cosine", "euclidean"] = "cosine"
+    flip: bool = False
+    side: Literal["all", "train", "test"] = "test"
+    resamples: int = 1000
+    confidence: float = 0.95
+    seed: int = 0
+    p_target: float = 0.01
+    costs: tuple[float, float] = (1.0, 1.0)
+    min_pairs: int = 10
+    out: Path = Path("runs/evaluation")
+    trust: bool = False
+    data_folder: Path | None = None
+    traceback: bool = False
+
+    def execute(self) -> int:
+        """Print the table and write the report."""
+        from ..open_set import EvaluationOptions, check_evaluation_folder, write_evaluation
+        from .stage_progress import StageDisplay
+
+        try:
+            options = EvaluationOptions(
+                self.far, self.similarity, self.resamples, self.confidence, self.seed,
+                self.p_target, self.costs, self.min_pairs,
+            )  # fmt: skip
+        except ValueError as error:
+            name, _, text = str(error).partition(" ")
+            raise UsageError(f"--{name.replace('_', '-')} {text}") from error
+        check_evaluation_folder(self.out)
+        with StageDisplay() as display:
+            evaluated = self._evaluated(options, display)
+        Console(soft_wrap=True, highlight=False, emoji=False).print(str(evaluated.evaluation), markup=False)
+        for path in write_evaluation(self.out, evaluated):
+            print(path)
+        return 0
+
+    def _evaluated(self, options: "EvaluationOptions", progress: "Progress") -> "Evaluated":
+        """Evaluate by the kind of source."""
+        from ..embedding import embed_source, load_backbone
+        from ..open_set import (
+            evaluate_bin,
+            evaluate_embeddings,
+            evaluate_list,
+            evaluate_run,
+            evaluate_scores,
+            evaluate_templates,
+        )
+        from ..protocols import read_embeddings
+
+        source = Path(self.source)
+        self._check(source)
+        if self.model is None:
+            if (source / CONFIG).is_file():
+                return evaluate_run(
+                    source,
+                    options,
+                    flip=self.flip,
+                    data_folder=self.data_folder,
+                    progress=progress,
+                    trust=self.trust,
+                )
+            if source.suffix.lower() == ".csv":
+                return evaluate_scores(source, options, progress=progress)
+            embeddings, pictures = read_embeddings(source), self.pictures
+        else:
+            model = load_backbone(self.model, data_folder=self.data_folder, trust=self.trust)
+            if source.suffix.lower() == ".bin":
+                return evaluate_bin(source, model, options, flip=self.flip, progress=progress)
+            side = "all" if source.is_dir() else self.side
+            embeddings = embed_source(model, self.source, side=side, flip=self.flip, data_folder=self.data_folder)
+            pictures = self.pictures or (source if source.is_dir() else None)
+        if self.pairs is not None:
+            return evaluate_list(
+                embeddings,
+                self.pairs,
+                options,
+                form=self.form,
+                repeats=self.repeats,
+                folder=pictures,
+                progress=progress,
+            )
+        if self.templates is not None and self.template_pairs is not None:
+            return evaluate_templates(embeddings, self.templates, self.template_pairs, options, progress=progress)
+        return evaluate_embeddings(embeddings, options, title=source.name, folder=pictures, progress=progress)
+
+    def _check(self, source: Path) -> None:
+        """Raise UsageError for options that do not go together, before anything is read."""
+        from ..protocols import EMBEDDING_SUFFIXES
+
+        if (self.templates is None) != (self.template_pairs is None):
+            raise UsageError("--templates and --template-pairs belong together: give both lists")
+        if self.pairs is not None and self.templates is not None:
+            raise UsageError("--pairs and --templates are both given: one of them says what is compared")
+        if self.model is not None:
+            return
+        is_run, suffix = (source / CONFIG).is_file(), source.suffix.lower()
+        if suffix == ".bin":
+            raise UsageError(f"{source} holds pictures: name the run that embeds them with --model")
+        if not is_run and suffix not in (*EMBEDDING_SUFFIXES, ".csv"):
+            raise UsageError(
+                f"{source} is no run (no {CONFIG} in it), no embeddings ({', '.join(EMBEDDING_SUFFIXES)}) and no "
+                "scores (.csv): for pictures name the run that embeds them with --model"
+            )
+        if self.pairs is not None and (is_run or suffix == ".csv"):
+            raise UsageError("--pairs needs embeddings with names, or pictures and --model")

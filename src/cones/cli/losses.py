@@ -1,0 +1,45 @@
+"""`cones losses`: every loss with its formula and its reference."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ..catalogue import describe_in_full, every_loss, find_loss, loss_table
+from .terminal import Console, print
+from .usage import UsageError
+
+
+@dataclass(frozen=True)
+class Losses:
+    """List every loss with its formula, its defaults and its reference, or show one in full; or write their pages.
+
+    Args:
+        name: loss to show in full, with when to use it and what it costs; a margin of your own is written
+            package.module:Class
+        out: folder for a page of the loss, or of every loss with an index: Markdown, each with its picture
+        traceback: show where an error came from
+    """
+
+    name: Annotated[str, tyro.conf.Positional] = ""
+    out: Path | None = None
+    traceback: bool = False
+
+    def execute(self) -> int:
+        """Print the list or one loss, or write the pages."""
+        try:
+            wanted = [find_loss(self.name)] if self.name else list(every_loss().values())
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        if self.out is not None:
+            from ..plots import write_index, write_pages
+
+            if not self.name:
+                print(write_index(self.out))
+            for path in write_pages(wanted, self.out):
+                print(path)
+            return 0
+        text = describe_in_full(wanted[0]) if self.name else loss_table()
+        Console(soft_wrap=True, highlight=False, emoji=False).print(text, markup=False)
+        return 0

@@ -1,0 +1,50 @@
+"""`cones plot`: figures and report of a run or a comparison, or curves of margins."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ..common.run_folder import CONFIG
+from ..margins import parse as parse_margin
+from ..training import write_results
+from .report import write_report
+from .terminal import print
+from .usage import UsageError
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw the figures and write the report of a run or a comparison again, or the curves of margins.
+
+    Args:
+        folder: of a run or of a comparison
+        margins: instead of a folder, margins whose target logits to draw, such as "ArcFace(margin=0.3)"
+        out: for margins, file to write, without ending; both SVG and PNG are written
+        trust: import code that the folder's files name as loss or backbone, package.module:Name
+        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
+        traceback: show where an error came from
+    """
+
+    folder: Annotated[Path | None, tyro.conf.Positional] = None
+    margins: tuple[str, ...] = ()
+    out: Path = Path("runs/curves")
+    trust: bool = False
+    data_folder: Path | None = None
+    traceback: bool = False
+
+    def execute(self) -> int:
+        """Draw the curves, or the figures and the report."""
+        if self.folder is None and not self.margins:
+            raise UsageError("plot needs the folder of a run or of a comparison, or --margins")
+        if self.margins:
+            from ..plots import curve_figure, save
+
+            for path in save(curve_figure([parse_margin(text) for text in self.margins]), self.out):
+                print(path)
+        if self.folder is not None:
+            if (self.folder / CONFIG).exists():
+                write_results(self.folder, data_folder=self.data_folder, trust=self.trust)
+            print(write_report(self.folder, trust=self.trust))
+        return 0

@@ -1,0 +1,38 @@
+"""Shared parts of the commands: their errors of usage, the settings of a run, and output that may go unread."""
+
+import os
+import sys
+from typing import Annotated, Protocol
+
+import tyro
+
+from ..training import Run, Stop
+from .terminal import print
+
+Shared = Annotated[Run, tyro.conf.arg(name="")]
+"""The settings of a run as options of a command; their defaults are those of --config or of a run to resume."""
+
+
+class UsageError(ValueError):
+    """The command line does not say what to do."""
+
+
+class Command(Protocol):
+    """A frozen dataclass: its fields are the options, its docstring is the help."""
+
+    def execute(self) -> int:
+        """Do it, print, and return the exit code."""
+
+
+def say(*lines: str) -> None:
+    """Print; a reader that has left (head, a terminal that closed) changes nothing about what was trained."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except OSError:
+        # else Python complains when it flushes what is left at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def stopped_by(stop: Stop) -> str:
+    """' by SIGTERM' for the signal that preempted a run, else nothing."""
+    return f" by {stop.signal.name}" if stop.signal is not None and stop.preempted else ""
