@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from benchmarks.differences.peers import pml_loss, pml_losses
 from benchmarks.open_set.recipes import RECIPES, Recipe
 from cones.data import Dataset, Splits
-from cones.evaluation import gallery_probe_split, identification, retrieval, verification_in_detail
-from cones.evaluation.embedding_space import geometry
+from cones.evaluation import gallery_probe_split, geometry, identification, retrieval, verification_in_detail
 from cones.training import Run
 from cones.training._loop import build_model, counts_of, extract, precision, read_data
 from cones.training._optimizer import build_optimizer, learning_rate

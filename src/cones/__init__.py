@@ -175,5 +175,5 @@ for _name in __all__:
     if isclass(globals()[_name]):
         globals()[_name].__module__ = __name__
 torch.serialization.add_safe_globals(
-    [globals()[_name] for _name in (*margins.__all__, *feature_losses.__all__) if is_dataclass(globals()[_name])]
+    [globals()[_name] for _name in (*margins.known(), *feature_losses.__all__) if is_dataclass(globals()[_name])]
 )

@@ -4,7 +4,7 @@ import inspect
 import re
 from dataclasses import dataclass
 
-SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Reference", "Source", "Example")
+SECTIONS = ("Args", "Attributes", "Raises", "Returns", "When to use", "Reference", "Source", "Example")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Entry:
         formula: its lines.
         body: formula and remarks as they stand, formulas indented by 4.
         fields: in order.
+        when: when to use it, in a sentence or two.
         reference: in one line.
     """
 
@@ -44,6 +45,7 @@ class Entry:
     formula: tuple[str, ...]
     body: str
     fields: tuple[Field, ...]
+    when: str
     reference: str
 
 
@@ -78,6 +80,7 @@ def entry(loss: type) -> Entry:
         formula=tuple(line.strip() for line in body.splitlines() if line.startswith("    ")),
         body=body.strip("\n"),
         fields=fields,
+        when=" ".join(sections.get("When to use", "").split()),
         reference=" ".join(sections.get("Reference", "").split()),
     )
 

@@ -15,11 +15,8 @@ EXAMPLES: Mapping[str, object] = {"counts": LONG_TAIL, "num_classes": 2, "dim": 
 
 def every_loss() -> dict[str, type]:
     """The public margins and feature losses by name, the margins first, in alphabetical order."""
-    return {
-        name: getattr(module, name)
-        for module in (margins, feature_losses)
-        for name in sorted(module.__all__, key=str.lower)
-    }
+    of_features = {name: getattr(feature_losses, name) for name in sorted(feature_losses.__all__, key=str.lower)}
+    return {**margins.known(), **of_features}
 
 
 def find_loss(name: str) -> type:

@@ -8,7 +8,6 @@ from ..probing import margins as probe
 from ._cost import cost
 from ._entry import Entry, entry
 from ._find import LONG_TAIL, every_loss, example, missing_fields
-from ._when import WHEN
 
 WRITTEN_BY = "<!-- Written by `make docs-losses` from the docstring and the class; edit those. -->\n"
 
@@ -23,7 +22,7 @@ def page(loss: type) -> str:
         about.summary + "\n",
         _prose(about.body) + "\n",
         *_picture(loss),
-        *([f"## When to use it\n\n{WHEN[about.name]}\n"] if about.name in WHEN else []),
+        *([f"## When to use it\n\n{about.when}\n"] if about.when else []),
         *_fields(about),
         "## Cost\n",
         "".join(f"- {line}\n" for line in cost(loss)),

@@ -29,6 +29,9 @@ class CenterLoss(nn.Module):
     Raises:
         ValueError: an argument is out of its range.
 
+    When to use: Beside `Softmax`, when the features of a class should gather: weights of 0.003 to 0.1. Alone it draws
+    everything into one point.
+
     Reference: Wen, Zhang, Li, Qiao, "A Discriminative Feature Learning Approach for Deep Face Recognition",
     ECCV 2016, eqs. 2-5 and Algorithm 1.
 

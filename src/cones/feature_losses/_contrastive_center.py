@@ -33,6 +33,9 @@ class ContrastiveCenter(nn.Module):
     Raises:
         ValueError: an argument is out of its range.
 
+    When to use: As `CenterLoss`, when the centers should also part: what counts is how near a row is to its own center
+    in proportion to all others.
+
     Reference: Qi, Su, "Contrastive-center loss for deep neural networks", ICIP 2017, arXiv 1707.07391.
 
     Example:

@@ -22,6 +22,9 @@ class RegularFace:
     Cosines are taken over blocks of classes, only to find the nearest: two arrays of 16 MiB (of 32 in float64),
     whatever K.
 
+    When to use: Beside any loss with class weights, when classes have a neighbour that is too close: each direction is
+    pushed from its nearest.
+
     Reference: Zhao, Xu, Cheng, "RegularFace: Deep Face Recognition via Exclusive Regularization", CVPR 2019.
 
     Example:

@@ -41,6 +41,9 @@ class UNPG:
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Features that will be compared with each other, and large batches: pairs of different classes in the
+    batch join the negatives.
+
     Reference: Jung, Lee, Oh, Park, Park, Son, "Unified Negative Pair Generation toward Well-discriminative Feature
     Space for Face Recognition", 2022, arXiv 2203.11593; m, s and r as in the authors' settings.
 

@@ -46,6 +46,9 @@ class VPL(nn.Module):
     Raises:
         TypeError, ValueError: an argument is out of its range.
 
+    When to use: Late in training on many classes: the features seen last move the class directions they are compared
+    with, so that features also meet features.
+
     Reference: Deng et al., "Variational Prototype Learning for Deep Face Recognition", CVPR 2021. The rule and the
     defaults are those of the authors' code; the paper's text could not be checked.
 

@@ -36,31 +36,4 @@ from ._spherefacer import SphereFaceR as SphereFaceR
 from ._uniface import UniFace as UniFace
 from ._x2softmax import X2Softmax as X2Softmax
 
-__all__ = [
-    "COCO",
-    "LDAM",
-    "ASoftmax",
-    "AdaCos",
-    "AdaFace",
-    "ArcFace",
-    "ArcNegFace",
-    "CircleLoss",
-    "CombinedMargin",
-    "CosFace",
-    "CurricularFace",
-    "ElasticFace",
-    "L2Softmax",
-    "LMSoftmax",
-    "LSoftmax",
-    "LogitAdjusted",
-    "MVSoftmax",
-    "MagFace",
-    "NPCFace",
-    "NormFace",
-    "P2SGrad",
-    "Softmax",
-    "SphereFace2",
-    "SphereFaceR",
-    "UniFace",
-    "X2Softmax",
-]
+__all__ = [name for name in globals() if not name.startswith("_")]

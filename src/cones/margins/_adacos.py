@@ -39,6 +39,9 @@ class AdaCos(Margin):
     Raises:
         ValueError: dynamic is neither True nor False.
 
+    When to use: No time to tune: there is no margin and no scale to set, the scale follows the training. A first run
+    before `ArcFace` or `CosFace`.
+
     Reference: Zhang, Zhao, Qiao, Wang, Li, "AdaCos: Adaptively Scaling Cosine Logits for Effectively Learning Deep
     Face Representations", CVPR 2019, arXiv 1905.00292, eqs. 12 and 14.
     """

@@ -36,6 +36,9 @@ class ArcFace(Margin):
     Raises:
         ValueError: a field is out of its range; or, when used, a tuple or tensor has not one number a class.
 
+    When to use: The usual choice for open sets with many clean classes, compared by angle. If it does not start to
+    learn, warm the margin up from 0.
+
     Reference: Deng, Guo, Xue, Zafeiriou, "ArcFace: Additive Angular Margin Loss for Deep Face Recognition",
     CVPR 2019, arXiv 1801.07698, eq. 3.
     """

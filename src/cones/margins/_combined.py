@@ -29,6 +29,9 @@ class CombinedMargin(Margin):
     Raises:
         ValueError: a field is out of its range; or, when used, a tuple or tensor has not one number a class.
 
+    When to use: To tune between the three margins when one alone is not enough; the default is the mixture that the
+    authors of ArcFace give.
+
     Reference: Deng, Guo, Xue, Zafeiriou, "ArcFace", CVPR 2019, arXiv 1801.07698, eq. 4.
     """
 

@@ -22,6 +22,9 @@ class CosFace(Margin):
     Raises:
         ValueError: a field is out of its range; or, when used, a tuple or tensor has not one number a class.
 
+    When to use: A first choice for open sets with many classes: the margin is the same at every angle, and there is
+    nothing to anneal.
+
     Reference: Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", CVPR 2018,
     arXiv 1801.09414, eq. 4; Wang, Cheng, Liu, Liu, "Additive Margin Softmax", arXiv 1801.05599.
     """

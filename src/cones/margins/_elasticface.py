@@ -39,6 +39,9 @@ class ElasticFace(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Classes of different spread, for which one fixed margin is too rigid: it is drawn anew for each row.
+    Otherwise as `ArcFace` or `CosFace`.
+
     Reference: Boutros, Damer, Kirchbuchner, Kuijper, "ElasticFace: Elastic Margin Loss for Deep Face Recognition",
     CVPR Workshops 2022, arXiv 2109.09416, section 3.
     """

@@ -26,6 +26,9 @@ class LDAM(Margin):
     Raises:
         ValueError: a field is out of its range; or, when used, counts has not one number a class.
 
+    When to use: Long-tailed classes: the rarer, the larger the margin. The authors also weigh rare classes up late in
+    training (`class_weights` of the head).
+
     Reference: Cao, Wei, Gaidon, Arechiga, Ma, "Learning Imbalanced Datasets with Label-Distribution-Aware Margin
     Loss", NeurIPS 2019, arXiv 1906.07413, eqs. 12 and 13 (their numbers are from secondary sources).
     """

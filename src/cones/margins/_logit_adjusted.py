@@ -27,6 +27,9 @@ class LogitAdjusted(Margin):
     Raises:
         ValueError: a field is out of its range; or, when used, counts has not one number a class.
 
+    When to use: Long-tailed training where every class counts the same at test time: the shares of the classes are
+    added in training and left out in `head.logits`.
+
     Reference: Menon, Jayasumana, Rawat, Jain, Veit, Kumar, "Long-tail learning via logit adjustment", ICLR 2021,
     arXiv 2007.07314, the logit-adjusted softmax loss (the number of its equation could not be checked).
     """

@@ -32,6 +32,9 @@ class NPCFace(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Large sets of low quality, where a row that is far from its own class is also near to another: the
+    margin of a row grows with the hard classes it meets.
+
     Reference: Zeng, Shi, Du, Wang, Lei, Mei, "NPCFace: Negative-Positive Collaborative Training for Large-scale Face
     Recognition", arXiv 2007.10172.
     """

@@ -39,7 +39,8 @@ def known(name: str = "", *, trust: bool = True) -> dict[str, type[Margin]]:
         TrustError: it is so written, and trust is False.
         ValueError: there is no such module or class, or it is no margin.
     """
-    public = {public: getattr(cones.margins, public) for public in cones.margins.__all__}
+    kinds = [kind for kind in vars(cones.margins).values() if isinstance(kind, type) and issubclass(kind, Margin)]
+    public = {kind.__name__: kind for kind in sorted(kinds, key=_alphabetical) if kind is not Margin}
     if ":" in name:
         return {**public, name: _own(name, trust)}
     spelled = next((public_name for public_name in public if public_name.lower() == name.lower()), None)
@@ -60,6 +61,10 @@ def name_of(kind: type[Margin]) -> str:
     """How a margin's class is written: "CosFace", or "package.module:Class" where it is not public."""
     public = kind is getattr(cones.margins, kind.__name__, None)
     return kind.__name__ if public else f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _alphabetical(kind: type) -> str:
+    return kind.__name__.lower()
 
 
 def _own(name: str, trust: bool) -> type[Margin]:

@@ -30,6 +30,9 @@ class UniFace(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Verification by one threshold: a learnt bias has to part all own cosines from all others. Give the head
+    `bias=True`.
+
     Reference: Zhou, Jia, Li, Shen, Duan, "UniFace: Unified Cross-Entropy Loss for Deep Face Recognition",
     IEEE/CVF ICCV 2023, pp. 20730-20739.
     """
