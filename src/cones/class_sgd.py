@@ -9,6 +9,8 @@ from torch import Tensor
 
 from .head import Head
 
+__all__ = ["ClassSGD"]
+
 FAR_FROM_ONE = 1000.0
 """Size of the gradient that comes into the loss, or its inverse, past which it must come from a GradScaler."""
 

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from .common.unit_vectors import direction
 
+__all__ = ["CosineConv2d", "CosineLinear"]
+
 Pair = int | tuple[int, int]
 
 

@@ -10,7 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..engine.similarity import bends
 from ..margins import Margin
 from ..probing import feature_losses as scenes
-from ..probing import margins as probe
+from ..probing import margins as probing
+from ..probing.at_angles import NUM_CLASSES
 from ._find import EXAMPLES, example
 
 SIZES = {"N": 2001, "K": 2301, "D": 5}
@@ -32,24 +33,24 @@ def _cost_of_margin(margin: Margin) -> list[str]:
         if margin.combine == "one-vs-all":
             found.append("One against all: every other class adds a loss of its own.")
         if kind.others is not Margin.others:
-            may = "Bends" if probe.bends_others(margin) else "May bend"
+            may = "Bends" if probing.bends_others(margin) else "May bend"
             found.append(f"{may} the other classes' logits.")
         found.append("Autograd runs on each tile of classes; `ClassSGD` cannot move W inside the backward.")
     surveys = len(margin.surveys())
     if surveys:
         found.append(f"Looks at all other classes before its target: {surveys} more products with W.")
-    numbers = list(margin.init_statistics(probe.NUM_CLASSES))
+    numbers = list(margin.init_statistics(NUM_CLASSES))
     if numbers:
-        more = ", at one more product with W" if probe.asks_for_rest(margin) else ""
+        more = ", at one more product with W" if probing.asks_for_rest(margin) else ""
         names = ", ".join(f"`{name}`" for name in numbers)
         found.append(f"Keeps running numbers ({names}), updated in every training step{more}.")
     if kind.class_bias is not Margin.class_bias:
         found.append("Adds a fixed bias to the logits of all classes.")
     if kind.penalty is not Margin.penalty:
         found.append("Adds a penalty to the loss of each row.")
-    if probe.depends_on_norm(margin):
+    if probing.depends_on_norm(margin):
         found.append("Looks at the norm of each feature, which must not be normalised before the head.")
-    if probe.draws_at_random(margin):
+    if probing.draws_at_random(margin):
         found.append("Draws from torch's generator: the loss of the same rows differs from call to call.")
     if kind.join is not Margin.join or margin.combine != "softmax":
         found.append("Is no cross entropy over the classes: label smoothing has no meaning.")

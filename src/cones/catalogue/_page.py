@@ -4,7 +4,8 @@ import re
 
 from ..margins import Margin
 from ..probing import feature_losses as scenes
-from ..probing import margins as probe
+from ..probing import margins as probing
+from ..probing.at_angles import NUM_CLASSES
 from ._cost import cost
 from ._entry import Entry, entry
 from ._find import LONG_TAIL, every_loss, example, missing_fields
@@ -69,20 +70,20 @@ def _about_margin(margin: Margin) -> str:
         "The logit of the own class over its angle θ, divided by the scale"
         + (" and the feature's norm" if raw else "")
         + "; its slope by θ; and where a row of either of two classes is right, θ₁ and θ₂ being its angles to them"
-        + (", with the band between that the margin keeps free" if probe.keeps_a_band(margin) else "")
+        + (", with the band between that the margin keeps free" if probing.keeps_a_band(margin) else "")
         + ". Dotted, what it would be without a margin."
     ]
-    several = probe.views(margin)
+    several = probing.probes(margin)
     if len(several) > 1:
         by_norm = several[0].feature_norm != several[1].feature_norm
         parts.append("A line for each norm of the feature." if by_norm else "A line for the first class and the last.")
-    if probe.asks_yes_or_no(margin):
+    if probing.asks_yes_or_no(margin):
         parts.append("Every class is a question of its own, so the regions are rectangles; the bias is as it starts.")
-    if probe.bends_others(margin):
+    if probing.bends_others(margin):
         parts.append("Last, what becomes of the other classes' logits, where the own class is at the angles named.")
-    if probe.draws_at_random(margin):
+    if probing.draws_at_random(margin):
         parts.append("The mean over random draws.")
-    if margin.init_statistics(probe.NUM_CLASSES):
+    if margin.init_statistics(NUM_CLASSES):
         parts.append("Running numbers are as they start.")
     return " ".join(parts)
 

@@ -16,3 +16,17 @@ from ._named import NamedSet as NamedSet
 from ._named import named as named
 from ._root import default_root as default_root
 from .pictures import with_channels as with_channels
+
+__all__ = [
+    "DataError",
+    "Dataset",
+    "NamedSet",
+    "Splits",
+    "default_root",
+    "is_flat",
+    "load",
+    "load_whole",
+    "named",
+    "read_flat_folder",
+    "with_channels",
+]

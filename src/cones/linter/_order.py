@@ -13,12 +13,12 @@ from ._subject import Subject
 def target_falls(subject: Subject) -> Finding:
     """The target logit falls with the angle to the own class."""
     theta = angles(subject)
-    for situation in subject.situations():
-        found = _rise(situation.target(theta.cos()).detach(), theta)
+    for probe in subject.probes():
+        found = _rise(probe.target(theta.cos()).detach(), theta)
         if found:
             start, stop, size = found
             words = f"the target logit rises by {number(size)} from {degrees(start)} to {degrees(stop)}"
-            words = f"{words}{where(situation, subject)}: there a row gains by turning away"
+            words = f"{words}{where(probe, subject)}: there a row gains by turning away"
             return Finding(_verdict(subject), words, start)
     return Finding("holds", "the target logit never rises with the angle to the own class")
 
@@ -26,27 +26,27 @@ def target_falls(subject: Subject) -> Finding:
 def others_rise(subject: Subject) -> Finding:
     """The logit of another class does not fall as it gets nearer."""
     theta = angles(subject)
-    for situation in subject.situations():
-        for curve in others_curves(situation):
+    for probe in subject.probes():
+        for curve in others_curves(probe):
             found = _rise(curve.at_angle(theta), theta)
             if found:
                 start, stop, size = found
                 words = f"{curve} falls by {number(size)} as it comes from {degrees(stop)} to {degrees(start)}"
                 own = math.radians(curve.own or 0.0)
-                return Finding(_verdict(subject), words + where(situation, subject), own, start)
+                return Finding(_verdict(subject), words + where(probe, subject), own, start)
     return Finding("holds", "the logit of another class never falls as it gets nearer")
 
 
 def below_neutral(subject: Subject) -> Finding:
     """The target logit is nowhere above the logit without margin."""
     theta = angles(subject)
-    for situation in subject.situations():
-        excess = (situation.target(theta.cos()).detach() - situation.neutral * theta.cos()).nan_to_num(-torch.inf)
+    for probe in subject.probes():
+        excess = (probe.target(theta.cos()).detach() - probe.neutral * theta.cos()).nan_to_num(-torch.inf)
         worst = excess.argmax()
-        if excess[worst] > 1e-6 * abs(situation.neutral):
+        if excess[worst] > 1e-6 * abs(probe.neutral):
             place, size = float(theta[worst]), number(float(excess[worst]))
             words = f"the target logit is {size} above scale * similarity at {degrees(place)}"
-            return Finding("fails", f"{words}{where(situation, subject)}: there it makes the task easier", place)
+            return Finding("fails", f"{words}{where(probe, subject)}: there it makes the task easier", place)
     return Finding("holds", "the target logit is nowhere above scale * similarity")
 
 

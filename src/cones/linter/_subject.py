@@ -31,8 +31,8 @@ class Subject(NamedTuple):
     later: Mapping[str, Tensor]
     alone: bool = False
 
-    def situations(self) -> list[MarginProbe]:
-        """Situations with other norms, another class, and later statistics."""
+    def probes(self) -> list[MarginProbe]:
+        """Probes with other norms, another class, and later statistics."""
         first = MarginProbe(self.margin, self.statistics, alone=self.alone)
         if self.alone:
             return [first]

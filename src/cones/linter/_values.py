@@ -18,43 +18,43 @@ def finite(subject: Subject) -> Finding:
     for dtype in (torch.float64, torch.float32):
         past = 1 + 2 * torch.finfo(dtype).eps
         cosine = torch.cat([angles(subject).cos().to(dtype), torch.tensor([past, -past], dtype=dtype)])
-        for situation in subject.situations():
-            for curve in curves(situation, dtype):
+        for probe in subject.probes():
+            for curve in curves(probe, dtype):
                 values = curve.at_cosine(cosine)
                 bad = (~values.isfinite()).nonzero()
                 if len(bad):
                     at, value = float(cosine[bad[0, 0]]), float(values[bad[0, 0]])
-                    words = f"{curve} is {value} at cosine {at:.9g} in {short(dtype)}{where(situation, subject)}"
+                    words = f"{curve} is {value} at cosine {at:.9g} in {short(dtype)}{where(probe, subject)}"
                     return _at(curve, math.acos(max(-1.0, min(1.0, at))), "fails", words)
     return Finding("holds", "target, others and loss are finite from cosine +1 to -1 and past them by rounding")
 
 
 def continuous(subject: Subject) -> Finding:
     """Nothing jumps over the angles."""
-    for situation in subject.situations():
-        found = _breaks(jumps, situation, subject)
+    for probe in subject.probes():
+        found = _breaks(jumps, probe, subject)
         if found:
             words = "; ".join(f"{curve} jumps {_places(places)}" for curve, places in found)
-            return _at(found[0][0], found[0][1][0].angle, "fails", words + where(situation, subject))
+            return _at(found[0][0], found[0][1][0].angle, "fails", words + where(probe, subject))
     return Finding("holds", "target, others and loss have no jump from 0 to 180 deg")
 
 
 def smooth(subject: Subject) -> Finding:
     """The slopes do not jump; one that does is legal."""
-    for situation in subject.situations():
-        found = [(curve, places) for curve, places in _breaks(kinks, situation, subject) if curve.what != "loss"]
+    for probe in subject.probes():
+        found = [(curve, places) for curve, places in _breaks(kinks, probe, subject) if curve.what != "loss"]
         if found:
             words = "; ".join(f"the slope of {curve} jumps {_places(places)}" for curve, places in found)
-            return _at(found[0][0], found[0][1][0].angle, "warns", words + where(situation, subject))
+            return _at(found[0][0], found[0][1][0].angle, "warns", words + where(probe, subject))
     return Finding("holds", "the slopes of target and others are continuous")
 
 
 def _breaks(
-    look: Callable[[Callable[[Tensor], Tensor], Tensor], list[Break]], situation: MarginProbe, subject: Subject
+    look: Callable[[Callable[[Tensor], Tensor], Tensor], list[Break]], probe: MarginProbe, subject: Subject
 ) -> list[tuple[Curve, list[Break]]]:
     """The curves that break, and where: the first of each kind, the loss only if its logits do not."""
     found: dict[str, tuple[Curve, list[Break]]] = {}
-    for curve in curves(situation):
+    for curve in curves(probe):
         if curve.what in found or (curve.what == "loss" and found):
             continue
         places = look(curve.at_angle, angles(subject))

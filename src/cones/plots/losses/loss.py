@@ -4,6 +4,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,8 +15,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ...margins import Margin
+from ...probing.at_angles import NUM_CLASSES, USUAL_NORM, MarginProbe
 from ...probing.feature_losses import LossCurve, scene
-from ...probing.margins import NUM_CLASSES, OWN_ANGLES, USUAL_NORM, View, bends_others, lead, other_logits, views
+from ...probing.margins import OWN_ANGLES, bends_others, lead, other_logits, probes
 from .._palette import FAINT, INK, MUTED, TEN
 from .._style import new_figure, style
 from .curves import angle_axis, draw_reference, target_curve
@@ -45,12 +47,12 @@ def loss_figure(margin: Margin) -> Figure:
     """
     bent = bends_others(margin)
     columns, lines = (2, 2) if bent else (3, 1)
-    several = views(margin)
+    several = probes(margin)
     with style():
         figure = new_figure(PANEL * columns, 0.97 * PANEL * lines)
         panels = figure.subplots(lines, columns).flatten()
         _draw_target(panels[0], panels[1], margin, several)
-        _draw_regions(panels[2], margin, several)
+        _draw_regions(panels[2], several)
         if bent:
             _draw_others(panels[3], margin)
     return figure
@@ -79,12 +81,12 @@ def feature_loss_figure(loss: Callable[..., Any]) -> Figure:
     return figure
 
 
-def _draw_target(value: Axes, slope: Axes, margin: Margin, several: Sequence[View]) -> None:
+def _draw_target(value: Axes, slope: Axes, margin: Margin, several: Sequence[MarginProbe]) -> None:
     draw_reference(value, slope)
-    for view, color in zip(several, _colors(several), strict=True):
-        theta, curve, by_theta = target_curve(margin, view)
+    for probe, color in zip(several, _colors(several), strict=True):
+        theta, curve, by_theta = target_curve(margin, feature_norm=probe.feature_norm, label=probe.label)
         degrees = torch.rad2deg(theta)
-        value.plot(degrees, curve, color=color, label=_name(view, several))
+        value.plot(degrees, curve, color=color, label=_name(probe, several))
         slope.plot(degrees, by_theta, color=color if len(several) > 1 else TEN[0])
     value.set_title("own logit t(θ) / " + _unit(margin))
     slope.set_title("its slope by θ, per radian")
@@ -94,18 +96,18 @@ def _draw_target(value: Axes, slope: Axes, margin: Margin, several: Sequence[Vie
     value.legend(fontsize=7.5, loc="lower left", handlelength=1.4)
 
 
-def _draw_regions(axes: Axes, margin: Margin, several: Sequence[View]) -> None:
+def _draw_regions(axes: Axes, several: Sequence[MarginProbe]) -> None:
     """Where a row is right for class 1, and where for class 2, over its angles to both."""
     theta = torch.linspace(0, math.pi, GRID, dtype=torch.float64)
     degrees = torch.rad2deg(theta)
     colors = _colors(several)
     by_norm = len(several) > 1 and several[0].label == several[1].label
-    for view, color in zip(several if by_norm else several[:1], colors, strict=False):
-        first = lead(margin, theta.cos(), theta.cos(), view._replace(label=0), NUM_CLASSES - 1)
-        second = lead(margin, theta.cos(), theta.cos(), view._replace(label=NUM_CLASSES - 1), 0)
+    for probe, color in zip(several if by_norm else several[:1], colors, strict=False):
+        first = lead(replace(probe, label=0), theta.cos(), theta.cos(), NUM_CLASSES - 1)
+        second = lead(replace(probe, label=NUM_CLASSES - 1), theta.cos(), theta.cos(), 0)
         # contours are drawn over (column, row): θ₁ across, θ₂ up
         for region, shade in ((first.T, TEN[0]), (second, TEN[1])):
-            if not by_norm or view.feature_norm == USUAL_NORM:
+            if not by_norm or probe.feature_norm == USUAL_NORM:
                 fill = axes.contourf(degrees, degrees, region, levels=[RIGHT, math.inf], colors=[shade], alpha=0.25)
                 _fewer_points(fill)
             line = color if by_norm else shade
@@ -133,7 +135,7 @@ def _draw_others(axes: Axes, margin: Margin) -> None:
     degrees = torch.rad2deg(theta)
     axes.plot(degrees, theta.cos(), color=MUTED, linestyle=(0, (1, 1.6)), linewidth=1.4, zorder=3)
     own = torch.tensor([math.radians(angle) for angle in OWN_ANGLES], dtype=torch.float64)
-    logits = other_logits(margin, own.cos(), theta.cos())
+    logits = other_logits(MarginProbe(margin), own.cos(), theta.cos())
     if torch.allclose(logits, logits[:1].expand_as(logits)):
         axes.plot(degrees, logits[0], color=TEN[2])
     else:
@@ -171,17 +173,17 @@ def _keep_in_sight(axes: Axes, values: Tensor) -> None:
         axes.set_ylim(max(float(values.min()), -4 * high) - 0.2 * high, min(float(values.max()), 4 * high) + 0.2 * high)
 
 
-def _colors(several: Sequence[View]) -> list[str]:
+def _colors(several: Sequence[MarginProbe]) -> list[str]:
     if len(several) == 1:
         return [TEN[3]]
     return [to_hex(RAMP(place / (len(several) - 1))) for place in range(len(several))]
 
 
-def _name(view: View, several: Sequence[View]) -> str | None:
+def _name(probe: MarginProbe, several: Sequence[MarginProbe]) -> str | None:
     if len(several) == 1:
         return "t"
     by_norm = several[0].label == several[1].label
-    return f"‖x‖ = {view.feature_norm:g}" if by_norm else ("first class", "last class")[view.label > 0]
+    return f"‖x‖ = {probe.feature_norm:g}" if by_norm else ("first class", "last class")[probe.label > 0]
 
 
 def _unit(margin: Margin) -> str:
