@@ -31,7 +31,7 @@ BLOCK = 2**20
 
 @dataclass(frozen=True, eq=False)
 class DominantCenters:
-    """How the samples of each class are spread over its centers.
+    """Spread of the samples of each class over its centers.
 
     Attributes:
         counts: (K, S) int64, samples of the class that are nearest to each center.
@@ -49,7 +49,7 @@ class DominantCenters:
 
 @dataclass(frozen=True, eq=False)
 class Dropped:
-    """What is left after `drop`.
+    """Samples and weights left after `drop`.
 
     Attributes:
         weight: (K, D) the dominant center of each class.

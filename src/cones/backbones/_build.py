@@ -14,6 +14,7 @@ from ._mlp import MLP
 from ._resnet import ResNet
 
 NAMES = ("lenets", "lsoftmax-net", "resnet", "mlp", "identity")
+"""Backbones by name, as `--backbone` takes them."""
 
 
 def build(

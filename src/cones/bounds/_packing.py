@@ -1,4 +1,4 @@
-"""How far apart K directions in D dims can stand: the geometry behind every bound on a margin."""
+"""The largest angle between K directions in D dims: the geometry behind every bound on a margin."""
 
 import math
 

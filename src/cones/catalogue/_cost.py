@@ -1,4 +1,4 @@
-"""What a loss costs, told from its class and from a call of it."""
+"""Cost of a loss, found from its class and from a call of it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ SIZES = {"N": 2001, "K": 2301, "D": 5}
 
 
 def cost(loss: type) -> list[str]:
-    """What a loss costs beyond plain softmax, a sentence each."""
+    """Costs of a loss beyond plain softmax, a sentence each."""
     return _cost_of_margin(example(loss)) if issubclass(loss, Margin) else _cost_of_feature_loss(loss)
 
 

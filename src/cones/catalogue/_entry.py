@@ -26,7 +26,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a docstring and a signature say of a loss.
+    """The docstring and the signature of a loss, taken apart.
 
     Attributes:
         name: of the class.
@@ -50,7 +50,7 @@ class Entry:
 
 
 def entry(loss: type) -> Entry:
-    """What docstring and signature of a loss say.
+    """Take the docstring and the signature of a loss apart.
 
     Example:
         >>> from cones.margins import CosFace
@@ -86,7 +86,7 @@ def entry(loss: type) -> Entry:
 
 
 def _meanings(section: str) -> dict[str, str]:
-    """What is said of each argument, by its name."""
+    """The meaning of each argument, by its name."""
     found: dict[str, str] = {}
     for names, meaning in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {5,}.*)*)", section, flags=re.MULTILINE):
         found |= dict.fromkeys(names.split(", "), " ".join(meaning.split()))

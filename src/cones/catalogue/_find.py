@@ -8,6 +8,7 @@ from .. import feature_losses, margins
 from ..common.expressions import did_you_mean
 
 LONG_TAIL = (1000, 600, 360, 216, 130, 78, 47, 28, 17, 10)
+"""Samples per class of the example for losses that need counts."""
 
 EXAMPLES: Mapping[str, object] = {"counts": LONG_TAIL, "num_classes": 2, "dim": 2}
 """What stands for a field that has no default."""

@@ -50,7 +50,7 @@ def index() -> str:
 
 
 def has_picture(loss: type) -> bool:
-    """Whether there is a picture of the loss."""
+    """Tell whether there is a picture of the loss."""
     return issubclass(loss, Margin) or scenes.fits(example(loss))
 
 
@@ -64,7 +64,7 @@ def _picture(loss: type) -> list[str]:
 
 
 def _about_margin(margin: Margin) -> str:
-    """What is to be seen in the figure of a margin."""
+    """The caption of a margin's figure."""
     raw = margin.features == "raw"
     parts = [
         "The logit of the own class over its angle θ, divided by the scale"

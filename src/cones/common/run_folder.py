@@ -12,7 +12,7 @@ LAST, BEST, FEATURES = "last.safetensors", "best.safetensors", "features.safeten
 
 
 class Comparison(NamedTuple):
-    """What comparison.json lists.
+    """Contents of comparison.json.
 
     Attributes:
         title: of the report.

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def in_transform() -> bool:
-    """Whether a torch.func transform runs: grad, vmap, jacrev and the like."""
+    """Tell whether a torch.func transform is running: grad, vmap, jacrev and the like."""
     return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
 
 

@@ -85,7 +85,7 @@ class WeightWatch:
             weight.register_post_accumulate_grad_hook(self._look)
 
     def has(self, weight: Tensor) -> bool:
-        """Whether it is this weight, and no other, that is looked at."""
+        """Tell whether a weight is the one that is watched."""
         return self._attached is not None and self._attached() is weight
 
     @torch.no_grad()

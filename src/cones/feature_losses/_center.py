@@ -91,7 +91,7 @@ class CenterLoss(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        """What print shows."""
+        """Fields that `print` shows."""
         return f"num_classes={self.centers.shape[0]}, dim={self.centers.shape[1]}, alpha={self.alpha}"
 
     def _check(self, features: Tensor, labels: Tensor) -> None:

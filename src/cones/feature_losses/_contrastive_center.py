@@ -81,5 +81,5 @@ class ContrastiveCenter(nn.Module):
         return reduce(0.5 * own / (others + self.delta / unit / unit), reduction)
 
     def extra_repr(self) -> str:
-        """What print shows."""
+        """Fields that `print` shows."""
         return f"num_classes={self.centers.shape[0]}, dim={self.centers.shape[1]}, delta={self.delta}"

@@ -76,5 +76,5 @@ class DiscFace(nn.Module):
         return reduce(distance, reduction)
 
     def extra_repr(self) -> str:
-        """What print shows."""
+        """Fields that `print` shows."""
         return f"dim={len(self.xi)}"

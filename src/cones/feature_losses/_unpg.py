@@ -98,7 +98,7 @@ class UNPG:
             return reduce(margin.join(found.target, rest).to(features.dtype), reduction)
 
     def _kept(self, cosines: Tensor) -> Tensor:
-        """Those of cosines (P,) that are within the whiskers."""
+        """The cosines (P,) within the whiskers."""
         if self.whisker is None or len(cosines) == 0:
             return cosines
         values = cosines.detach()

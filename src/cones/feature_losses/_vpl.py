@@ -168,7 +168,7 @@ class VPL(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        """What print shows."""
+        """Fields that `print` shows."""
         num_classes, dim = self.memory.shape
         sizes = f"num_classes={num_classes}, dim={dim}, margin={self.margin}"
         return f"{sizes}, share={self.share}, delta={self.delta}, start={self.start}"

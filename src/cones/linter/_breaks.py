@@ -1,4 +1,4 @@
-"""Where a function of an angle changes abruptly."""
+"""Abrupt changes of a function of an angle."""
 
 import math
 from collections.abc import Callable
@@ -20,12 +20,12 @@ class Break(NamedTuple):
 
 
 def jumps(curve: Callable[[Tensor], Tensor], theta: Tensor) -> list[Break]:
-    """Where a curve (M,) over angles theta (M,), float64, is not continuous."""
+    """Angles at which a curve (M,) over theta (M,), float64, is not continuous."""
     return _breaks(curve, theta, halvings=30, least=1e-5)
 
 
 def kinks(curve: Callable[[Tensor], Tensor], theta: Tensor) -> list[Break]:
-    """Where the slope of a curve (M,) over angles theta (M,), float64, is not continuous, for no jump of the curve."""
+    """Angles at which the slope of a curve (M,) over theta (M,), float64, jumps while the curve does not."""
 
     def slope(theta: Tensor) -> Tensor:
         return (curve(theta + STEP) - curve(theta - STEP)) / (2 * STEP)

@@ -1,4 +1,4 @@
-"""Whether a margin keeps to its part: shapes, elementwise, nothing remembered, nothing changed."""
+"""Contract: shapes and dtypes, elementwise functions, no state, no argument modified."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a margin's other classes cost on a tile of ordinary size."""
+"""Cost of a margin's `others` on a tile of ordinary size."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""Whether the engine gives a margin's losses and gradients, tile by tile and in every precision."""
+"""Engine: it gives the margin's losses and gradients, tile by tile and in every precision."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Whether autograd's gradients are those of the values."""
+"""Gradients: autograd's are those of the values."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Whether logits order angles as they should: nearer is more, and a margin is never a gift."""
+"""Order: logits fall with the angle, and a margin never raises the target logit."""
 
 import math
 
@@ -61,5 +61,5 @@ def _rise(values: Tensor, theta: Tensor) -> tuple[float, float, float] | None:
 
 
 def _verdict(subject: Subject) -> Verdict:
-    """Where the gradient is declared to be another's, no step follows the value."""
+    """Only a warning if the gradient is declared not to be the value's: no step follows the value then."""
     return "warns" if subject.detached else "fails"

@@ -1,4 +1,4 @@
-"""What was found, and how it reads."""
+"""The findings of a check, and their text."""
 
 import math
 import textwrap
@@ -36,7 +36,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a margin's other classes cost on a tile; told, never judged.
+    """Cost of a margin's other classes on a tile; reported, not judged.
 
     Attributes:
         closed_form: whether `others` is the scaled similarity, which costs nothing of its own.
@@ -67,7 +67,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class MarginReport:
-    """What `check_margin` found; `print` shows it as a table.
+    """Findings of `check_margin`; `print` shows them as a table.
 
     Attributes:
         margin: what was checked.
@@ -83,7 +83,7 @@ class MarginReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing fails."""
+        """True if nothing fails."""
         return not self._names("fails")
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Whether gradients have the right sign, and stay sound at cosine +1 and -1."""
+"""Slopes: gradients have the right sign, and stay sound at cosine +1 and -1."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def poles(subject: Subject) -> Finding:
 
 
 def _at_pole(function: Callable[[Tensor], Tensor], pole: Tensor, least: float) -> tuple[Verdict, str] | None:
-    """What is wrong with the slope by the cosine at a pole, beside that of the next number and that a little away."""
+    """The fault in the slope at a pole, beside that at the next number and a little away; None if there is none."""
     beside, away = pole.nextafter(torch.zeros_like(pole)), pole * math.cos(0.005)
     here, next_to, near = (_slope(function, cosine) for cosine in (pole, beside, away))
     if not math.isfinite(here):

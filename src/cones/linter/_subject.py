@@ -11,7 +11,7 @@ from ..probing.at_angles import MarginProbe, seeded
 
 
 class Subject(NamedTuple):
-    """What every check is told.
+    """Inputs of every check.
 
     Attributes:
         margin: the margin.
@@ -90,7 +90,7 @@ def batch(
 
 
 def answers(subject: Subject, asked: Batch, seed: int = 0) -> Iterator[tuple[str, Any]]:
-    """What a margin returns for a batch, one after the other: a name, and what should be a tensor."""
+    """Call each function of a margin on a batch: its name, and what should be a tensor, one after the other."""
     margin, (rows, similarity) = subject.margin, asked.copy()
     target = seeded(lambda: margin.target(rows.similarity, rows), seed)
     yield "target", target

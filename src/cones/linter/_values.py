@@ -1,4 +1,4 @@
-"""Whether logits and losses are numbers that do not jump."""
+"""Values: logits and losses are finite and do not jump."""
 
 import math
 from collections.abc import Callable

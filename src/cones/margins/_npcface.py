@@ -90,5 +90,5 @@ class _Hard(Margin):
 
 
 def _hard(similarity: Tensor, margin: float, rows: Rows) -> Tensor:
-    """Which classes (N, C) are nearer than the own one with its margin."""
+    """Hard classes (N, C): those nearer than the own one with its margin."""
     return similarity > arc(rows.similarity, margin, "plain")[:, None]

@@ -58,7 +58,7 @@ def written(margin: Margin) -> str:
 
 
 def name_of(kind: type[Margin]) -> str:
-    """How a margin's class is written: "CosFace", or "package.module:Class" where it is not public."""
+    """The text of a margin's class: "CosFace", or "package.module:Class" if it is not public."""
     public = kind is getattr(cones.margins, kind.__name__, None)
     return kind.__name__ if public else f"{kind.__module__}:{kind.__qualname__}"
 

@@ -14,7 +14,7 @@ PerClass: TypeAlias = float | tuple[float, ...] | Tensor
 
 
 def of_rows(value: PerClass, rows: Rows) -> float | Tensor:
-    """What each row has of a field.
+    """Return the value of a field for each row.
 
     Args:
         value: the field.
@@ -68,7 +68,7 @@ def check_one_a_class(owner: str, name: str, value: PerClass, num_classes: int) 
 
 
 def _plainly_fine(values: tuple[Any, ...]) -> bool:
-    """Whether all are Python's own numbers, finite and at least 0; fast, for a margin is checked whenever replaced."""
+    """Tell whether all are Python numbers, finite and at least 0; fast, as it runs each time a margin is replaced."""
     return (
         {int, float}.issuperset(map(type, values)) and all(map(math.isfinite, values)) and min(values, default=0) >= 0
     )

@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a head and a reference are apart, on random features.
+    """Largest differences between a head and a reference, on random features.
 
     Attributes:
         reference: name of what the head was compared with.
@@ -41,7 +41,7 @@ class Agreement:
     losses_beyond: float = 0.0
 
     def same(self, tolerance: float = ROUNDING) -> bool:
-        """Whether every difference is at most `tolerance` times the largest number of its kind."""
+        """Tell whether every difference is at most `tolerance` times the largest number of its kind."""
         return (
             self.logits <= tolerance * self.largest_logit
             and self.losses <= tolerance * self.largest_loss

@@ -1,4 +1,4 @@
-"""From a state to a weight, from a weight to a head: what every library's function shares."""
+"""Steps shared by all libraries: from a state to a weight, and from a weight to a head."""
 
 import re
 from collections.abc import Mapping

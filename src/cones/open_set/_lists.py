@@ -30,6 +30,7 @@ from ._evaluated import Evaluated, PictureFiles
 from ._options import EvaluationOptions
 
 ListForm = Literal["auto", "csv", "lfw", "trials"]
+"""Formats of a list of pairs; "auto" tells them apart by the first lines."""
 FOLDS = 10
 """Folds of a .bin file, whose pairs stand in the order of LFW's list."""
 

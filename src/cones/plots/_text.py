@@ -62,7 +62,7 @@ def _number_in(node: ast.expr) -> float | None:
 
 
 def _tells(name: str | None, value: float) -> bool:
-    """Whether a number tells losses apart: not a neutral value, nor a lambda annealed to next to nothing."""
+    """Tell whether a number tells losses apart: not a neutral value, nor a lambda annealed to next to nothing."""
     return (name, value) != ("scale", 1) and not (name == "blend" and value < 0.1)
 
 

@@ -38,7 +38,7 @@ class LossCurve(NamedTuple):
 
     @property
     def is_angle(self) -> bool:
-        """Whether the variable is an angle."""
+        """True if the variable is an angle."""
         return self.variable.startswith("θ")
 
 
@@ -64,12 +64,12 @@ def scene(loss: Callable[..., Any]) -> LossCurve | None:
 
 
 def arguments(loss: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What the loss is called with."""
+    """The arguments that the loss is called with, by name."""
     return dict(inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss).parameters)
 
 
 def fits(loss: Callable[..., Any]) -> bool:
-    """Whether all that it must be called with is here."""
+    """Tell whether all arguments without a default can be given here."""
     must = {name for name, parameter in arguments(loss).items() if parameter.default is parameter.empty}
     return must <= set(GIVEN)
 

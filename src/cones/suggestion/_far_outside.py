@@ -1,4 +1,4 @@
-"""What a head says once of a scale or margin that lies far outside the bounds."""
+"""The warning, given once, that a scale or a margin is far outside the bounds."""
 
 import math
 from collections.abc import Iterator
@@ -101,5 +101,5 @@ def _scale_outside(margin: Margin, scale: float, num_classes: int, dim: int) -> 
 
 
 def _has_room(num_classes: int, dim: int) -> bool:
-    """Whether there are several classes and more directions than the two of a line."""
+    """Tell whether there are several classes and more directions than the two of a line."""
     return num_classes > 1 and dim > 1

@@ -27,7 +27,7 @@ SATURATION = 0.1
 
 
 class Start(NamedTuple):
-    """What to start with.
+    """The suggested scale and margins.
 
     Attributes:
         scale: s.
@@ -78,7 +78,7 @@ def saturating_scale(num_classes: int) -> float:
 
 
 def crowded(num_classes: int, dim: int, probability: float) -> bool:
-    """Whether only a scale that saturates would let class directions reach P among their neighbours."""
+    """Tell whether class directions could reach P among their neighbours only at a scale that saturates."""
     return among_neighbours(num_classes, dim, probability) > saturating_scale(num_classes)
 
 

@@ -16,6 +16,7 @@ from cones.common.unit_vectors import direction
 
 BLOCK = 2**21
 Similarity = Literal["cosine", "euclidean"]
+"""Cosine, or minus the Euclidean distance: larger is more alike."""
 SIMILARITIES: tuple[Similarity, ...] = ("cosine", "euclidean")
 
 

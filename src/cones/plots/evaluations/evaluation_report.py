@@ -31,7 +31,7 @@ class WorstList:
 
 @dataclass(frozen=True)
 class Page:
-    """What the template shows; what is empty is left out."""
+    """Values for the template; empty parts are left out."""
 
     title: str
     lead: Sequence[str]
@@ -101,7 +101,7 @@ def write_evaluation_report(
 
 
 def _lead(evaluation: Evaluation, details: VerificationDetails) -> list[str]:
-    """What the data can support, in words."""
+    """A sentence on what the data can support."""
     genuine, impostors = evaluation.verification.genuine, evaluation.verification.impostors
     said = [
         "It is asked whether two samples show one subject, not which class they are of, so the subjects may be "
@@ -141,7 +141,7 @@ def _numbers(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def _is_main(figure: Figure) -> bool:
-    """Whether a figure is at the head of the page."""
+    """Tell whether a figure is at the head of the page."""
     return figure.name in ("EER", "rank 1") or figure.name.startswith("TAR at FAR")
 
 

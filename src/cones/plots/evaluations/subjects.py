@@ -1,4 +1,4 @@
-"""Which subjects the errors fall on: often a few make most of them."""
+"""Errors by subject: often a few subjects make most of them."""
 
 # S subjects.
 

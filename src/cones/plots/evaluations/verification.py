@@ -1,4 +1,4 @@
-"""How well scores tell pairs of one subject from pairs of two: ROC, DET, and the scores themselves."""
+"""Verification: ROC, DET, and the scores of pairs of one subject and of two."""
 
 # M operating points, B bins of scores.
 

@@ -1,4 +1,4 @@
-"""What a margin does to the logit of the own class: t(θ)/scale and its slope."""
+"""Curves of the own class's logit under a margin: t(θ)/scale and its slope."""
 
 # M angles, R repeats.
 

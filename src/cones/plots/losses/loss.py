@@ -97,7 +97,7 @@ def _draw_target(value: Axes, slope: Axes, margin: Margin, several: Sequence[Mar
 
 
 def _draw_regions(axes: Axes, several: Sequence[MarginProbe]) -> None:
-    """Where a row is right for class 1, and where for class 2, over its angles to both."""
+    """Draw the regions where a row is right for class 1 and for class 2, over its angles to both."""
     theta = torch.linspace(0, math.pi, GRID, dtype=torch.float64)
     degrees = torch.rad2deg(theta)
     colors = _colors(several)

@@ -105,7 +105,7 @@ def _histograms(panels: Sequence[tuple[LabelledFeatures, Tensor]], titles: Seque
 
 
 def _limit(angles: Tensor) -> int:
-    """Where the axis ends, in degrees: the few features that point elsewhere are counted, not drawn."""
+    """The end of the axis, in degrees: the few features that point elsewhere are counted, not drawn."""
     usual = math.degrees(torch.sort(angles).values[math.floor(0.98 * (len(angles) - 1))].item())
     return next(limit for limit in (45, 90, 135, 180) if usual <= limit)
 

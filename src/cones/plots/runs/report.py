@@ -24,7 +24,7 @@ from .norms import norm_figure
 
 @dataclass(frozen=True)
 class Page:
-    """What the template shows; what is empty is left out."""
+    """Values for the template; empty parts are left out."""
 
     title: str
     lead: Sequence[str]
