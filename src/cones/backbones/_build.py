@@ -83,7 +83,7 @@ def _build_own(text: str, trust: bool) -> nn.Module:
 
 
 def _own(name: str, trust: bool) -> Callable[..., object]:
-    """The class or function that `name`, "package.module:Net", stands for.
+    """Import the class or function that `name`, "package.module:Net", denotes.
 
     To call anything that can be imported would be to run any command: subprocess:call is a name too.
     """

@@ -1,4 +1,4 @@
-"""Bounds on the margin: how far apart the class directions can stand."""
+"""Bounds on the margin from the largest angle between class directions."""
 
 import math
 

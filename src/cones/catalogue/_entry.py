@@ -33,7 +33,7 @@ class Entry:
         signature: name with fields and defaults.
         summary: one line.
         formula: its lines.
-        body: formula and remarks as they stand, formulas indented by 4.
+        body: formula and remarks as written, formulas indented by 4.
         fields: in order.
         when: when to use it, in a sentence or two.
         reference: in one line.

@@ -11,7 +11,7 @@ LONG_TAIL = (1000, 600, 360, 216, 130, 78, 47, 28, 17, 10)
 """Samples per class of the example for losses that need counts."""
 
 EXAMPLES: Mapping[str, object] = {"counts": LONG_TAIL, "num_classes": 2, "dim": 2}
-"""What stands for a field that has no default."""
+"""Values for fields that have no default."""
 
 
 def every_loss() -> dict[str, type]:

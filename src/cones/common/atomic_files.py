@@ -1,7 +1,7 @@
 """Files that are either the old one or the new one, never half of either; folders that are whole or not there.
 
 What is written lies aside under a name of its own, and is locked for as long as its process lives: what a killed
-process left there can so be told from what another is still writing, and is removed by the next.
+process left there is thus known from what another is still writing, and the next one removes it.
 """
 
 import os

@@ -57,7 +57,7 @@ def parse_tree(text: str) -> ast.expr:
 
 
 def import_paths(text: str) -> list[str]:
-    """The names in an expression that stand for code outside of the package; nothing is imported.
+    """Names in an expression that denote code outside of the package; nothing is imported.
 
     Example:
         >>> import_paths("mine:Margin(scale=2.0) + 0.1 * CenterLoss")

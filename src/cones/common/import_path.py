@@ -19,7 +19,7 @@ class TrustError(ValueError):
 
 
 def import_path(name: str, *, trust: bool) -> Any:
-    """Import the object that `name`, "package.module:Name", stands for; nothing is called.
+    """Import the object that `name`, "package.module:Name", denotes; nothing is called.
 
     The module is looked for in the current folder first, then where Python looks.
 

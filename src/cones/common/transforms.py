@@ -10,7 +10,7 @@ def in_transform() -> bool:
 
 
 def numbers_of(x: Tensor) -> Tensor:
-    """The tensor that torch.func's wrappers stand for, all of a vmap's batch at once, whose values can be read.
+    """The tensor inside torch.func's wrappers, all of a vmap's batch at once, whose values can be read.
 
     Inside of vmap a tensor has no single value, so that `int(x.max())` is refused; the check of an argument is for all
     of the batch alike.

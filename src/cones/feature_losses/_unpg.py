@@ -17,7 +17,7 @@ from ..margins import ArcFace, CosFace
 
 @dataclass(frozen=True)
 class UNPG:
-    """Unified negative pair generation: the pairs of a batch stand beside the other classes in every row's sum.
+    """Unified negative pair generation: the pairs of a batch join the other classes in every row's sum.
 
         L_i = log(1 + (sum_{j != y} exp(s cos(theta_ij)) + sum_{(a, b) kept} exp(s cos(x_a, x_b))) exp(-t_i))
 

@@ -1,4 +1,4 @@
-"""Tells an inventor in words what holds of a new margin and what does not."""
+"""Checks of a new margin, reported in words: what holds of it and what does not."""
 
 from ._check import check_margin as check_margin
 from ._report import Cost as Cost

@@ -51,7 +51,7 @@ ENGINE: dict[str, Check] = {
 
 
 def check_margin(margin: Margin, *, num_classes: int = 10, dim: int = 8, detached: bool = False) -> MarginReport:
-    """Tell in words what holds of a margin and what does not.
+    """Check a margin against its contract, and report in words what holds and what does not.
 
     Its logits are followed over the angles from 0 to pi, its gradients are held against finite differences, its
     functions are asked in pieces and as a whole, and the engine is held against the dense form. A margin that raises is
@@ -144,7 +144,7 @@ def _cost_of(subject: Subject, found: Mapping[str, Finding]) -> Cost | None:
         return None
     try:
         return _cost.cost_of(subject)
-    except Exception:  # a check has told it
+    except Exception:  # a check has reported it
         return None
 
 

@@ -64,7 +64,7 @@ def kept(subject: Subject) -> Finding:
 
 
 def independent(subject: Subject) -> Finding:
-    """A row's logits do not depend on which rows stand beside it."""
+    """A row's logits do not depend on the other rows of the batch."""
     asked = batch(subject)
     whole = dict(answers(subject, asked))
     if any(not _equal(value, dict(answers(subject, asked, seed=1))[name]) for name, value in whole.items()):
@@ -79,7 +79,7 @@ def independent(subject: Subject) -> Finding:
 
 
 def elementwise(subject: Subject) -> Finding:
-    """The logit of a class does not depend on which classes stand in the same tile."""
+    """The logit of a class does not depend on the other classes of its tile."""
     asked = batch(subject)
     found = dict(answers(subject, asked))
     names = [name for name in ("others", "class_loss") if name in found]

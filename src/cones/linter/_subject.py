@@ -47,7 +47,7 @@ class Batch(NamedTuple):
     similarity: Tensor
 
     def copy(self) -> "Batch":
-        """The same numbers in other memory; one tensor stands for both similarities to the own class, as always."""
+        """A copy in other memory; one tensor is both similarities to the own class, as always."""
         statistics = {name: value.clone() for name, value in self.rows.statistics.items()}
         return self._map(Tensor.clone, statistics)
 

@@ -20,7 +20,7 @@ class ArcFace(Margin):
 
         t = s cos(theta_y + m),   o_j = s cos(theta_j)
 
-    Past theta_y = pi - m the cosine would rise again; `tail` says what stands there instead.
+    Past theta_y = pi - m the cosine would rise again; `tail` says what replaces it there.
 
     Args:
         margin: m in radians, at least 0; 0.5 radians are 28.6 degrees. A tuple or a (K,) tensor has one a class; a

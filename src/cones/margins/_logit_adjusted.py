@@ -16,7 +16,7 @@ class LogitAdjusted(Margin):
 
         t = s w_y . x + tau log(pi_y),   o_j = s w_j . x + tau log(pi_j),   pi_j = n_j / sum_k n_k
 
-    Between a rare class and a frequent one stands a margin of tau log(pi_j / pi_y). `Head.logits` predicts without
+    Between a rare class and a frequent one there is a margin of tau log(pi_j / pi_y). `Head.logits` predicts without
     the adjustment: as if all classes came equally often.
 
     Args:

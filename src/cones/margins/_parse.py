@@ -68,7 +68,7 @@ def _alphabetical(kind: type) -> str:
 
 
 def _own(name: str, trust: bool) -> type[Margin]:
-    """The class that `name`, "package.module:Class", stands for."""
+    """Import the class that `name`, "package.module:Class", denotes."""
     kind = import_path(name, trust=trust)
     if not isinstance(kind, type) or not issubclass(kind, Margin):
         raise ValueError(f"{brief(name)} is {brief(repr(kind))}, expected a subclass of cones.Margin")

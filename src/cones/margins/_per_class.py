@@ -58,7 +58,7 @@ def check_each_not_negative(owner: str, name: str, value: object) -> None:
 
 
 def check_one_a_class(owner: str, name: str, value: PerClass, num_classes: int) -> None:
-    """Raise ValueError where `value` has one number a class, but not of so many classes."""
+    """Raise ValueError if `value` has one number per class, but not for this number of classes."""
     if isinstance(value, tuple) or (isinstance(value, Tensor) and value.dim() == 1):
         if len(value) == num_classes:
             return

@@ -28,7 +28,7 @@ MARGINS = {
 }
 """What pytorch-metric-learning takes when no margin is given, in its own units."""
 SCALES = {"ArcFaceLoss": 64.0, "CosFaceLoss": 64.0, "SubCenterArcFaceLoss": 64.0}
-"""The same of the scale; 1 where nothing stands here."""
+"""The same of the scale; 1 for a loss that is not listed."""
 
 
 def from_pytorch_metric_learning(

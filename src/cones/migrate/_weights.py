@@ -36,7 +36,7 @@ def find(state: Mapping[str, Tensor], pattern: str, expected: str) -> Tensor:
     if not weight.isfinite().all():
         row, column = weight.isfinite().logical_not().nonzero()[0].tolist()
         raise WeightsError(
-            f"{names[0]}[{row}, {column}] is {float(weight[row, column])}: these weights are spoilt, "
+            f"{names[0]}[{row}, {column}] is {float(weight[row, column])}: these weights contain non-finite values, "
             f"take an earlier file"
         )
     return weight

@@ -41,8 +41,8 @@ def from_wespeaker(
         scale: its own name for s.
         easy_margin: as in its configuration.
         sub_centers: its K, of arc_margin_intertopk_subcenter alone; None is its default, 3.
-        num_classes: keep the first so many. Training with speed perturbation has three times the speakers, the true
-            ones first.
+        num_classes: keep that many of the first. Speed perturbation gives three times the speakers, the true ones
+            first.
 
     Returns:
         a `Head`, in the weight's dtype, at least float32.

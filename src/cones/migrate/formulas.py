@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Bend = Callable[[Tensor], Tensor]
-"""The cosine to the own class (N,) -> what stands in its place."""
+"""The cosine to the own class (N,) -> its replacement."""
 
 
 @dataclass(frozen=True)

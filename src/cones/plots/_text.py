@@ -67,7 +67,7 @@ def _tells(name: str | None, value: float) -> bool:
 
 
 def number(value: object, digits: int = 3) -> str:
-    """`value` with so many significant digits; an en dash for what is missing or not a number.
+    """`value` with that many significant digits; an en dash for what is missing or not a number.
 
     Example:
         >>> number(0.012345), number(29.0), number(123456), number(None), number(float("inf"))

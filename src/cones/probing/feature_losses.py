@@ -1,8 +1,8 @@
 """A feature loss seen from outside: one feature moves through a small plane, and the loss and its force are noted.
 
 Two classes with directions at 0 and 90 degrees. A batch has three rows: the feature that moves, of the first class; one
-on the direction of each class. What a loss takes is told by the names of its arguments, and what it depends on by its
-numbers. M places, N rows, D = 2 dims, K = 2 classes.
+on the direction of each class. The arguments of a loss are read from their names, and the variable it depends on is
+found from its values. M places, N rows, D = 2 dims, K = 2 classes.
 """
 
 import inspect

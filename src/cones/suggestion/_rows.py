@@ -13,7 +13,7 @@ class Bound:
         name: whose it is and what it bounds.
         value: a scale, margin or loss; angles are radians.
         paper: authors, year, arXiv number.
-        equation: where it stands there.
+        equation: its number there.
         assumes: under what it holds.
     """
 

@@ -187,7 +187,7 @@ def _identification(out: Path, evaluation: Evaluation) -> Section | None:
     if found.open_set:
         text += (
             " In the open set the probes of strangers must raise no alarm: how many are still found first, above the "
-            "threshold that lets so many strangers through."
+            "threshold that lets that share of strangers through."
         )
     return section(out, "cmc", "Identification", text, lambda n: cmc_figure(found, columns=n), columns=2)
 

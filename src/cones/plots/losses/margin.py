@@ -32,8 +32,8 @@ def margin_figure(
     """Draw logits and loss of a margin over the angle, above their slopes by the angle.
 
     Logits are divided by the scale, and by |x| and |w| where the margin does not normalise them; |x| is 10, |w| is 1,
-    running numbers are as they start. The loss is that of a row whose other classes all stand at 90 degrees. Slopes are
-    autograd's, which a step follows; where those of the values are others, they stand beside, dashed.
+    running numbers are as they start. The loss is that of a row whose other classes are all at 90 degrees. Slopes are
+    autograd's, which a step follows; where those of the values differ, they are dashed.
 
     Args:
         margin: any Margin.

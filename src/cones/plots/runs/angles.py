@@ -30,7 +30,7 @@ def class_angles(features: Tensor, labels: Tensor, weight: Tensor) -> tuple[Tens
         weight: (K, D), K ≥ 2.
 
     Returns:
-        (N,) and (N,) float64 angles in radians. A zero feature stands at π/2 to everything.
+        (N,) and (N,) float64 angles in radians. A zero feature is at π/2 to everything.
     """
     directions = torch.nn.functional.normalize(weight.detach().to(torch.float64), dim=1)
     own, other = [], []
