@@ -2,7 +2,7 @@
 
 Train with `Head(..., subcenters=3)`: most samples of a class gather at one of its centers, the dominant one; what is
 wrongly labelled or hard goes to the others. Then `drop` the other centers and the samples far from the dominant one,
-and train again on what is left, with one center per class.
+and train anew on what is left, with one center a class.
 
 N rows, D dims, K classes, S centers each.
 """
@@ -31,7 +31,7 @@ BLOCK = 2**20
 
 @dataclass(frozen=True, eq=False)
 class DominantCenters:
-    """Spread of the samples of each class over its centers.
+    """How the samples of each class are spread over its centers.
 
     Attributes:
         counts: (K, S) int64, samples of the class that are nearest to each center.
@@ -42,14 +42,14 @@ class DominantCenters:
     dominant: Tensor
 
     def rows(self) -> Tensor:
-        """(K,) rows of the dominant centers in the weight (K * S, D)."""
+        """(K,) where the dominant centers stand in the weight (K * S, D)."""
         num_classes, subcenters = self.counts.shape
         return torch.arange(num_classes, device=self.dominant.device) * subcenters + self.dominant
 
 
 @dataclass(frozen=True, eq=False)
 class Dropped:
-    """Samples and weights left after `drop`.
+    """What is left after `drop`.
 
     Attributes:
         weight: (K, D) the dominant center of each class.
@@ -125,8 +125,8 @@ def drop(features: Tensor, labels: Tensor, weight: Tensor, subcenters: int, *, m
         TypeError, ValueError: shapes, dtypes or labels are wrong, or max_angle is out of its range.
 
     Reference: Deng, Guo, Liu, Gong, Zafeiriou, "Sub-center ArcFace: Boosting Face Recognition by Large-Scale Noisy Web
-    Faces", ECCV 2020, three steps: train, drop, train again. The authors' code drops at exactly 75 degrees too, and
-    renumbers without the classes that have lost all samples.
+    Faces", ECCV 2020, three steps: train, drop, train anew. The authors' code drops at exactly 75 degrees too, and
+    numbers anew without the classes that have lost all samples.
 
     Example:
         >>> centers = torch.tensor([[1.0, 0.0], [0.0, 1.0]])

@@ -210,7 +210,7 @@ def test_an_example_needs_values():
         example(Needy)
 
 
-def test_what_no_scene_has_gets_no_picture():
+def test_a_loss_of_other_arguments_gets_no_picture():
     class Odd:
         def __call__(self, features: Tensor, moon: Tensor) -> Tensor:
             return features.sum() + moon

@@ -87,18 +87,18 @@ def _own(name: str, trust: bool) -> Callable[..., object]:
 
     To call anything that can be imported would be to run any command: subprocess:call is a name too.
     """
-    found = import_path(name, trust=trust)
-    if isinstance(found, type) and issubclass(found, nn.Module):
-        return found
+    network = import_path(name, trust=trust)
+    if isinstance(network, type) and issubclass(network, nn.Module):
+        return network
     module = name.rpartition(":")[0]
-    if inspect.isfunction(found) and found.__module__.partition(".")[0] not in sys.stdlib_module_names:
-        if found.__module__ == module:
-            return found
+    if inspect.isfunction(network) and network.__module__.partition(".")[0] not in sys.stdlib_module_names:
+        if network.__module__ == module:
+            return network
         raise ValueError(
-            f"backbone {brief(name)} is a function of {found.__module__}: name it there, "
-            f"{found.__module__}:{found.__name__}"
+            f"backbone {brief(name)} is a function of {network.__module__}: name it there, "
+            f"{network.__module__}:{network.__name__}"
         )
     raise ValueError(
-        f"backbone {brief(name)} is {brief(repr(found))}, expected a subclass of torch.nn.Module or a function defined "
-        f"in {module}"
+        f"backbone {brief(name)} is {brief(repr(network))}, expected a subclass of torch.nn.Module or a function "
+        f"defined in {module}"
     )

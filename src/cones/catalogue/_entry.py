@@ -87,10 +87,10 @@ def entry(loss: type) -> Entry:
 
 def _meanings(section: str) -> dict[str, str]:
     """The meaning of each argument, by its name."""
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     for names, meaning in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {5,}.*)*)", section, flags=re.MULTILINE):
-        found |= dict.fromkeys(names.split(", "), " ".join(meaning.split()))
-    return found
+        meanings |= dict.fromkeys(names.split(", "), " ".join(meaning.split()))
+    return meanings
 
 
 def _unit(angle: bool, meaning: str) -> str:

@@ -3,9 +3,9 @@
 import re
 
 from ..margins import Margin
-from ..probing import feature_losses as scenes
 from ..probing import margins as probing
 from ..probing.at_angles import NUM_CLASSES
+from ..probing.feature_losses import fits, loss_curve
 from ._cost import cost
 from ._entry import Entry, entry
 from ._find import LONG_TAIL, every_loss, example, missing_fields
@@ -51,7 +51,7 @@ def index() -> str:
 
 def has_picture(loss: type) -> bool:
     """Tell whether there is a picture of the loss."""
-    return issubclass(loss, Margin) or scenes.fits(example(loss))
+    return issubclass(loss, Margin) or fits(example(loss))
 
 
 def _picture(loss: type) -> list[str]:
@@ -89,8 +89,8 @@ def _about_margin(margin: Margin) -> str:
 
 
 def _about_feature_loss(loss: type) -> str:
-    found = scenes.scene(example(loss))
-    return "" if found is None else f"{found.about} Left the loss, right its force, the negative slope."
+    curve = loss_curve(example(loss))
+    return "" if curve is None else f"{curve.about} Left the loss, right its force, the negative slope."
 
 
 def _fields(about: Entry) -> list[str]:
@@ -127,6 +127,6 @@ def _cell(text: str) -> str:
 def _prose(text: str) -> str:
     """Text as Markdown: what is indented is code as it is, elsewhere nothing becomes italics or a tag."""
     return "\n".join(
-        line if line.startswith("    ") else re.sub(r"[*<]", lambda found: "\\" + found[0], line)
+        line if line.startswith("    ") else re.sub(r"[*<]", lambda match: "\\" + match[0], line)
         for line in text.splitlines()
     )

@@ -207,7 +207,7 @@ class Migrate:
 
 @dataclass(frozen=True)
 class Check:
-    """Tell in words what holds of a margin and what does not; exits with 1 if something fails.
+    """Report in words what holds of a margin and what does not; exits with 1 if something fails.
 
     Args:
         margin: such as "ArcFace(margin=0.3)", or one of your own, "package.module:MyMargin(margin=0.3)"

@@ -116,8 +116,8 @@ def remove_leftovers(folder: Path, *targets: str) -> None:
     """
     with suppress(OSError):
         for entry in os.scandir(folder):
-            found = _ASIDE.fullmatch(entry.name)
-            if found and (not targets or found["target"] in targets):
+            match = _ASIDE.fullmatch(entry.name)
+            if match and (not targets or match["target"] in targets):
                 _remove_if_left(entry)
 
 

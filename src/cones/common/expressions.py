@@ -40,7 +40,7 @@ def parse_tree(text: str) -> ast.expr:
     text = text.strip()
     _check_size(text)
     # to Python a colon is no part of a name: a dot is, and is as wide, so that columns stay what they are
-    dotted = COLON.sub(lambda found: "." if found[0] == ":" else found[0], text)
+    dotted = COLON.sub(lambda match: "." if match[0] == ":" else match[0], text)
     try:
         tree = ast.parse(dotted, mode="eval").body
     except SyntaxError as error:

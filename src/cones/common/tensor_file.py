@@ -80,17 +80,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, metadata
 
 
-def _check(written: str, found: Mapping[str, str]) -> None:
+def _check(written: str, checksums: Mapping[str, str]) -> None:
     try:
         expected = json.loads(written)
     except (ValueError, RecursionError):
         expected = None
     if not isinstance(expected, dict):
         raise DamagedError("its checksums are damaged: they are no JSON object")
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
+    for name in sorted(expected.keys() | checksums.keys()):
+        if expected.get(name) != checksums.get(name):
             what = f"the tensor {name.removeprefix(_TENSOR)!r:.80}" if name.startswith(_TENSOR) else "the metadata"
-            raise DamagedError(f"{what} has checksum {found.get(name)}, expected {expected.get(name)!s:.20}")
+            raise DamagedError(f"{what} has checksum {checksums.get(name)}, expected {expected.get(name)!s:.20}")
 
 
 _TENSOR = "tensor "

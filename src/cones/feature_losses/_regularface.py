@@ -55,9 +55,9 @@ class RegularFace:
 @torch.no_grad()
 def _nearest(unit: Tensor) -> Tensor:
     """The number (K,) of the other direction with the largest cosine, of unit (K, D)."""
-    found = []
+    largest = []
     for start, block in blocks(unit, len(unit)):
         cosine = inner_products(block, unit)
         cosine.diagonal(start).fill_(-torch.inf)
-        found.append(cosine.argmax(dim=1))
-    return torch.cat(found)
+        largest.append(cosine.argmax(dim=1))
+    return torch.cat(largest)

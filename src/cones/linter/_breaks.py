@@ -31,9 +31,9 @@ def kinks(curve: Callable[[Tensor], Tensor], theta: Tensor) -> list[Break]:
         return (curve(theta + STEP) - curve(theta - STEP)) / (2 * STEP)
 
     inside = theta[(theta > 0.02) & (theta < math.pi - 0.02)]  # a cosine cannot tell angles nearer to 0 or pi apart
-    found = _breaks(slope, inside, halvings=9, least=1e-3)
-    places = [jump.angle for jump in jumps(curve, theta)] if found else []
-    return [kink for kink in found if all(abs(kink.angle - place) > 1e-3 for place in places)]
+    breaks = _breaks(slope, inside, halvings=9, least=1e-3)
+    places = [jump.angle for jump in jumps(curve, theta)] if breaks else []
+    return [kink for kink in breaks if all(abs(kink.angle - place) > 1e-3 for place in places)]
 
 
 def _breaks(curve: Callable[[Tensor], Tensor], theta: Tensor, *, halvings: int, least: float) -> list[Break]:
@@ -62,9 +62,9 @@ def _breaks(curve: Callable[[Tensor], Tensor], theta: Tensor, *, halvings: int, 
     finite = values[values.isfinite()]
     size = float(finite.max() - finite.min()) if len(finite) else 0.0
     noise = 1e-9 * (1 + float(finite.abs().max())) if len(finite) else 0.0
-    found = [
+    breaks = [
         Break(float(angle), float(before), float(after))
         for angle, before, after in zip(right, low, high, strict=True)
         if abs(after - before) > max(least * size, noise)
     ]
-    return sorted(found, key=lambda found: -abs(found.after - found.before))
+    return sorted(breaks, key=lambda one: -abs(one.after - one.before))

@@ -93,32 +93,32 @@ def check_margin(margin: Margin, *, num_classes: int = 10, dim: int = 8, detache
 
 
 def _report(subject: Subject) -> MarginReport:
-    found = _judge(subject, FORM) | _judge(subject, SHAPES)
-    found |= _after(subject, CONTRACT, found, "shapes and dtypes")
-    alone = found["repeatable"].verdict == "warns" or found["rows independent"].verdict == "fails"
+    findings = _judge(subject, FORM) | _judge(subject, SHAPES)
+    findings |= _after(subject, CONTRACT, findings, "shapes and dtypes")
+    alone = findings["repeatable"].verdict == "warns" or findings["rows independent"].verdict == "fails"
     subject = subject._replace(alone=alone)
-    found |= _after(subject, NUMBERS, found, "shapes and dtypes", "repeatable")
-    found |= _after(subject, ENGINE, found, "shapes and dtypes", "repeatable", "elementwise", "inputs kept")
-    return MarginReport(subject.margin, tuple(found.values()), _cost_of(subject, found), subject.num_classes)
+    findings |= _after(subject, NUMBERS, findings, "shapes and dtypes", "repeatable")
+    findings |= _after(subject, ENGINE, findings, "shapes and dtypes", "repeatable", "elementwise", "inputs kept")
+    return MarginReport(subject.margin, tuple(findings.values()), _cost_of(subject, findings), subject.num_classes)
 
 
 def _judge(subject: Subject, checks: Mapping[str, Check]) -> dict[str, Finding]:
-    found = {}
+    findings = {}
     for name, check in checks.items():
         try:
             finding = check(subject)
         except Exception as error:
             finding = Finding("fails", _what_raised(error, subject.margin))
-        found[name] = replace(finding, name=name)
-    return found
+        findings[name] = replace(finding, name=name)
+    return findings
 
 
 def _after(
-    subject: Subject, checks: Mapping[str, Check], found: Mapping[str, Finding], *names: str
+    subject: Subject, checks: Mapping[str, Check], findings: Mapping[str, Finding], *names: str
 ) -> dict[str, Finding]:
     """Judge once nothing that the checks rest on has failed."""
     for name in names:
-        if found[name].verdict == "fails":
+        if findings[name].verdict == "fails":
             return {check: Finding("not applicable", f"waits for: {name}", name=check) for check in checks}
     return _judge(subject, checks)
 
@@ -139,8 +139,8 @@ def _subject(margin: Margin, num_classes: int, dim: int, detached: bool) -> Subj
         return subject
 
 
-def _cost_of(subject: Subject, found: Mapping[str, Finding]) -> Cost | None:
-    if found["shapes and dtypes"].verdict == "fails":
+def _cost_of(subject: Subject, findings: Mapping[str, Finding]) -> Cost | None:
+    if findings["shapes and dtypes"].verdict == "fails":
         return None
     try:
         return _cost.cost_of(subject)

@@ -81,13 +81,13 @@ def independent(subject: Subject) -> Finding:
 def elementwise(subject: Subject) -> Finding:
     """The logit of a class does not depend on the other classes of its tile."""
     asked = batch(subject)
-    found = dict(answers(subject, asked))
-    names = [name for name in ("others", "class_loss") if name in found]
+    whole = dict(answers(subject, asked))
+    names = [name for name in ("others", "class_loss") if name in whole]
     for start, stop in ((0, 1), (1, 4), (4, 7)):
         tile = dict(answers(subject, asked._replace(similarity=asked.similarity[:, start:stop])))
         for name in names:
-            if not _close(tile[name], found[name][:, start:stop]):
-                gap = _gap(tile[name], found[name][:, start:stop])
+            if not _close(tile[name], whole[name][:, start:stop]):
+                gap = _gap(tile[name], whole[name][:, start:stop])
                 return Finding("fails", f"{name} of a class differs by {gap} with other classes in its tile")
     return Finding("holds", "the logit of a class does not depend on the classes in its tile")
 

@@ -14,9 +14,9 @@ def target_falls(subject: Subject) -> Finding:
     """The target logit falls with the angle to the own class."""
     theta = angles(subject)
     for probe in subject.probes():
-        found = _rise(probe.target(theta.cos()).detach(), theta)
-        if found:
-            start, stop, size = found
+        rise = _rise(probe.target(theta.cos()).detach(), theta)
+        if rise:
+            start, stop, size = rise
             words = f"the target logit rises by {number(size)} from {degrees(start)} to {degrees(stop)}"
             words = f"{words}{where(probe, subject)}: there a row gains by turning away"
             return Finding(_verdict(subject), words, start)
@@ -28,9 +28,9 @@ def others_rise(subject: Subject) -> Finding:
     theta = angles(subject)
     for probe in subject.probes():
         for curve in others_curves(probe):
-            found = _rise(curve.at_angle(theta), theta)
-            if found:
-                start, stop, size = found
+            fall = _rise(curve.at_angle(theta), theta)
+            if fall:
+                start, stop, size = fall
                 words = f"{curve} falls by {number(size)} as it comes from {degrees(stop)} to {degrees(start)}"
                 own = math.radians(curve.own or 0.0)
                 return Finding(_verdict(subject), words + where(probe, subject), own, start)

@@ -107,9 +107,9 @@ class MarginReport:
         shapes = next(finding for finding in self.findings if finding.name == "shapes and dtypes")
         if shapes.verdict == "fails":
             raise ValueError(f"there is nothing to draw: {shapes.sentence}")
-        found = [finding for finding in self.findings if finding.verdict in ("fails", "warns")]
-        own = [(finding.name, finding.own_angle) for finding in found if finding.other_angle is None]
-        other = [(finding.name, finding.other_angle) for finding in found]
+        findings = [finding for finding in self.findings if finding.verdict in ("fails", "warns")]
+        own = [(finding.name, finding.own_angle) for finding in findings if finding.other_angle is None]
+        other = [(finding.name, finding.other_angle) for finding in findings]
         return margin_figure(
             self.margin,
             num_classes=self.num_classes,

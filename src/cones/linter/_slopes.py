@@ -21,8 +21,8 @@ def sign(subject: Subject) -> Finding:
     own_angle, other_angle = (angle.flatten() for angle in torch.meshgrid(theta, theta, indexing="ij"))
     for probe in subject.probes():
         own, other = (angle.cos().requires_grad_() for angle in (own_angle, other_angle))
-        found = gradients(probe.losses(own, other[:, None]).sum(), [own, other])
-        by_own, by_other = (slope.nan_to_num(0.0) for slope in found)
+        slopes = gradients(probe.losses(own, other[:, None]).sum(), [own, other])
+        by_own, by_other = (slope.nan_to_num(0.0) for slope in slopes)
         for words, wrong, of_other in (
             ("the loss rises with the cosine to the own class", by_own, False),
             ("the loss falls as the cosine to another class grows", -by_other, True),
@@ -42,9 +42,9 @@ def poles(subject: Subject) -> Finding:
         for probe in subject.probes():
             for what, function in _at_poles(probe, dtype):
                 for pole in (1.0, -1.0):
-                    found = _at_pole(function, torch.tensor(pole, dtype=dtype), 1e-6 * abs(probe.neutral))
-                    if found:
-                        verdict, words = found
+                    fault = _at_pole(function, torch.tensor(pole, dtype=dtype), 1e-6 * abs(probe.neutral))
+                    if fault:
+                        verdict, words = fault
                         words = f"the slope of {what} at cosine {pole:+.0f} in {short(dtype)} is {words}"
                         other = None if what == TARGET else math.acos(pole)
                         own = math.acos(pole) if what == TARGET else math.radians(OTHER)

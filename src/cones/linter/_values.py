@@ -32,20 +32,20 @@ def finite(subject: Subject) -> Finding:
 def continuous(subject: Subject) -> Finding:
     """Nothing jumps over the angles."""
     for probe in subject.probes():
-        found = _breaks(jumps, probe, subject)
-        if found:
-            words = "; ".join(f"{curve} jumps {_places(places)}" for curve, places in found)
-            return _at(found[0][0], found[0][1][0].angle, "fails", words + where(probe, subject))
+        breaks = _breaks(jumps, probe, subject)
+        if breaks:
+            words = "; ".join(f"{curve} jumps {_places(places)}" for curve, places in breaks)
+            return _at(breaks[0][0], breaks[0][1][0].angle, "fails", words + where(probe, subject))
     return Finding("holds", "target, others and loss have no jump from 0 to 180 deg")
 
 
 def smooth(subject: Subject) -> Finding:
     """The slopes do not jump; one that does is legal."""
     for probe in subject.probes():
-        found = [(curve, places) for curve, places in _breaks(kinks, probe, subject) if curve.what != "loss"]
-        if found:
-            words = "; ".join(f"the slope of {curve} jumps {_places(places)}" for curve, places in found)
-            return _at(found[0][0], found[0][1][0].angle, "warns", words + where(probe, subject))
+        breaks = [(curve, places) for curve, places in _breaks(kinks, probe, subject) if curve.what != "loss"]
+        if breaks:
+            words = "; ".join(f"the slope of {curve} jumps {_places(places)}" for curve, places in breaks)
+            return _at(breaks[0][0], breaks[0][1][0].angle, "warns", words + where(probe, subject))
     return Finding("holds", "the slopes of target and others are continuous")
 
 
@@ -53,19 +53,19 @@ def _breaks(
     look: Callable[[Callable[[Tensor], Tensor], Tensor], list[Break]], probe: MarginProbe, subject: Subject
 ) -> list[tuple[Curve, list[Break]]]:
     """The curves that break, and where: the first of each kind, the loss only if its logits do not."""
-    found: dict[str, tuple[Curve, list[Break]]] = {}
+    breaks: dict[str, tuple[Curve, list[Break]]] = {}
     for curve in curves(probe):
-        if curve.what in found or (curve.what == "loss" and found):
+        if curve.what in breaks or (curve.what == "loss" and breaks):
             continue
         places = look(curve.at_angle, angles(subject))
         if places:
-            found[curve.what] = curve, places
-    return list(found.values())
+            breaks[curve.what] = curve, places
+    return list(breaks.values())
 
 
-def _places(found: list[Break]) -> str:
-    more = f" and at {len(found) - 1} more" if len(found) > 1 else ""
-    return f"from {number(found[0].before)} to {number(found[0].after)} at {degrees(found[0].angle)}{more}"
+def _places(breaks: list[Break]) -> str:
+    more = f" and at {len(breaks) - 1} more" if len(breaks) > 1 else ""
+    return f"from {number(breaks[0].before)} to {number(breaks[0].after)} at {degrees(breaks[0].angle)}{more}"
 
 
 def _at(curve: Curve, angle: float, verdict: Verdict, words: str) -> Finding:

@@ -2,8 +2,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ._check import check_not_negative, check_positive
-from ._counts import check_counts
+from ._check import check_counts, check_not_negative, check_positive
 from ._margin import Margin, Rows
 from ._per_class import as_tuple, check_one_a_class, of_rows
 

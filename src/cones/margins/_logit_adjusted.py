@@ -4,8 +4,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ._check import check_not_negative, check_positive
-from ._counts import check_counts
+from ._check import check_counts, check_not_negative, check_positive
 from ._margin import Geometry, Margin, Rows
 from ._per_class import as_tuple, check_one_a_class
 

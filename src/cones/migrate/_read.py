@@ -67,8 +67,8 @@ def _read_torch(path: Path) -> Any:
             warnings.simplefilter("ignore")  # of other formats, which are refused below anyway
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"it asks for {found[1]}" if found else "it is pickled in a way that only execution could read"
+        match = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"it asks for {match[1]}" if match else "it is pickled in a way that only execution could read"
         raise WeightsError(
             f"{path} was not read and nothing in it was executed: {what}, and plain weights need no code; where you "
             f"trust the file, load it yourself and save the weights alone by torch.save(loss.state_dict(), PATH)"

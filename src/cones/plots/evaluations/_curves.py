@@ -1,4 +1,4 @@
-"""Parts shared by ROC and DET: curves by name, their colours, and the axis of false accept rates."""
+"""What ROC and DET have in common: curves by name, their colours, and the axis of false accept rates."""
 
 # M operating points.
 
@@ -54,7 +54,7 @@ def smallest_far(details: VerificationDetails) -> float:
 
 
 def visible(far: Tensor, tar: Tensor) -> Tensor:
-    """The points (M,) that a curve needs on a logarithmic axis of FAR: those that move it by a dot or so."""
+    """Which of the points (M,) a curve needs on a logarithmic axis of FAR: those that move it by a dot or so."""
     dots = torch.stack([(far.log10() * DOTS).round(), (tar * DOTS).round()])  # (2, M)
     moved = (dots.diff(dim=1) != 0).any(0)
     end = moved.new_ones(1)

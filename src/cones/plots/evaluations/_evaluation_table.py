@@ -79,7 +79,7 @@ def _note_retrieval(found: Retrieval) -> str:
 
 
 def _resampled(confidence: float, *intervals: Interval | None) -> str:
-    """A sentence on the intervals, if there are any."""
+    """What the intervals are, where there are any."""
     if all(interval is None for interval in intervals):
         return ""
     return f"; {100 * confidence:g} % intervals from resamples of subjects"

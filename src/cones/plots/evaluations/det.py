@@ -111,7 +111,7 @@ def _percent_ticks(axis: Axis, ends: tuple[float, float]) -> None:
 
 
 def _room(label: str, other: str) -> float:
-    """The least distance of two ticks whose labels do not touch, as a share of the axis."""
+    """How far two ticks must be apart for their labels, as a share of the axis."""
     return max(NEAREST, LETTER * (len(label) + len(other)) / 2 + 0.02)
 
 

@@ -31,7 +31,7 @@ class WorstList:
 
 @dataclass(frozen=True)
 class Page:
-    """Values for the template; empty parts are left out."""
+    """What the template shows; what is empty is left out."""
 
     title: str
     lead: Sequence[str]
@@ -101,7 +101,7 @@ def write_evaluation_report(
 
 
 def _lead(evaluation: Evaluation, details: VerificationDetails) -> list[str]:
-    """A sentence on what the data can support."""
+    """What the data can support, in words."""
     genuine, impostors = evaluation.verification.genuine, evaluation.verification.impostors
     said = [
         "It is asked whether two samples show one subject, not which class they are of, so the subjects may be "
@@ -141,7 +141,7 @@ def _numbers(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def _is_main(figure: Figure) -> bool:
-    """Tell whether a figure is at the head of the page."""
+    """Whether a figure is at the head of the page."""
     return figure.name in ("EER", "rank 1") or figure.name.startswith("TAR at FAR")
 
 
@@ -187,7 +187,7 @@ def _identification(out: Path, evaluation: Evaluation) -> Section | None:
     if found.open_set:
         text += (
             " In the open set the probes of strangers must raise no alarm: how many are still found first, above the "
-            "threshold that lets that share of strangers through."
+            "threshold that lets so many strangers through."
         )
     return section(out, "cmc", "Identification", text, lambda n: cmc_figure(found, columns=n), columns=2)
 

@@ -36,7 +36,7 @@ def hard_pairs_figure(
 ) -> Figure:
     """Show the genuine pairs with the lowest scores and the impostor pairs with the highest, at most 12 of each.
 
-    Above each pair are its score and the decision at the threshold.
+    Over each pair stand its score and what the threshold makes of it.
 
     Args:
         details: of a verification.

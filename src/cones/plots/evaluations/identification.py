@@ -1,4 +1,4 @@
-"""Identification: the cumulative match curve, and rates with strangers among the probes."""
+"""Who is it: the cumulative match curve, and identification with strangers among the probes."""
 
 # R ranks.
 

@@ -1,4 +1,4 @@
-"""Errors by subject: often a few subjects make most of them."""
+"""Which subjects the errors fall on: often a few make most of them."""
 
 # S subjects.
 
@@ -26,7 +26,7 @@ SubjectNames = Sequence[str] | Mapping[int, str]
 def subject_figure(details: VerificationDetails, names: SubjectNames | None = None, *, columns: int = 2) -> Figure:
     """Draw the share of false rejects and of false accepts of each subject, at the threshold.
 
-    The twenty worst subjects are bars with their names; a curve of all subjects, the worst first, shows whether
+    The twenty worst subjects stand as bars with their names; a curve of all subjects, the worst first, shows whether
     the errors fall on few or on many.
 
     Args:
@@ -52,7 +52,7 @@ def subject_figure(details: VerificationDetails, names: SubjectNames | None = No
     with style():
         figure = new_figure(half_width(columns) * columns, sum(heights))
         spots = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
-        # the curve of a kind of errors is drawn under its bars
+        # the curve of a kind of errors stands under its bars
         columns_of = spots.T if columns == 2 else spots[:, 0].reshape(2, 2)
         for (upper, lower), (title, shares, color) in zip(columns_of, kinds, strict=True):
             _draw_worst(upper, title, shares, called, color)
@@ -115,7 +115,7 @@ def _draw_worst(axes: Axes, title: str, shares: Tensor, names: Sequence[str], co
     axes.set_xlim(0, 1.18 * values[0])  # room for the number beside the longest bar
     axes.xaxis.set_major_locator(MaxNLocator(5))
     percents(axes.xaxis)
-    axes.grid(visible=False)  # the numbers are beside the bars
+    axes.grid(visible=False)  # the numbers stand beside the bars
 
 
 def _draw_all(axes: Axes, title: str, shares: Tensor, color: str) -> None:

@@ -1,4 +1,4 @@
-"""Verification: ROC, DET, and the scores of pairs of one subject and of two."""
+"""How well scores tell pairs of one subject from pairs of two: ROC, DET, and the scores themselves."""
 
 # M operating points, B bins of scores.
 
@@ -22,7 +22,7 @@ def roc_figure(details: Curves) -> Figure:
 
     A point with FAR 0 has no place on that axis and is left out; the axis begins at the smallest rate that is reached.
     The band is the interval of TAR, and the dot the operating point at the threshold; one that accepts no impostor
-    is an arrow at the edge.
+    stands as an arrow at the edge.
 
     Args:
         details: one `VerificationDetails`, or several by name.
@@ -87,7 +87,7 @@ def score_figure(details: VerificationDetails, *, columns: int = 2) -> Figure:
         left.set_title("density")
         right.set_title("pairs in a bin")
         right.set_yscale("log")
-        right.set_ylim(bottom=0.7)  # a bin of one pair is above the axis
+        right.set_ylim(bottom=0.7)  # a bin of one pair stands above the axis
         left.set_ylim(bottom=0)
         for axes in (left, right):
             _draw_threshold(axes, details)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...margins import Margin
 from ...probing.at_angles import NUM_CLASSES, USUAL_NORM, MarginProbe
-from ...probing.feature_losses import LossCurve, scene
+from ...probing.feature_losses import GIVEN, LossCurve, loss_curve
 from ...probing.margins import OWN_ANGLES, bends_others, lead, other_logits, probes
 from .._palette import FAINT, INK, MUTED, TEN
 from .._style import new_figure, style
@@ -68,16 +68,18 @@ def feature_loss_figure(loss: Callable[..., Any]) -> Figure:
         The figure, to be written by `save`.
 
     Raises:
-        ValueError: the loss takes what no scene has (`cones.probing.feature_losses.scene` is None).
+        ValueError: the loss takes an argument that `cones.probing.feature_losses.loss_curve` cannot give.
     """
-    found = scene(loss)
-    if found is None:
-        raise ValueError(f"{type(loss).__name__} takes arguments that no scene has: there is nothing to draw")
+    curve = loss_curve(loss)
+    if curve is None:
+        raise ValueError(
+            f"{type(loss).__name__} takes other arguments than {', '.join(GIVEN)}: there is nothing to draw"
+        )
     with style():
         figure = new_figure(2 * PANEL, 0.9 * PANEL)
         left, right = figure.subplots(1, 2)
-        _draw_along(left, found, found.loss, TEN[3], "loss")
-        _draw_along(right, found, found.force, TEN[0], "force, −d loss / d" + found.variable.split(",")[0])
+        _draw_along(left, curve, curve.loss, TEN[3], "loss")
+        _draw_along(right, curve, curve.force, TEN[0], "force, −d loss / d" + curve.variable.split(",")[0])
     return figure
 
 
@@ -147,22 +149,22 @@ def _draw_others(axes: Axes, margin: Margin) -> None:
     axes.set_xlabel("θ, angle to another class")
 
 
-def _draw_along(axes: Axes, found: LossCurve, values: Tensor, color: str, title: str) -> None:
-    places = torch.rad2deg(found.places) if found.is_angle else found.places
+def _draw_along(axes: Axes, curve: LossCurve, values: Tensor, color: str, title: str) -> None:
+    places = torch.rad2deg(curve.places) if curve.is_angle else curve.places
     axes.plot(places, values, color=color)
-    if found.is_angle:
+    if curve.is_angle:
         angle_axis(axes)
     else:
-        axes.set_xlim(0, math.ceil(float(found.places[-1])))
+        axes.set_xlim(0, math.ceil(float(curve.places[-1])))
         axes.axhline(0, color=FAINT, linewidth=0.8, zorder=0.5)
-    for place, name in found.marks:
-        at = math.degrees(place) if found.is_angle else place
+    for place, name in curve.marks:
+        at = math.degrees(place) if curve.is_angle else place
         axes.axvline(at, color=MUTED, linestyle=(0, (1, 1.6)), linewidth=1.0)
         axes.annotate(name, (at, 1), (3, -3), xycoords=("data", "axes fraction"), textcoords="offset points",
                       va="top", fontsize=7.5, color=MUTED,
                       bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6})  # fmt: skip
     axes.set_title(title)
-    axes.set_xlabel(found.variable)
+    axes.set_xlabel(curve.variable)
     _keep_in_sight(axes, values)
 
 
