@@ -16,21 +16,21 @@ MARGIN, FEATURE_LOSS = "SineMargin", "CosinePull"
 LISTS = (
     "tests/benchmarks/test_open_set.py::test_every_loss_is_in_every_table",
     "tests/catalogue",
-    "tests/common/test_aliases.py",
     "tests/feature_losses/test_feature_losses.py",
     "tests/margins/test_values.py",
-    "tests/suggestion",
 )
-"""Tests that list losses, as far as they are quick to collect."""
+"""Tests that list losses, as far as they are quick to collect and to run."""
 
 EVERY_GUARD = (
     *LISTS,
+    "tests/common/test_aliases.py",
     "tests/engine/test_contract.py",
     "tests/engine/test_contract_edges.py",
     "tests/engine/test_contract_magnitudes.py",
     "tests/margins",
     "tests/plots/test_loss_pictures.py",
     "tests/probing",
+    "tests/suggestion",
     "tests/test_docs_reference.py",
     "tests/test_pickling.py",
 )
@@ -89,6 +89,7 @@ def copy(tmp_path_factory):
         append(copy / "tests" / "references" / f"{reference}.py", textwrap.dedent(code))
     run("dev/reexport.py", where=copy)
     run("-c", MADE, where=copy)
+    run("docs/reference.py", where=copy)
     return copy
 
 

@@ -30,8 +30,6 @@ from .engine.streaming import Update
 from .margins import Margin, parse
 from .suggestion import far_outside
 
-__all__ = ["Head"]
-
 
 class Head(nn.Module):
     """The last layer and the loss in one: `head(features, labels)` replaces `F.cross_entropy(fc(x), y)`.

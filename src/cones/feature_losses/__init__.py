@@ -17,4 +17,4 @@ from ._triplet_agents import TripletAgents as TripletAgents
 from ._unpg import UNPG as UNPG
 from ._vpl import VPL as VPL
 
-__all__ = [name for name in globals() if not name.startswith("_")]
+__all__ = [name for name, kind in list(globals().items()) if isinstance(kind, type)]

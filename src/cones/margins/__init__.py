@@ -36,4 +36,4 @@ from ._spherefacer import SphereFaceR as SphereFaceR
 from ._uniface import UniFace as UniFace
 from ._x2softmax import X2Softmax as X2Softmax
 
-__all__ = [name for name in globals() if not name.startswith("_")]
+__all__ = [name for name in list(globals()) if not name.startswith("_")]
