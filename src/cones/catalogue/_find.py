@@ -1,4 +1,4 @@
-"""The losses by name, and one of each to look at."""
+"""The losses by name, and an example of each."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ def every_loss() -> dict[str, type]:
 
 
 def find_loss(name: str) -> type:
-    """The loss of that name, in any case, or the margin of one's own that is written "package.module:Class".
+    """The loss of that name, in any case, or a margin of your own, written "package.module:Class".
 
     Raises:
         ValueError: there is none; the error says what is near.

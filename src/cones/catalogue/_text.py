@@ -34,7 +34,7 @@ def describe(loss: type) -> str:
 
 
 def describe_in_full(loss: type) -> str:
-    """All that is known of one loss: as `describe`, with remarks, fields, when to use it and what it costs."""
+    """Describe one loss in full: as `describe`, with remarks, fields, when to use it and its cost."""
     about = entry(loss)
     parts = [f"{about.signature}\n  {about.summary}", textwrap.indent(about.body, "  ")]
     for field in about.fields:

@@ -105,7 +105,7 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, *targets: str) -> None:
-    """Remove what processes that were killed in the middle of a write have left in a folder.
+    """Remove leftovers of processes that were killed in the middle of a write.
 
     Files of other names, of other users, or that a process is still writing are left alone; so is everything where
     the file system knows no locks.
@@ -137,7 +137,7 @@ def _remove_if_left(entry: "os.DirEntry[str]") -> None:
 
 
 def _file_aside(path: Path) -> tuple[Path, int | None]:
-    """A new file beside `path`, and what keeps it locked."""
+    """Make a file beside `path`, and return it with its lock."""
     while True:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.cones-", suffix=path.suffix, dir=path.parent)
         held = _hold(handle)
@@ -147,7 +147,7 @@ def _file_aside(path: Path) -> tuple[Path, int | None]:
 
 
 def _folder_aside(parent: Path, name: str) -> tuple[Path, int | None]:
-    """A new folder in `parent`, and what keeps it locked."""
+    """Make a folder in `parent`, and return it with its lock."""
     while True:
         folder = tempfile.mkdtemp(prefix=f".{name}.cones-", dir=parent)
         with suppress(FileNotFoundError):

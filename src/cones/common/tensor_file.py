@@ -21,7 +21,7 @@ ALGORITHM = "crc32 of each tensor and of the metadata"
 
 
 class DamagedError(ValueError):
-    """A file is no safetensors file, or its checksums are not those of what it holds."""
+    """Raised for a file that is no safetensors file, or whose checksums do not match."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

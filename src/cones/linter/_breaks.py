@@ -37,7 +37,7 @@ def kinks(curve: Callable[[Tensor], Tensor], theta: Tensor) -> list[Break]:
 
 
 def _breaks(curve: Callable[[Tensor], Tensor], theta: Tensor, *, halvings: int, least: float) -> list[Break]:
-    """Halve the intervals that change unlike their neighbours, and see what change is left in the smallest of them.
+    """Bisect the intervals that change unlike their neighbours, and keep those whose change does not vanish.
 
     Args:
         curve: from angles (M,) to values (M,).

@@ -116,7 +116,7 @@ def _judge(subject: Subject, checks: Mapping[str, Check]) -> dict[str, Finding]:
 def _after(
     subject: Subject, checks: Mapping[str, Check], findings: Mapping[str, Finding], *names: str
 ) -> dict[str, Finding]:
-    """Judge once nothing that the checks rest on has failed."""
+    """Run checks, unless one that they depend on has failed."""
     for name in names:
         if findings[name].verdict == "fails":
             return {check: Finding("not applicable", f"waits for: {name}", name=check) for check in checks}
@@ -124,7 +124,7 @@ def _after(
 
 
 def _subject(margin: Margin, num_classes: int, dim: int, detached: bool) -> Subject:
-    """With running numbers as they start and after a batch, as far as the margin gives them; a check tells why not."""
+    """The margin with its running numbers at the start and after a batch; without them if computing them fails."""
     subject = Subject(margin, num_classes, dim, detached, NO_STATISTICS, NO_STATISTICS)
     try:
         start = start_of_statistics(margin, num_classes, torch.device("cpu"))
@@ -149,7 +149,7 @@ def _cost_of(subject: Subject, findings: Mapping[str, Finding]) -> Cost | None:
 
 
 def _what_raised(error: Exception, margin: Margin) -> str:
-    """The margin's function that raised, or the check's own if none did, with the first line of the error."""
+    """Name the margin's function that raised, or else the check, with the first line of the error."""
     raised = "the check"
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if isinstance(frame.f_locals.get("self"), type(margin)):

@@ -33,7 +33,7 @@ def few(subject: Subject) -> Finding:
 
 
 def repeatable(subject: Subject) -> Finding:
-    """The same question has the same answer; random draws are torch's."""
+    """The same arguments give the same result; random draws come from torch's generator."""
     asked = batch(subject)
     first, again, other = (dict(answers(subject, asked, seed)) for seed in (0, 0, 1))
     for name, value in first.items():

@@ -16,7 +16,7 @@ OTHERS = (60.0, 90.0, 120.0)
 
 
 class Curve(NamedTuple):
-    """Something over the angle to the own class, or to another.
+    """A quantity as a function of the angle to the own class, or to another.
 
     Attributes:
         what: "target", "others" or "loss".
@@ -48,7 +48,7 @@ def angles(subject: Subject) -> Tensor:
 
 
 def curves(probe: MarginProbe, dtype: torch.dtype = torch.float64) -> Iterator[Curve]:
-    """All that is asked over an angle; others that are only scaled need no asking."""
+    """Curves over one angle; `others` that only scale are left out."""
     yield Curve("target", None, probe.target)
     if bends(probe.margin):
         yield from others_curves(probe, dtype)
@@ -57,7 +57,7 @@ def curves(probe: MarginProbe, dtype: torch.dtype = torch.float64) -> Iterator[C
 
 
 def others_curves(probe: MarginProbe, dtype: torch.dtype = torch.float64) -> Iterator[Curve]:
-    """The logit of another class over its angle, with the own class here and there."""
+    """The logit of another class over its angle, at several angles of the own class."""
     for own in OWN:
         yield Curve("others", own, _others(probe, torch.tensor(math.cos(math.radians(own)), dtype=dtype)))
 

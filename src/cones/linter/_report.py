@@ -17,7 +17,7 @@ MARKS: dict[Verdict, str] = {"holds": "holds", "fails": "FAILS", "warns": "warns
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a margin should be.
+    """Result of one check.
 
     Attributes:
         verdict: "holds", "fails", "warns" or "not applicable".

@@ -37,7 +37,7 @@ def sign(subject: Subject) -> Finding:
 
 
 def poles(subject: Subject) -> Finding:
-    """At cosine +1 and -1 the slopes are finite and of the size of those beside."""
+    """At cosine +1 and -1 the slopes are finite and close to those next to them."""
     for dtype in (torch.float64, torch.float32):
         for probe in subject.probes():
             for what, function in _at_poles(probe, dtype):

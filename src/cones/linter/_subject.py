@@ -1,4 +1,4 @@
-"""The margin under examination, and batches to ask it about."""
+"""The margin being checked, and batches to evaluate it on."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Softmax-margin losses, one a file: frozen dataclasses whose fields are the hyperparameters."""
+"""Softmax-margin losses, one per file: frozen dataclasses whose fields are the hyperparameters."""
 
 from ._adacos import AdaCos as AdaCos
 from ._adaface import AdaFace as AdaFace

@@ -15,7 +15,7 @@ MOST = 1e4
 
 @dataclass(frozen=True, eq=False)
 class AdaCos(Margin):
-    """AdaCos: no margin to choose and no scale to choose; the scale follows the training.
+    """AdaCos: no margin and no scale to choose; the scale follows the training.
 
         t = s cos(theta_y),   o_j = s cos(theta_j)
         s = sqrt(2) log(K - 1), fixed, or where it starts:

@@ -37,7 +37,7 @@ def check_multiple(owner: str, name: str, value: object) -> None:
 
 
 def check_counts(owner: str, counts: object) -> None:
-    """Raise ValueError unless `counts` is a tuple of whole numbers of at least 1, one a class."""
+    """Raise ValueError unless `counts` is a tuple of whole numbers of at least 1, one per class."""
     if not isinstance(counts, tuple) or not counts:
         raise ValueError(
             f"{owner}: counts is {counts!r}, expected a tuple of samples a class, "

@@ -11,7 +11,7 @@ from ._per_class import as_tuple, check_one_a_class
 
 @dataclass(frozen=True, eq=False)
 class LogitAdjusted(Margin):
-    """Logit-adjusted softmax: how often a class comes is added in training, so that the logits need not learn it.
+    """Logit-adjusted softmax: class frequencies are added in training, so that the logits need not learn them.
 
         t = s w_y . x + tau log(pi_y),   o_j = s w_j . x + tau log(pi_j),   pi_j = n_j / sum_k n_k
 

@@ -1,4 +1,4 @@
-"""Fields with one number for all classes, or one a class: a tuple or a (K,) tensor, of which each row takes its own."""
+"""Fields with one number for all classes, or one per class: a tuple or a (K,) tensor, indexed by each row's class."""
 
 import math
 from typing import Any, TypeAlias

@@ -11,7 +11,7 @@ from ._margin import Combine, Margin, Rows
 
 @dataclass(frozen=True, eq=False)
 class UniFace(Margin):
-    """UniFace: one learnt threshold that every own similarity shall pass and no other.
+    """UniFace: one learnt threshold between all target similarities and all others.
 
         t = s (cos(theta_y) - m) - b,   o_j = s cos(theta_j) - b
         loss = softplus(-t) + lambda sum_{j != y} softplus(o_j)

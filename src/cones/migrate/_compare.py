@@ -64,7 +64,7 @@ class Agreement:
 
 
 def compare(head: Head, reference: Reference, *, rows: int = 64, seed: int = 0) -> Agreement:
-    """Hold a head against another library's layer, on random features in float64.
+    """Compare a head with another library's layer, on random features in float64.
 
     A quarter of the features point anywhere; the others lie at any angle from 0.01 to pi - 0.01 to a center of their
     own class, so that every branch of the margin is seen. Their lengths are between 0.5 and 2.

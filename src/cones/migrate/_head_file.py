@@ -53,7 +53,7 @@ def write_head(path: Path | str, head: Head) -> None:
 
 
 def read_head(path: Path | str, *, trust: bool = False) -> Head:
-    """The head that `write_head` wrote, on the CPU.
+    """Read a head that `write_head` wrote, onto the CPU.
 
     Args:
         path: the file.

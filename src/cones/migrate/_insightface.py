@@ -21,7 +21,7 @@ def from_insightface(
     scale: float = 64.0,
     num_classes: int | None = None,
 ) -> Head:
-    """The head that computes what PartialFC_V2 with CombinedMarginLoss of insightface's arcface_torch does.
+    """Convert PartialFC_V2 with CombinedMarginLoss of insightface's arcface_torch to an equal head.
 
         m3 > 0              CosFace(m3, scale): CombinedMarginLoss does not look at m1 and m2 then
         m1 = 1 and m3 = 0   ArcFace(m2, scale, tail="plain", straight_through=True)

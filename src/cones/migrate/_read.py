@@ -14,11 +14,11 @@ from ..common.tensor_file import DamagedError, read_tensors
 
 
 class WeightsError(RuntimeError):
-    """A file or a state holds no class weights that can be used; the text says why and what to do."""
+    """Raised for a file or a state without usable class weights; the text says why and what to do."""
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
-    """Every tensor of a .pt, .pth or .safetensors file, by name; nothing in the file is executed.
+    """Read the tensors of a .pt, .pth or .safetensors file by name; nothing in the file is executed.
 
     Nested dictionaries are joined with dots, so that "state_dict_softmax_fc" -> "weight" is
     "state_dict_softmax_fc.weight". What is no tensor is left out. A file that is one bare tensor is {"weight": it}.

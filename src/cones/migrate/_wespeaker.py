@@ -22,7 +22,7 @@ def from_wespeaker(
     sub_centers: int | None = None,
     num_classes: int | None = None,
 ) -> Head:
-    """The head that computes what a projection of wespeaker does, from a whole model file.
+    """Convert a projection of wespeaker, from a whole model file, to an equal head.
 
         add_margin                      CosFace(margin, scale)
         arc_margin                      ArcFace(margin, scale, tail="smooth"), "easy" with easy_margin

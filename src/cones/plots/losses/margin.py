@@ -1,4 +1,4 @@
-"""One margin in full: its target logit, the logits of the other classes, its loss, and what each of them pulls."""
+"""Figure of one margin in full: its target logit, the logits of the other classes, its loss, and their slopes."""
 
 # M angles.
 

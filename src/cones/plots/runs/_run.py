@@ -1,4 +1,4 @@
-"""The files of a run, read into one value; whatever is wrong with them is one error that names the file."""
+"""The files of a run, read into one value; an error names the file at fault."""
 
 # N rows, D dims, K classes.
 
