@@ -40,7 +40,7 @@ def check_counts(owner: str, counts: object) -> None:
     """Raise ValueError unless `counts` is a tuple of whole numbers of at least 1, one per class."""
     if not isinstance(counts, tuple) or not counts:
         raise ValueError(
-            f"{owner}: counts is {counts!r}, expected a tuple of samples a class, "
+            f"{owner}: counts is {counts!r}, expected a tuple of samples per class, "
             f"such as tuple(torch.bincount(labels).tolist())"
         )
     if set(map(type, counts)) == {int} and min(counts) >= 1:

@@ -18,12 +18,12 @@ class LDAM(Margin):
     late in training: that is `Head(class_weights=...)`.
 
     Args:
-        counts: n_j, a tuple of whole numbers of at least 1, one a class.
+        counts: n_j, a tuple of whole numbers of at least 1, one per class.
         margin: m, at least 0, in cosine units.
         scale: s, above 0.
 
     Raises:
-        ValueError: a field is out of its range; or, when used, counts has not one number a class.
+        ValueError: a field is out of its range; or, when used, counts does not have one number per class.
 
     When to use: Long-tailed classes: the rarer, the larger the margin. The authors also weigh rare classes up late in
     training (`class_weights` of the head).

@@ -19,12 +19,12 @@ class LogitAdjusted(Margin):
     the adjustment: as if all classes came equally often.
 
     Args:
-        counts: n_j, a tuple of whole numbers of at least 1, one a class.
+        counts: n_j, a tuple of whole numbers of at least 1, one per class.
         temperature: tau, at least 0; 0 is plain softmax, 1 what the authors' code has.
         scale: s, above 0.
 
     Raises:
-        ValueError: a field is out of its range; or, when used, counts has not one number a class.
+        ValueError: a field is out of its range; or, when used, counts does not have one number per class.
 
     When to use: Long-tailed training where every class counts the same at test time: the shares of the classes are
     added in training and left out in `head.logits`.

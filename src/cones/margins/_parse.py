@@ -16,7 +16,7 @@ def parse(text: str, *, trust: bool = True) -> Margin:
             written.
 
     Raises:
-        TrustError: the text names code of one's own, and trust is False.
+        TrustError: the text names user code, and trust is False.
         ValueError: the text, a name or a field is wrong; the error says which and what is near.
 
     Example:

@@ -47,7 +47,7 @@ def as_tuple(margin: Margin, name: str) -> None:
 def check_each_not_negative(owner: str, name: str, value: object) -> None:
     """Raise ValueError unless `value` is a finite number of at least 0, a tuple of such, or a tensor of () or (K,)."""
     if isinstance(value, Tensor) and value.dim() > 1:
-        raise ValueError(f"{owner}: {name} has shape {tuple(value.shape)}, expected () or (K,), one number a class")
+        raise ValueError(f"{owner}: {name} has shape {tuple(value.shape)}, expected () or (K,), one number per class")
     if not isinstance(value, tuple):
         check_not_negative(owner, name, value)
     elif not _plainly_fine(value):
@@ -63,7 +63,7 @@ def check_one_a_class(owner: str, name: str, value: PerClass, num_classes: int) 
         if len(value) == num_classes:
             return
         raise ValueError(
-            f"{owner}: {name} has {len(value)} numbers, but there are {num_classes} classes: expected one a class"
+            f"{owner}: {name} has {len(value)} numbers, but there are {num_classes} classes: expected one per class"
         )
 
 

@@ -46,7 +46,7 @@ def head_of(weight: Tensor, margin: Margin, subcenters: int = 1) -> Head:
     """A head with these weights (K * S, D), class-major: rows j S to (j + 1) S - 1 are the centers of class j.
 
     Raises:
-        ValueError: the rows are not a multiple of the centers a class.
+        ValueError: the rows are not a multiple of the centers per class.
     """
     rows, dim = weight.shape
     if subcenters < 1 or rows % subcenters:

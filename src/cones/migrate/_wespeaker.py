@@ -26,7 +26,7 @@ def from_wespeaker(
 
         add_margin                      CosFace(margin, scale)
         arc_margin                      ArcFace(margin, scale, tail="smooth"), "easy" with easy_margin
-        arc_margin_intertopk_subcenter  the same over S centers a class
+        arc_margin_intertopk_subcenter  the same over S centers per class
 
     Past theta = pi - m wespeaker goes on as cos(theta) - 1 + cos(m), for which there is no tail here: "smooth" is the
     nearest, equal at theta = pi - m and at pi, and in between higher by at most 2 c (1 - c) s with c = cos(m / 2), a

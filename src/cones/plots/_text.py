@@ -49,7 +49,7 @@ def _expression(node: ast.expr) -> str:
 
 
 def _name(written: str) -> str:
-    """A loss's name without the module of one's own: "package.module:Mine" gives Mine."""
+    """A loss's name without its module: "package.module:Mine" gives Mine."""
     return written.rpartition(":")[2]
 
 

@@ -66,7 +66,7 @@ def _margins_outside(margin: Margin, num_classes: int, dim: int) -> Iterator[str
 
 
 def _numbers(margin: Margin, names: tuple[str, ...]) -> list[tuple[str, float]]:
-    """Fields that are plain numbers, and the largest of those that have one a class; not those that are learnt."""
+    """Fields that are plain numbers, and the largest of those that have one per class; not those that are learnt."""
     values = [(name, getattr(margin, name)) for name in names]
     values = [(name, max(value, default=0.0) if isinstance(value, tuple) else value) for name, value in values]
     return [(name, value) for name, value in values if isinstance(value, float | int)]

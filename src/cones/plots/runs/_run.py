@@ -64,7 +64,7 @@ def read_run(folder: Path, *, trust: bool = False) -> FinishedRun:
 
     Args:
         folder: of the run.
-        trust: whether a margin of one's own, which features.safetensors names, may be imported.
+        trust: whether a user-defined margin, which features.safetensors names, may be imported.
 
     Raises:
         FileNotFoundError: a file is missing.
