@@ -103,5 +103,5 @@ def test_names_are_reexported_once(copy):
 
 @pytest.mark.parametrize("guards", [LISTS, pytest.param(EVERY_GUARD, marks=pytest.mark.slow)], ids=["lists", "all"])
 def test_guards_pass(copy, guards):
-    names = f"{MARGIN} or {FEATURE_LOSS} or every_loss or every_feature or missing or index or left"
+    names = f"{MARGIN} or {FEATURE_LOSS} or every_table or every_feature or missing or index or left"
     run("-m", "pytest", "-q", "-p", "no:cacheprovider", *guards, "-k", names, where=copy)
