@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUNS ?= runs
 
-.PHONY: demo test test-slow bench docs docs-losses format clean
+.PHONY: demo test test-slow bench losses docs docs-losses docs-reference format clean
 
 demo: $(READY)
 	$(BIN)/cones compare --out $(RUNS)/demo
@@ -19,11 +19,20 @@ test: $(READY)
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
 
-docs: demo docs-losses
+# all that follows from the losses' files: their lines in src/cones/__init__.py, and their pages
+losses: $(READY)
+	$(BIN)/python dev/reexport.py
+	$(BIN)/ruff check --quiet --fix src/cones/__init__.py
+	$(MAKE) docs-losses docs-reference
+
+docs: demo docs-losses docs-reference
 	$(BIN)/python docs/picture.py $(RUNS)/demo
 
 docs-losses: $(READY)
 	$(BIN)/cones losses --out docs/losses
+
+docs-reference: $(READY)
+	$(BIN)/python docs/reference.py
 
 bench: $(READY)-bench
 	$(BIN)/python -m benchmarks.trainer.import_time

@@ -22,7 +22,7 @@ def statistics_of(margin: Margin, num_classes: int) -> dict[str, Tensor]:
 
 
 def of_classes(margin: Margin, classes: Sequence[int]) -> Margin:
-    """The margin for some classes by number: what it has one a class of is picked, and begun again past its end."""
+    """The margin for some classes by number: what it has one per class of is picked, and begun again past its end."""
     several = {name: value for name, value in vars(margin).items() if isinstance(value, tuple)}
     picked = {name: tuple(value[j % len(value)] for j in classes) for name, value in several.items()}
     return replace(margin, **picked) if picked else margin

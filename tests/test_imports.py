@@ -37,7 +37,7 @@ ALLOWED = {
     "embedding": {"common", "data", "evaluation", "protocols", "training"},
     "export": {"common", "data", "embedding", "evaluation", "training"},
     "open_set": {"common", "data", "embedding", "evaluation", "plots", "protocols", "training"},
-    "plots": {"catalogue", "common", "engine", "evaluation", "margins", "probing"},
+    "plots": {"catalogue", "common", "engine", "evaluation", "feature_losses", "margins", "probing"},
     "cli": {
         "catalogue", "common", "data", "embedding", "engine", "evaluation", "export", "linter", "margins", "migrate",
         "open_set", "plots", "protocols", "suggestion", "training",

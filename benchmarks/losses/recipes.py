@@ -1,7 +1,11 @@
 """How every loss is written for ten classes in the plane and in 64 dims."""
 
 import ast
+import inspect
 from dataclasses import dataclass
+
+from cones.catalogue import every_loss
+from cones.margins import Margin
 
 ANNEALED = "Annealing(base=1000.0, gamma=0.1, power=2.0, minimum=0.0)"
 
@@ -40,12 +44,27 @@ def both(name: str, text: str, note: str = "") -> Recipe:
     return Recipe(name, text, text, note)
 
 
+def by_fields(name: str, scale: int, cosine: float, angle: float) -> str:
+    """The text of a loss with its scale, and its margin by its unit; a feature loss is joined to softmax.
+
+    Example:
+        >>> by_fields("CosFace", 16, 0.2, 0.3)
+        'CosFace(margin=0.2, scale=16)'
+    """
+    kind = every_loss()[name]
+    units = dict.fromkeys(getattr(kind, "angles", ()), angle) | dict.fromkeys(getattr(kind, "cosines", ()), cosine)
+    known = {"margin": units.get("margin"), "scale": scale}
+    fields = ", ".join(f"{field}={known[field]}" for field in inspect.signature(kind).parameters if known.get(field))
+    text = f"{name}({fields})" if fields else name
+    return text if issubclass(kind, Margin) else f"Softmax + 0.1 * {text}"
+
+
 P2SGRAD = (
     "among ten classes in the plane its value is the same for directions spread evenly and for directions on two axes "
     "at right angles, so that nothing but MHE keeps them apart"
 )
 
-RECIPES = [
+_CHOSEN = [
     both("Softmax", "Softmax"),
     both("LSoftmax", f"LSoftmax(margin=4, blend={ANNEALED})"),
     both("ASoftmax", f"ASoftmax(margin=4, blend={ANNEALED})"),
@@ -102,3 +121,13 @@ RECIPES = [
         "NormFace + 1.0 * VPL(margin=ArcFace(margin=0.52, scale=17), start=200)",
     ),
 ]
+
+RECIPES = [
+    *_CHOSEN,
+    *(
+        Recipe(name, by_fields(name, 16, 0.064, 0.21), by_fields(name, 17, 0.33, 0.52))
+        for name in every_loss()
+        if name not in {recipe.name for recipe in _CHOSEN}
+    ),
+]
+"""One for every loss: where none was chosen, its fields say how it is written."""

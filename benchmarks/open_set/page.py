@@ -76,7 +76,7 @@ def page(data: str, preset: str, results: dict[str, RowTerms]) -> str:
         data=data,
         preset="" if preset == "default" else f" --preset {preset}",
         about=recipe.about,
-        net=run.backbone.removeprefix("nets:"),
+        net=run.backbone.rpartition(":")[2],
         epochs=run.epochs,
         batch=run.batch_size,
         momentum=run.momentum,

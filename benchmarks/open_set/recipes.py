@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from benchmarks.differences.peers import PML
+from benchmarks.losses.recipes import by_fields
+from cones.catalogue import every_loss
 from cones.training import Run
 
 ANNEALED = "SPHEREFACE_20"
@@ -39,9 +41,9 @@ class Recipe:
 
 
 def losses(scale: int, cosine: float, angle: float) -> dict[str, str]:
-    """Every loss, with a scale, a margin in cosine and one in radians."""
+    """Every loss, with a scale, a margin in cosine and one in radians; by its fields where it is not in the list."""
     s, m, a = f"scale={scale}", f"margin={cosine}", f"margin={angle}"
-    return {
+    chosen = {
         "Softmax": "Softmax",
         "LSoftmax": f"LSoftmax(margin=4, blend={ANNEALED})",
         "ASoftmax": f"ASoftmax(margin=4, blend={ANNEALED})",
@@ -82,6 +84,7 @@ def losses(scale: int, cosine: float, angle: float) -> dict[str, str]:
         "UNPG": f"NormFace({s}) + 1.0 * UNPG({a}, {s})",
         "VPL": f"NormFace({s}) + 1.0 * VPL(margin=ArcFace({a}, {s}), start=200)",
     }
+    return chosen | {name: by_fields(name, scale, cosine, angle) for name in every_loss() if name not in chosen}
 
 
 def rivals(scale: int, cosine: float, angle: float) -> dict[str, tuple[str, dict[str, float]]]:
@@ -104,7 +107,8 @@ GLYPHS = Recipe(
     about="""2,965 kanji of JIS X 0208 level 1 in 37 font designs, 32 x 32 pixels. 2,000 characters are learnt in all
 designs (73,988 pictures); the other 965 are never seen: of each, every third design is tested (12,541 pictures).""",
     run=Run(
-        data="glyphs-jis", backbone="nets:Strided(feature_dim=128)", epochs=3, batch_size=256, learning_rate=0.2,
+        data="glyphs-jis", backbone="benchmarks.trainer.nets:Strided(feature_dim=128)",
+        epochs=3, batch_size=256, learning_rate=0.2,
         precision="bfloat16", tensorboard=False, threads=1,
     ),
     losses=losses(32, 0.2, 0.3),
@@ -129,7 +133,8 @@ FONTS = Recipe(
     about="""The harder split: the 965 unseen characters are drawn by font packages that are not seen in training
 either. 2,000 characters are learnt in the other designs.""",
     run=Run(
-        data="glyphs-jis-fonts", backbone="nets:Strided(feature_dim=128)", epochs=3, batch_size=256, learning_rate=0.2,
+        data="glyphs-jis-fonts", backbone="benchmarks.trainer.nets:Strided(feature_dim=128)",
+        epochs=3, batch_size=256, learning_rate=0.2,
         precision="bfloat16", tensorboard=False, threads=1,
     ),
     losses={
@@ -149,7 +154,7 @@ FACES = Recipe(
 and tests on the other 20, all 200 pictures.""",
     run=Run(
         data="faces-orl", split="identity", test_fraction=0.5, image_size=48,
-        backbone="nets:Strided(feature_dim=64, image_size=48, width=16)",
+        backbone="benchmarks.trainer.nets:Strided(feature_dim=64, image_size=48, width=16)",
         epochs=40, batch_size=50, learning_rate=0.1, shift=3, flip=True,
         precision="float32", tensorboard=False, threads=1,
     ),

@@ -21,6 +21,7 @@ from . import feature_losses as feature_losses
 from . import margins as margins
 from . import subcenters as subcenters
 from .class_sgd import ClassSGD as ClassSGD
+from .engine import planner as planner
 from .engine.dense import dense_margin_softmax as dense_margin_softmax
 from .engine.softmax import margin_softmax as margin_softmax
 from .feature_losses import MHE as MHE
@@ -81,8 +82,8 @@ interrupts.act_as_usual()
 __version__ = "0.1.0"
 
 _LAZY = (
-    "backbones", "catalogue", "data", "embedding", "evaluation", "export", "migrate", "open_set", "planner", "plots",
-    "protocols", "training",
+    "backbones", "catalogue", "data", "embedding", "evaluation", "export", "migrate", "open_set", "plots", "protocols",
+    "training",
 )  # fmt: skip
 
 if TYPE_CHECKING:  # a type checker sees the modules themselves, and so every name that is not there
@@ -97,7 +98,6 @@ if TYPE_CHECKING:  # a type checker sees the modules themselves, and so every na
     from . import plots as plots
     from . import protocols as protocols
     from . import training as training
-    from .engine import planner as planner
 else:
 
     def __getattr__(name: str) -> ModuleType:
@@ -175,5 +175,5 @@ for _name in __all__:
     if isclass(globals()[_name]):
         globals()[_name].__module__ = __name__
 torch.serialization.add_safe_globals(
-    [globals()[_name] for _name in (*margins.__all__, *feature_losses.__all__) if is_dataclass(globals()[_name])]
+    [globals()[_name] for _name in (*margins.known(), *feature_losses.__all__) if is_dataclass(globals()[_name])]
 )

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from .head import Head
 
+__all__ = ["ClassSGD"]
+
 FAR_FROM_ONE = 1000.0
 """Size of the loss's upstream gradient, or its inverse, beyond which it must come from a GradScaler."""
 

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from .common.unit_vectors import direction
 
+__all__ = ["CosineConv2d", "CosineLinear"]
+
 Pair = int | tuple[int, int]
 
 
@@ -60,7 +62,7 @@ class CosineLinear(nn.Module):
         return cosines.reshape(*x.shape[:-1], -1)
 
     def extra_repr(self) -> str:
-        """What print shows."""
+        """Fields that `print` shows."""
         return f"in_features={self.weight.shape[1]}, out_features={self.weight.shape[0]}, centered={self.centered}"
 
 
@@ -124,7 +126,7 @@ class CosineConv2d(nn.Module):
         return torch.where(present, dot * torch.where(present, squared, 1).rsqrt(), 0)
 
     def extra_repr(self) -> str:
-        """What print shows."""
+        """Fields that `print` shows."""
         channels_out, channels_in, *kernel = self.weight.shape
         return (
             f"{channels_in}, {channels_out}, kernel_size={tuple(kernel)}, stride={self.stride}, "

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from .common.transforms import numbers_of
 
+__all__ = ["cross_entropy", "softmax", "softmax_loss"]
+
 SUM_TOLERANCE = 1e-3
 """How far from 1 a distribution may sum; 2-decimal probabilities written by hand pass."""
 

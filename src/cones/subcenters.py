@@ -20,6 +20,8 @@ from .engine.checks import check_arguments
 from .head import Head
 from .margins import NormFace
 
+__all__ = ["DominantCenters", "Dropped", "dominant_centers", "drop", "head_of_dominant"]
+
 MAX_ANGLE = 5 * math.pi / 12
 """75 degrees, as in the paper."""
 

@@ -1,4 +1,4 @@
-"""Margins with one number a class: a tuple, or a tensor that is learnt."""
+"""Margins with one number per class: a tuple, or a tensor that is learnt."""
 
 import math
 import warnings

@@ -9,7 +9,7 @@ import cones
 from cones.catalogue import every_loss, example, has_picture
 from cones.margins import Margin
 from cones.plots import curve_figure, loss_figure, target_curve, write_index, write_pages
-from cones.probing.margins import View, draws_at_random
+from cones.probing.margins import draws_at_random
 from tests.artificial import Prior, Quality, Random, Running, Tail, YesOrNo
 from tests.engine.contract import differentiable
 from tests.losses import Bending, Biased
@@ -33,10 +33,10 @@ def test_every_margin_has_a_curve(margin: Margin) -> None:
 
 
 def test_curves_over_norm_and_class() -> None:
-    theta, short, _ = target_curve(Quality(), View(feature_norm=1.0))
+    theta, short, _ = target_curve(Quality(), feature_norm=1.0)
     torch.testing.assert_close(short, theta.cos() - 0.01)
-    _, common, _ = target_curve(Tail(), View(label=0))
-    _, rare, _ = target_curve(Tail(), View(label=9))
+    _, common, _ = target_curve(Tail(), label=0)
+    _, rare, _ = target_curve(Tail(), label=9)
     torch.testing.assert_close(theta.cos() - rare, torch.full_like(rare, 0.5))
     torch.testing.assert_close(theta.cos() - common, torch.full_like(rare, 0.5 * 100**-0.25))
 

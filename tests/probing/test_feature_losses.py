@@ -12,7 +12,7 @@ import cones
 from cones.catalogue import every_loss, example
 from cones.margins import Margin
 from cones.plots import feature_loss_figure, save
-from cones.probing.feature_losses import scene
+from cones.probing.feature_losses import loss_curve
 
 
 @dataclass(frozen=True)
@@ -59,36 +59,36 @@ class Parting(nn.Module):
 
 @dataclass(frozen=True)
 class Odd:
-    """Takes what no scene has."""
+    """Takes an argument that no curve has."""
 
     def __call__(self, features, moon):
         return features.sum() + moon
 
 
 def test_center_loss_along_the_distance():
-    found = scene(cones.CenterLoss(2, 2))
+    found = loss_curve(cones.CenterLoss(2, 2))
     assert found.variable.startswith("‖x − c‖")
     torch.testing.assert_close(found.loss, found.places**2 / 2)
     torch.testing.assert_close(found.force, -found.places)
 
 
 def test_ring_loss_and_incay_along_the_norm():
-    found = scene(cones.RingLoss())
+    found = loss_curve(cones.RingLoss())
     assert found.variable.startswith("‖x‖")
     torch.testing.assert_close(found.loss, (found.places - 2) ** 2 / 2)
     torch.testing.assert_close(found.force, 2 - found.places)
-    found = scene(cones.FeatureIncay())
+    found = loss_curve(cones.FeatureIncay())
     torch.testing.assert_close(found.loss, 1 / (found.places**2 + 1e-6))
     torch.testing.assert_close(found.force, 2 * found.places / (found.places**2 + 1e-6) ** 2)
     assert "rightly classified" in found.about
 
 
 def test_what_depends_on_the_angle():
-    found = scene(Agents())
+    found = loss_curve(Agents())
     assert found.is_angle
     expected = 2 - 2 * found.places.cos() + (1 - (2 - 2 * found.places.sin())).clamp(min=0)
     torch.testing.assert_close(found.loss, expected)
-    found = scene(Pairs())
+    found = loss_curve(Pairs())
     assert found.is_angle
     assert found.loss.argmin() < 30
     numeric = -(found.loss[2:] - found.loss[:-2]) / (found.places[2:] - found.places[:-2])
@@ -96,13 +96,13 @@ def test_what_depends_on_the_angle():
 
 
 def test_what_looks_at_the_weights_alone():
-    found = scene(Spread())
+    found = loss_curve(Spread())
     assert found.variable == "θ, angle between two classes"
     torch.testing.assert_close(found.loss, 1 / (2 - 2 * found.places.cos()))
 
 
 def test_what_has_centers_moves_between_them():
-    found = scene(Parting(2, 2))
+    found = loss_curve(Parting(2, 2))
     torch.testing.assert_close(found.loss, 0.5 * found.places**2 / ((2 - found.places) ** 2 + 1))
     assert found.marks == ((2.0, "other center"),)
 
@@ -115,17 +115,17 @@ def test_each_kind_is_drawn(loss, tmp_path):
 @pytest.mark.parametrize(
     "kind", [kind for kind in every_loss().values() if not issubclass(kind, Margin)], ids=lambda kind: kind.__name__
 )
-def test_public_losses_are_finite_in_their_scene(kind):
-    found = scene(example(kind))
+def test_public_losses_are_finite_along_their_curve(kind):
+    found = loss_curve(example(kind))
     if found is not None:
         assert torch.isfinite(found.loss).all()
         assert torch.isfinite(found.force).all()
         assert 0 <= found.places[0] < found.places[-1] <= (math.pi if found.is_angle else 4)
 
 
-def test_what_no_scene_has():
-    assert scene(Odd()) is None
-    with pytest.raises(ValueError, match="Odd takes arguments that no scene has"):
+def test_other_arguments_have_no_curve():
+    assert loss_curve(Odd()) is None
+    with pytest.raises(ValueError, match="Odd takes other arguments than features, labels"):
         feature_loss_figure(Odd())
 
 
@@ -134,4 +134,4 @@ def test_a_tensor_is_asked_for():
         return 1.0
 
     with pytest.raises(AssertionError):
-        scene(wrong)
+        loss_curve(wrong)

@@ -63,7 +63,7 @@ class Given:
         return np.arange(len(self.w)) == self.y[:, None]
 
     def field(self, name):
-        """A field of the loss; where it has one number a class, (N,) those of the rows."""
+        """A field of the loss; where it has one number per class, (N,) those of the rows."""
         value = self.fields[name]
         return np.asarray(value)[self.y] if isinstance(value, tuple) else value
 

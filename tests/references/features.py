@@ -4,11 +4,14 @@ A formula takes features x (N, D), weight w (K, D), labels y, and the x0, w0 at 
 Centers, where a loss has some, stand in the place of the weight.
 """
 
+import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
 import cones
 
@@ -21,6 +24,28 @@ class FeatureCase(NamedTuple):
 
     call: Callable
     formula: Callable
+
+
+def by_name(kind, x, w, y, reduction="mean", **fields):
+    """A feature loss of given fields, built for w (K, D) and called with what its arguments name.
+
+    Rows of even labels count as rightly classified, where a loss asks for that.
+    """
+    given = {"num_classes": lambda: len(w), "dim": lambda: w.shape[1]}
+    loss = kind(
+        **{name: size() for name, size in given.items() if name in inspect.signature(kind).parameters}, **fields
+    )
+    if isinstance(loss, nn.Module):
+        loss = (loss.double() if w.dtype == torch.float64 else loss).forward
+    given = {
+        "features": lambda: x,
+        "weight": lambda: w,
+        "labels": lambda: y,
+        "correct": lambda: y % 2 == 0,
+        "num_classes": lambda: len(w),
+        "reduction": lambda: reduction,
+    }
+    return loss(**{name: given[name]() for name in inspect.signature(loss).parameters})
 
 
 def unit(rows):
@@ -155,17 +180,17 @@ def call_incay(x, w, y):
 
 
 FEATURE_CASES = {
-    "BatchCOCO": FeatureCase(lambda x, w, y: cones.BatchCOCO()(x, y, len(w)), batch_coco),
+    "BatchCOCO": FeatureCase(partial(by_name, cones.BatchCOCO), batch_coco),
     "CenterLoss": FeatureCase(call_center, center),
-    "CirclePairs": FeatureCase(lambda x, w, y: cones.CirclePairs()(x, y), circle_pairs),
-    "ContrastiveAgents": FeatureCase(lambda x, w, y: cones.ContrastiveAgents()(x, w, y), contrastive_agents),
+    "CirclePairs": FeatureCase(partial(by_name, cones.CirclePairs), circle_pairs),
+    "ContrastiveAgents": FeatureCase(partial(by_name, cones.ContrastiveAgents), contrastive_agents),
     "ContrastiveCenter": FeatureCase(call_contrastive_center, contrastive_center),
     "DiscFace": FeatureCase(call_disc_face, disc_face),
     "FeatureIncay": FeatureCase(call_incay, incay),
-    "MHE": FeatureCase(lambda x, w, y: cones.MHE()(w), mhe),
-    "RegularFace": FeatureCase(lambda x, w, y: cones.RegularFace()(w), regular_face),
-    "RingLoss": FeatureCase(lambda x, w, y: cones.RingLoss(2.0).to(torch.float64)(x), ring),
-    "TripletAgents": FeatureCase(lambda x, w, y: cones.TripletAgents()(x, w, y), triplet_agents),
-    "UNPG": FeatureCase(lambda x, w, y: cones.UNPG(scale=8.0)(x, w, y), unpg),
+    "MHE": FeatureCase(partial(by_name, cones.MHE), mhe),
+    "RegularFace": FeatureCase(partial(by_name, cones.RegularFace), regular_face),
+    "RingLoss": FeatureCase(partial(by_name, cones.RingLoss, radius=2.0), ring),
+    "TripletAgents": FeatureCase(partial(by_name, cones.TripletAgents), triplet_agents),
+    "UNPG": FeatureCase(partial(by_name, cones.UNPG, scale=8.0), unpg),
     "VPL": FeatureCase(call_vpl, vpl),
 }

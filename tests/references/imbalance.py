@@ -1,4 +1,4 @@
-"""Losses that know how often each class comes, and margins of one number a class, from their formulas."""
+"""Losses that know how often each class comes, and margins of one number per class, from their formulas."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from .classic import on_cosines
 
 COUNTS = (500, 3, 40, 1, 77, 250, 9, 18, 120, 5, 60)
 SMALL_TO_LARGE = tuple(0.05 * j for j in range(11))
-"""One number a class; with other numbers of classes it is cut, or begun again."""
+"""One number per class; with other numbers of classes it is cut, or begun again."""
 
 MARGINS = [
     cones.LDAM(counts=COUNTS),

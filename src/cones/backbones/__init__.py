@@ -1,4 +1,4 @@
-"""Small nets from images or vectors to features (N, D); any torch module of yours that does the same will serve."""
+"""Small nets from images or vectors to features (N, D); any torch module that does the same can take their place."""
 
 from ._build import NAMES as NAMES
 from ._build import build as build

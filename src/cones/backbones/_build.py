@@ -14,6 +14,7 @@ from ._mlp import MLP
 from ._resnet import ResNet
 
 NAMES = ("lenets", "lsoftmax-net", "resnet", "mlp", "identity")
+"""Backbones by name, as `--backbone` takes them."""
 
 
 def build(
@@ -82,22 +83,22 @@ def _build_own(text: str, trust: bool) -> nn.Module:
 
 
 def _own(name: str, trust: bool) -> Callable[..., object]:
-    """The class or function that `name`, "package.module:Net", stands for.
+    """Import the class or function that `name`, "package.module:Net", denotes.
 
     To call anything that can be imported would be to run any command: subprocess:call is a name too.
     """
-    found = import_path(name, trust=trust)
-    if isinstance(found, type) and issubclass(found, nn.Module):
-        return found
+    network = import_path(name, trust=trust)
+    if isinstance(network, type) and issubclass(network, nn.Module):
+        return network
     module = name.rpartition(":")[0]
-    if inspect.isfunction(found) and found.__module__.partition(".")[0] not in sys.stdlib_module_names:
-        if found.__module__ == module:
-            return found
+    if inspect.isfunction(network) and network.__module__.partition(".")[0] not in sys.stdlib_module_names:
+        if network.__module__ == module:
+            return network
         raise ValueError(
-            f"backbone {brief(name)} is a function of {found.__module__}: name it there, "
-            f"{found.__module__}:{found.__name__}"
+            f"backbone {brief(name)} is a function of {network.__module__}: name it there, "
+            f"{network.__module__}:{network.__name__}"
         )
     raise ValueError(
-        f"backbone {brief(name)} is {brief(repr(found))}, expected a subclass of torch.nn.Module or a function defined "
-        f"in {module}"
+        f"backbone {brief(name)} is {brief(repr(network))}, expected a subclass of torch.nn.Module or a function "
+        f"defined in {module}"
     )

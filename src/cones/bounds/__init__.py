@@ -1,4 +1,4 @@
-"""What the papers prove about scales and margins, as functions of numbers: K classes, D dims, probability P.
+"""Bounds on scales and margins that the papers prove, as functions of K classes, D dims, probability P.
 
 Bounds on a scale say which probability or loss a feature on its own class direction can reach at all; bounds on a
 margin say how far apart the class directions can stand. `cones.suggest` weighs them against each other.

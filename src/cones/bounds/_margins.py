@@ -1,4 +1,4 @@
-"""Bounds on the margin: how far apart the class directions can stand."""
+"""Bounds on the margin from the largest angle between class directions."""
 
 import math
 
@@ -7,7 +7,7 @@ from ._packing import widest_angle
 
 
 def cosface_margin(num_classes: int, dim: int) -> float:
-    """CosFace: no margin above this one can be met by every class, were each feature on its class direction.
+    """CosFace: upper bound on a margin that every class can meet, with each feature on its class direction.
 
         m <= 1 - max_{i != j} cos(w_i, w_j)
            = 1 - cos(2 pi / K)   for D = 2
@@ -37,7 +37,7 @@ def cosface_margin(num_classes: int, dim: int) -> float:
 
 
 def arcface_margin(num_classes: int, dim: int) -> float:
-    """ArcFace: no margin above this one can be met by every class, were each feature on its class direction.
+    """ArcFace: upper bound on a margin that every class can meet, with each feature on its class direction.
 
         m <= min_{i != j} angle(w_i, w_j)
            = 2 pi / K                 for D = 2
@@ -71,7 +71,7 @@ def arcface_margin(num_classes: int, dim: int) -> float:
 
 
 def asoftmax_margin(num_classes: int) -> float:
-    """A-Softmax: from this m on, the farthest features of one class are closer than the nearest of two.
+    """A-Softmax: least m at which the farthest features of a class are closer than the nearest of two classes.
 
         m >= 2 + sqrt(3)   for K = 2,   where  2 m / (m^2 - 1) <= (m - 1) / (m + 1)
         m >= 3             for K > 2,   where  2 / (m + 1) <= (m - 1) / (m + 1)

@@ -1,10 +1,10 @@
-"""How far apart K directions in D dims can stand: the geometry behind every bound on a margin."""
+"""The largest angle between K directions in D dims: the geometry behind every bound on a margin."""
 
 import math
 
 
 def widest_angle(num_classes: int, dim: int) -> float:
-    """No arrangement of K directions in D dims has a smallest angle above this one.
+    """Upper bound on the smallest angle between K directions in D dims, in radians.
 
         K <= D + 1:  arccos(-1 / (K - 1)), the regular simplex            reached
         D = 2:       2 pi / K                                             reached

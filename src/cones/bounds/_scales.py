@@ -1,4 +1,4 @@
-"""Bounds on the scale: which probability or loss a feature on its own class direction can reach."""
+"""Bounds on the scale from the probability or loss that a feature on its class direction can reach."""
 
 import math
 
@@ -6,7 +6,7 @@ from ..common.checks import check_count, check_positive, check_probability
 
 
 def l2_softmax_scale(num_classes: int, probability: float = 0.9) -> float:
-    """L2-softmax: the least scale at which a feature can reach a probability.
+    """L2-softmax: least scale at which a feature can reach a probability.
 
         P = e^s / (e^s + K - 2 + e^-s)   =>   s >= log(P (K - 2) / (1 - P))
 
@@ -37,7 +37,7 @@ def l2_softmax_scale(num_classes: int, probability: float = 0.9) -> float:
 
 
 def normface_loss(num_classes: int, scale: float) -> float:
-    """NormFace: no softmax loss of unit features and unit class weights is below this one.
+    """NormFace: lower bound on the softmax loss of unit features and unit class weights.
 
         L >= log(1 + (K - 1) exp(-s K / (K - 1)))
 
@@ -70,7 +70,7 @@ def normface_loss(num_classes: int, scale: float) -> float:
 
 
 def coco_scale(num_classes: int, epsilon: float = 1e-4) -> float:
-    """COCO: the least scale at which the loss can be as small as epsilon.
+    """COCO: least scale at which the loss can be as small as epsilon.
 
         log(1 + (K - 1) e^(-2 s)) <= epsilon   =>   s >= log((K - 1) / (e^epsilon - 1)) / 2
 
@@ -102,7 +102,7 @@ def coco_scale(num_classes: int, epsilon: float = 1e-4) -> float:
 
 
 def cosface_scale(num_classes: int, probability: float = 0.9) -> float:
-    """CosFace: the least scale at which all class directions can have a probability, before any margin.
+    """CosFace: least scale at which all class directions can reach a probability, before any margin.
 
         s >= (K - 1) / K log((K - 1) P / (1 - P))
 

@@ -14,4 +14,20 @@ from ._page import page as page
 from ._text import describe as describe
 from ._text import describe_in_full as describe_in_full
 from ._text import loss_table as loss_table
-from ._when import WHEN as WHEN
+
+__all__ = [
+    "LONG_TAIL",
+    "Entry",
+    "Field",
+    "cost",
+    "describe",
+    "describe_in_full",
+    "entry",
+    "every_loss",
+    "example",
+    "find_loss",
+    "has_picture",
+    "index",
+    "loss_table",
+    "page",
+]

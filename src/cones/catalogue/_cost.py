@@ -1,4 +1,4 @@
-"""What a loss costs, told from its class and from a call of it."""
+"""Cost of a loss, found from its class and from a call of it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..engine.similarity import bends
 from ..feature_losses.arguments import arguments
 from ..margins import Margin
-from ..probing import feature_losses as scenes
-from ..probing import margins as probe
+from ..probing import margins as probing
+from ..probing.at_angles import NUM_CLASSES
+from ..probing.feature_losses import call, fits
 from ._find import EXAMPLES, example
 
 SIZES = {"N": 2001, "K": 2301, "D": 5}
@@ -19,69 +20,69 @@ SIZES = {"N": 2001, "K": 2301, "D": 5}
 
 
 def cost(loss: type) -> list[str]:
-    """What a loss costs beyond plain softmax, a sentence each."""
+    """Costs of a loss beyond plain softmax, a sentence each."""
     return _cost_of_margin(example(loss)) if issubclass(loss, Margin) else _cost_of_feature_loss(loss)
 
 
 def _cost_of_margin(margin: Margin) -> list[str]:
     kind = type(margin)
-    found = []
+    sentences = []
     if not bends(margin):
-        found.append("Closed form: the other classes enter by their scaled similarity alone, as in plain softmax.")
-        found.append("`ClassSGD` can move W inside the backward.")
+        sentences.append("Closed form: the other classes enter by their scaled similarity alone, as in plain softmax.")
+        sentences.append("`ClassSGD` can move W inside the backward.")
     else:
         if margin.combine == "one-vs-all":
-            found.append("One against all: every other class adds a loss of its own.")
+            sentences.append("One against all: every other class adds a loss of its own.")
         if kind.others is not Margin.others:
-            may = "Bends" if probe.bends_others(margin) else "May bend"
-            found.append(f"{may} the other classes' logits.")
-        found.append("Autograd runs on each tile of classes; `ClassSGD` cannot move W inside the backward.")
+            may = "Bends" if probing.bends_others(margin) else "May bend"
+            sentences.append(f"{may} the other classes' logits.")
+        sentences.append("Autograd runs on each tile of classes; `ClassSGD` cannot move W inside the backward.")
     summaries = len(margin.others_summaries())
     if summaries:
-        found.append(f"Looks at all other classes before its target: {summaries} more products with W.")
-    numbers = list(margin.init_statistics(probe.NUM_CLASSES))
+        sentences.append(f"Looks at all other classes before its target: {summaries} more products with W.")
+    numbers = list(margin.init_statistics(NUM_CLASSES))
     if numbers:
-        more = ", at one more product with W" if probe.asks_for_rest(margin) else ""
+        more = ", at one more product with W" if probing.asks_for_rest(margin) else ""
         names = ", ".join(f"`{name}`" for name in numbers)
-        found.append(f"Keeps running numbers ({names}), updated in every training step{more}.")
+        sentences.append(f"Keeps running numbers ({names}), updated in every training step{more}.")
     if kind.class_bias is not Margin.class_bias:
-        found.append("Adds a fixed bias to the logits of all classes.")
+        sentences.append("Adds a fixed bias to the logits of all classes.")
     if kind.penalty is not Margin.penalty:
-        found.append("Adds a penalty to the loss of each row.")
-    if probe.depends_on_norm(margin):
-        found.append("Looks at the norm of each feature, which must not be normalised before the head.")
-    if probe.draws_at_random(margin):
-        found.append("Draws from torch's generator: the loss of the same rows differs from call to call.")
+        sentences.append("Adds a penalty to the loss of each row.")
+    if probing.depends_on_norm(margin):
+        sentences.append("Looks at the norm of each feature, which must not be normalised before the head.")
+    if probing.draws_at_random(margin):
+        sentences.append("Draws from torch's generator: the loss of the same rows differs from call to call.")
     if kind.join is not Margin.join or margin.combine != "softmax":
-        found.append("Is no cross entropy over the classes: label smoothing has no meaning.")
-    return found
+        sentences.append("Is no cross entropy over the classes: label smoothing has no meaning.")
+    return sentences
 
 
 def _cost_of_feature_loss(kind: Callable[..., Any]) -> list[str]:
     loss = example(kind, {**EXAMPLES, "num_classes": SIZES["K"], "dim": SIZES["D"]})
-    found = []
+    sentences = []
     if isinstance(loss, nn.Module):
         for name, parameter in loss.named_parameters():
-            found.append(f"Learns `{name}`, {_shape(parameter)}: give it to the optimiser.")
+            sentences.append(f"Learns `{name}`, {_shape(parameter)}: give it to the optimiser.")
         for name, buffer in loss.named_buffers():
             if buffer.dim():
-                found.append(f"Keeps `{name}`, {_shape(buffer)}, in a buffer.")
+                sentences.append(f"Keeps `{name}`, {_shape(buffer)}, in a buffer.")
     if callable(getattr(loss, "update", None)):
-        found.append("Call `update` after the backward.")
-    return found + (_cost_of_call(loss) if scenes.fits(loss) else [])
+        sentences.append("Call `update` after the backward.")
+    return sentences + (_cost_of_call(loss) if fits(loss) else [])
 
 
 def _cost_of_call(loss: Callable[..., Any]) -> list[str]:
-    found = []
+    sentences = []
     if "weight" in arguments(loss):
         weight = torch.eye(SIZES["K"], SIZES["D"]).requires_grad_()
-        result = scenes.call(loss, torch.ones(2, SIZES["D"]), weight, torch.arange(2)).sum()
+        result = call(loss, torch.ones(2, SIZES["D"]), weight, torch.arange(2)).sum()
         (gradient,) = torch.autograd.grad(result, weight, allow_unused=True)
-        found.append(f"Takes the class weights W, and sends them {'no' if gradient is None else 'a'} gradient.")
+        sentences.append(f"Takes the class weights W, and sends them {'no' if gradient is None else 'a'} gradient.")
     largest = _largest_temporary(loss)
     if "?" in _shape(largest):
-        return [*found, "Works in blocks of the classes, whose size does not grow with their number."]
-    return [*found, f"Largest temporary: {_shape(largest)}."]
+        return [*sentences, "Works in blocks of the classes, whose size does not grow with their number."]
+    return [*sentences, f"Largest temporary: {_shape(largest)}."]
 
 
 @torch.no_grad()
@@ -91,7 +92,7 @@ def _largest_temporary(loss: Callable[..., Any]) -> Tensor:
     seen = _Largest()
     with seen:
         for rows_of_a_class in (1, 2):  # a class of each row takes most for some, pairs for others
-            scenes.call(loss, features, weight, torch.arange(SIZES["N"]) // rows_of_a_class)
+            call(loss, features, weight, torch.arange(SIZES["N"]) // rows_of_a_class)
     return seen.tensor
 
 

@@ -4,7 +4,7 @@ import inspect
 import re
 from dataclasses import dataclass
 
-SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Reference", "Source", "Example")
+SECTIONS = ("Args", "Attributes", "Raises", "Returns", "When to use", "Reference", "Source", "Example")
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,16 @@ class Field:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a docstring and a signature say of a loss.
+    """The docstring and the signature of a loss, taken apart.
 
     Attributes:
         name: of the class.
         signature: name with fields and defaults.
         summary: one line.
         formula: its lines.
-        body: formula and remarks as they stand, formulas indented by 4.
+        body: formula and remarks as written, formulas indented by 4.
         fields: in order.
+        when: when to use it, in a sentence or two.
         reference: in one line.
     """
 
@@ -44,11 +45,12 @@ class Entry:
     formula: tuple[str, ...]
     body: str
     fields: tuple[Field, ...]
+    when: str
     reference: str
 
 
 def entry(loss: type) -> Entry:
-    """What docstring and signature of a loss say.
+    """Take the docstring and the signature of a loss apart.
 
     Example:
         >>> from cones.margins import CosFace
@@ -78,16 +80,17 @@ def entry(loss: type) -> Entry:
         formula=tuple(line.strip() for line in body.splitlines() if line.startswith("    ")),
         body=body.strip("\n"),
         fields=fields,
+        when=" ".join(sections.get("When to use", "").split()),
         reference=" ".join(sections.get("Reference", "").split()),
     )
 
 
 def _meanings(section: str) -> dict[str, str]:
-    """What is said of each argument, by its name."""
-    found: dict[str, str] = {}
+    """The meaning of each argument, by its name."""
+    meanings: dict[str, str] = {}
     for names, meaning in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {5,}.*)*)", section, flags=re.MULTILINE):
-        found |= dict.fromkeys(names.split(", "), " ".join(meaning.split()))
-    return found
+        meanings |= dict.fromkeys(names.split(", "), " ".join(meaning.split()))
+    return meanings
 
 
 def _unit(angle: bool, meaning: str) -> str:

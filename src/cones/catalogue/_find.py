@@ -1,4 +1,4 @@
-"""The losses by name, and one of each to look at."""
+"""The losses by name, and an example of each."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -8,22 +8,20 @@ from .. import feature_losses, margins
 from ..common.expressions import did_you_mean
 
 LONG_TAIL = (1000, 600, 360, 216, 130, 78, 47, 28, 17, 10)
+"""Samples per class of the example for losses that need counts."""
 
 EXAMPLES: Mapping[str, object] = {"counts": LONG_TAIL, "num_classes": 2, "dim": 2}
-"""What stands for a field that has no default."""
+"""Values for fields that have no default."""
 
 
 def every_loss() -> dict[str, type]:
     """The public margins and feature losses by name, the margins first, in alphabetical order."""
-    return {
-        name: getattr(module, name)
-        for module in (margins, feature_losses)
-        for name in sorted(module.__all__, key=str.lower)
-    }
+    of_features = {name: getattr(feature_losses, name) for name in sorted(feature_losses.__all__, key=str.lower)}
+    return {**margins.known(), **of_features}
 
 
 def find_loss(name: str) -> type:
-    """The loss of that name, in any case, or the margin of one's own that is written "package.module:Class".
+    """The loss of that name, in any case, or a margin of your own, written "package.module:Class".
 
     Raises:
         ValueError: there is none; the error says what is near.

@@ -3,12 +3,12 @@
 import re
 
 from ..margins import Margin
-from ..probing import feature_losses as scenes
-from ..probing import margins as probe
+from ..probing import margins as probing
+from ..probing.at_angles import NUM_CLASSES
+from ..probing.feature_losses import fits, loss_curve
 from ._cost import cost
 from ._entry import Entry, entry
 from ._find import LONG_TAIL, every_loss, example, missing_fields
-from ._when import WHEN
 
 WRITTEN_BY = "<!-- Written by `make docs-losses` from the docstring and the class; edit those. -->\n"
 
@@ -23,7 +23,7 @@ def page(loss: type) -> str:
         about.summary + "\n",
         _prose(about.body) + "\n",
         *_picture(loss),
-        *([f"## When to use it\n\n{WHEN[about.name]}\n"] if about.name in WHEN else []),
+        *([f"## When to use it\n\n{about.when}\n"] if about.when else []),
         *_fields(about),
         "## Cost\n",
         "".join(f"- {line}\n" for line in cost(loss)),
@@ -50,8 +50,8 @@ def index() -> str:
 
 
 def has_picture(loss: type) -> bool:
-    """Whether there is a picture of the loss."""
-    return issubclass(loss, Margin) or scenes.fits(example(loss))
+    """Tell whether there is a picture of the loss."""
+    return issubclass(loss, Margin) or fits(example(loss))
 
 
 def _picture(loss: type) -> list[str]:
@@ -64,33 +64,33 @@ def _picture(loss: type) -> list[str]:
 
 
 def _about_margin(margin: Margin) -> str:
-    """What is to be seen in the figure of a margin."""
+    """The caption of a margin's figure."""
     raw = margin.features == "raw"
     parts = [
         "The logit of the own class over its angle θ, divided by the scale"
         + (" and the feature's norm" if raw else "")
         + "; its slope by θ; and where a row of either of two classes is right, θ₁ and θ₂ being its angles to them"
-        + (", with the band between that the margin keeps free" if probe.keeps_a_band(margin) else "")
+        + (", with the band between that the margin keeps free" if probing.keeps_a_band(margin) else "")
         + ". Dotted, what it would be without a margin."
     ]
-    several = probe.views(margin)
+    several = probing.probes(margin)
     if len(several) > 1:
         by_norm = several[0].feature_norm != several[1].feature_norm
         parts.append("A line for each norm of the feature." if by_norm else "A line for the first class and the last.")
-    if probe.asks_yes_or_no(margin):
+    if probing.asks_yes_or_no(margin):
         parts.append("Every class is a question of its own, so the regions are rectangles; the bias is as it starts.")
-    if probe.bends_others(margin):
+    if probing.bends_others(margin):
         parts.append("Last, what becomes of the other classes' logits, where the own class is at the angles named.")
-    if probe.draws_at_random(margin):
+    if probing.draws_at_random(margin):
         parts.append("The mean over random draws.")
-    if margin.init_statistics(probe.NUM_CLASSES):
+    if margin.init_statistics(NUM_CLASSES):
         parts.append("Running numbers are as they start.")
     return " ".join(parts)
 
 
 def _about_feature_loss(loss: type) -> str:
-    found = scenes.scene(example(loss))
-    return "" if found is None else f"{found.about} Left the loss, right its force, the negative slope."
+    curve = loss_curve(example(loss))
+    return "" if curve is None else f"{curve.about} Left the loss, right its force, the negative slope."
 
 
 def _fields(about: Entry) -> list[str]:
@@ -127,6 +127,6 @@ def _cell(text: str) -> str:
 def _prose(text: str) -> str:
     """Text as Markdown: what is indented is code as it is, elsewhere nothing becomes italics or a tag."""
     return "\n".join(
-        line if line.startswith("    ") else re.sub(r"[*<]", lambda found: "\\" + found[0], line)
+        line if line.startswith("    ") else re.sub(r"[*<]", lambda match: "\\" + match[0], line)
         for line in text.splitlines()
     )

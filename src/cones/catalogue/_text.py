@@ -2,18 +2,18 @@
 
 import textwrap
 
-from .. import feature_losses, margins
+from ..margins import Margin
 from ._cost import cost
 from ._entry import entry
-from ._when import WHEN
+from ._find import every_loss
 
 
 def loss_table() -> str:
     """Text that lists the margins and the feature losses: summary, formula, defaults, reference."""
     parts = []
-    for title, module in (("Softmax-margin losses", margins), ("Feature losses, joined with a weight", feature_losses)):
+    for title, margins in (("Softmax-margin losses", True), ("Feature losses, joined with a weight", False)):
         parts.append(f"{title}\n{'=' * len(title)}\n")
-        parts += [describe(getattr(module, name)) for name in sorted(module.__all__, key=str.lower)]
+        parts += [describe(kind) for kind in every_loss().values() if issubclass(kind, Margin) == margins]
     return "\n".join(parts)
 
 
@@ -34,14 +34,14 @@ def describe(loss: type) -> str:
 
 
 def describe_in_full(loss: type) -> str:
-    """All that is known of one loss: as `describe`, with remarks, fields, when to use it and what it costs."""
+    """Describe one loss in full: as `describe`, with remarks, fields, when to use it and its cost."""
     about = entry(loss)
     parts = [f"{about.signature}\n  {about.summary}", textwrap.indent(about.body, "  ")]
     for field in about.fields:
         default = f" = {field.default}" if field.default else ""
         parts.append(_titled(field.name + default, field.meaning))
     parts += [
-        _titled("When to use it", WHEN.get(loss.__name__, "")),
+        _titled("When to use it", about.when),
         _titled("Cost", *cost(loss)),
         _titled("Reference", about.reference),
     ]

@@ -1,7 +1,7 @@
 """Files that are either the old one or the new one, never half of either; folders that are whole or not there.
 
 What is written lies aside under a name of its own, and is locked for as long as its process lives: what a killed
-process left there can so be told from what another is still writing, and is removed by the next.
+process left there is thus known from what another is still writing, and the next one removes it.
 """
 
 import os
@@ -105,7 +105,7 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, *targets: str) -> None:
-    """Remove what processes that were killed in the middle of a write have left in a folder.
+    """Remove leftovers of processes that were killed in the middle of a write.
 
     Files of other names, of other users, or that a process is still writing are left alone; so is everything where
     the file system knows no locks.
@@ -116,8 +116,8 @@ def remove_leftovers(folder: Path, *targets: str) -> None:
     """
     with suppress(OSError):
         for entry in os.scandir(folder):
-            found = _ASIDE.fullmatch(entry.name)
-            if found and (not targets or found["target"] in targets):
+            match = _ASIDE.fullmatch(entry.name)
+            if match and (not targets or match["target"] in targets):
                 _remove_if_left(entry)
 
 
@@ -137,7 +137,7 @@ def _remove_if_left(entry: "os.DirEntry[str]") -> None:
 
 
 def _file_aside(path: Path) -> tuple[Path, int | None]:
-    """A new file beside `path`, and what keeps it locked."""
+    """Make a file beside `path`, and return it with its lock."""
     while True:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.cones-", suffix=path.suffix, dir=path.parent)
         held = _hold(handle)
@@ -147,7 +147,7 @@ def _file_aside(path: Path) -> tuple[Path, int | None]:
 
 
 def _folder_aside(parent: Path, name: str) -> tuple[Path, int | None]:
-    """A new folder in `parent`, and what keeps it locked."""
+    """Make a folder in `parent`, and return it with its lock."""
     while True:
         folder = tempfile.mkdtemp(prefix=f".{name}.cones-", dir=parent)
         with suppress(FileNotFoundError):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def restore_precision(module: nn.Module, before: Mapping[str, Tensor], *, may_widen: bool = False) -> None:
-    """Give buffers of a module that was moved and cast the dtype and the digits back that they had before.
+    """Restore dtype and digits of the buffers of a module that was moved and cast.
 
     Args:
         module: after the cast.

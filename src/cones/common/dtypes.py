@@ -13,5 +13,5 @@ def working_dtype(*tensors: Tensor) -> torch.dtype:
 
 
 def vector_dtype(x: Tensor) -> torch.dtype:
-    """What sums over all classes are gathered in: these (N,) numbers cost nothing, and float32 would round them."""
+    """The dtype for sums over all classes: these (N,) numbers cost nothing, and float32 would round them."""
     return x.dtype if x.device.type == "mps" else torch.float64

@@ -33,14 +33,14 @@ _NESTING = re.compile(r"""'[^']*'|"[^"]*"|[(\[{]|[)\]}]|[,=]|[^\w\s.]|\.(?=\D)|\
 
 
 def parse_tree(text: str) -> ast.expr:
-    """Read one expression, or raise ValueError that shows where it stops making sense.
+    """Parse one expression, or raise a ValueError that shows where parsing fails.
 
     `package.module:Name` comes back as one `ast.Name`.
     """
     text = text.strip()
     _check_size(text)
     # to Python a colon is no part of a name: a dot is, and is as wide, so that columns stay what they are
-    dotted = COLON.sub(lambda found: "." if found[0] == ":" else found[0], text)
+    dotted = COLON.sub(lambda match: "." if match[0] == ":" else match[0], text)
     try:
         tree = ast.parse(dotted, mode="eval").body
     except SyntaxError as error:
@@ -57,7 +57,7 @@ def parse_tree(text: str) -> ast.expr:
 
 
 def import_paths(text: str) -> list[str]:
-    """The names in an expression that stand for code outside of the package; nothing is imported.
+    """Names in an expression that denote code outside of the package; nothing is imported.
 
     Example:
         >>> import_paths("mine:Margin(scale=2.0) + 0.1 * CenterLoss")
@@ -91,7 +91,7 @@ def _check_size(text: str) -> None:
 
 
 def _check_depth(text: str, tree: ast.expr) -> None:
-    """Raise ValueError for a tree that functions which call themselves could not walk.
+    """Raise ValueError for a tree too deep for recursive functions.
 
     `_check_size` looks at the text alone, and a comment or an escaped quote can hide brackets from it.
     """
@@ -108,7 +108,7 @@ def _too_deep(text: str) -> ValueError:
 
 
 class _NamesWithColon(ast.NodeTransformer):
-    """Turns what `text` has as `package.module:Name` from a dotted attribute into a name."""
+    """Turn `package.module:Name` from a dotted attribute back into a name."""
 
     def __init__(self, text: str) -> None:
         self._lines = [line.encode() for line in text.split("\n")]  # columns of a tree count bytes

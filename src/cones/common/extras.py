@@ -10,7 +10,7 @@ EXTRAS = {
 
 
 class MissingExtraError(ModuleNotFoundError):
-    """An optional package is not installed; the error names the extra that brings it."""
+    """Raised for an optional package that is not installed; names the extra that brings it."""
 
 
 def require(part: str, *modules: str) -> None:

@@ -1,4 +1,4 @@
-"""Code of one's own by its import path, `package.module:Name`: one rule for losses and backbones.
+"""User code by its import path, `package.module:Name`: one rule for losses and backbones.
 
 A person who types a path, or writes it in Python, wants the code. A path in a file is data, and somebody else may have
 written the file: it is imported only with the person's consent.
@@ -15,11 +15,11 @@ from .expressions import brief, did_you_mean
 
 
 class TrustError(ValueError):
-    """A file names code, and nobody has said that it may be imported."""
+    """Raised for code that a file names and that is not trusted."""
 
 
 def import_path(name: str, *, trust: bool) -> Any:
-    """Import the object that `name`, "package.module:Name", stands for; nothing is called.
+    """Import the object that `name`, "package.module:Name", denotes; nothing is called.
 
     The module is looked for in the current folder first, then where Python looks.
 

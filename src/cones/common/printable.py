@@ -14,7 +14,7 @@ def printable(text: str) -> str:
         >>> print(printable("\x1b[31mred\n"))
         \x1b[31mred\n
     """
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def printable_lines(text: str) -> str:

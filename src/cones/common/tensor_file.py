@@ -21,7 +21,7 @@ ALGORITHM = "crc32 of each tensor and of the metadata"
 
 
 class DamagedError(ValueError):
-    """A file is no safetensors file, or its checksums are not those of what it holds."""
+    """Raised for a file that is no safetensors file, or whose checksums do not match."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -80,17 +80,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, metadata
 
 
-def _check(written: str, found: Mapping[str, str]) -> None:
+def _check(written: str, checksums: Mapping[str, str]) -> None:
     try:
         expected = json.loads(written)
     except (ValueError, RecursionError):
         expected = None
     if not isinstance(expected, dict):
         raise DamagedError("its checksums are damaged: they are no JSON object")
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
+    for name in sorted(expected.keys() | checksums.keys()):
+        if expected.get(name) != checksums.get(name):
             what = f"the tensor {name.removeprefix(_TENSOR)!r:.80}" if name.startswith(_TENSOR) else "the metadata"
-            raise DamagedError(f"{what} has checksum {found.get(name)}, expected {expected.get(name)!s:.20}")
+            raise DamagedError(f"{what} has checksum {checksums.get(name)}, expected {expected.get(name)!s:.20}")
 
 
 _TENSOR = "tensor "

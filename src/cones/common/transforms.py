@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def in_transform() -> bool:
-    """Whether a torch.func transform runs: grad, vmap, jacrev and the like."""
+    """Tell whether a torch.func transform is running: grad, vmap, jacrev and the like."""
     return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
 
 
@@ -16,7 +16,7 @@ def is_batched(x: Tensor) -> bool:
 
 
 def numbers_of(x: Tensor) -> Tensor:
-    """The tensor that torch.func's wrappers stand for, all of a vmap's batch at once, whose values can be read.
+    """The tensor inside torch.func's wrappers, all of a vmap's batch at once, whose values can be read.
 
     Inside of vmap a tensor has no single value, so that `int(x.max())` is refused; the check of an argument is for all
     of the batch alike.

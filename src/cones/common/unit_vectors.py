@@ -9,7 +9,7 @@ from torch import Tensor
 def direction(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """x / |x| and |x| of each row.
 
-    A zero vector has direction 0, norm 0 and gradient exactly 0: no epsilon stands under a root. Rows are scaled
+    A zero vector has direction 0, norm 0 and gradient exactly 0: there is no epsilon under a root. Rows are scaled
     by their largest entry first, so squares neither overflow nor vanish.
 
     Args:

@@ -1,4 +1,4 @@
-"""Watching what training should change: a weight that no optimiser has or can take, centers that nobody updates.
+"""Warnings of what training does not change: a weight without an optimiser, centers that are not updated.
 
 Time is counted in optimiser steps, of any optimiser of PyTorch: one step may take any number of backward passes, and
 a GradScaler may skip it.
@@ -28,7 +28,7 @@ def _count(*_: Any) -> None:
 
 
 def _refuse_sparse(optimizer: Optimizer, *_: Any) -> None:
-    """Name the way out before an optimiser of PyTorch fails at a sparse gradient in words of its own."""
+    """Refuse optimisers that cannot take a sparse gradient, before they fail, and name those that can."""
     if torch.compiler.is_compiling() or not _sparse or not type(optimizer).__module__.startswith("torch.optim"):
         return
     for group in optimizer.param_groups:
@@ -50,7 +50,7 @@ register_optimizer_step_pre_hook(_refuse_sparse)
 
 
 class Steps:
-    """Counts the passes that come after a new optimiser step, whosever it is."""
+    """Counts the passes after a new step of any optimiser."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -65,7 +65,7 @@ class Steps:
 
 
 class WeightWatch:
-    """Warns once where optimisers step but a weight stays as it is.
+    """Warns once if optimisers step but a weight does not change.
 
     The row of the largest gradient is compared with itself after PATIENCE steps. Its numbers, not the tensor's version:
     fused optimisers and updates through `.data` leave the version as it was.
@@ -85,7 +85,7 @@ class WeightWatch:
             weight.register_post_accumulate_grad_hook(self._look)
 
     def has(self, weight: Tensor) -> bool:
-        """Whether it is this weight, and no other, that is looked at."""
+        """Tell whether a weight is the one that is watched."""
         return self._attached is not None and self._attached() is weight
 
     @torch.no_grad()
@@ -124,7 +124,7 @@ def _row_of_largest(gradient: Tensor) -> int | None:
 
 
 class UpdateWatch:
-    """Warns once where a loss is trained on but its own `update` is never called."""
+    """Warns once if a loss is trained on but its own `update` is never called."""
 
     def __init__(self, name: str, consequence: str) -> None:
         self._name, self._consequence = name, consequence
@@ -132,11 +132,11 @@ class UpdateWatch:
         self._done = False
 
     def updated(self) -> None:
-        """`update` was called: nothing is left to watch."""
+        """Stop watching, as `update` was called."""
         self._done = True
 
     def look(self, features: Tensor, moved: Tensor) -> None:
-        """Look at a training pass over features, whose gradient somebody wants.
+        """Count a training pass over features that require a gradient.
 
         Args:
             features: (N, D) of the pass.

@@ -16,3 +16,17 @@ from ._load import load_whole as load_whole
 from ._named import NamedSet as NamedSet
 from ._named import named as named
 from .pictures import with_channels as with_channels
+
+__all__ = [
+    "DataError",
+    "Dataset",
+    "NamedSet",
+    "Splits",
+    "default_root",
+    "is_flat",
+    "load",
+    "load_whole",
+    "named",
+    "read_flat_folder",
+    "with_channels",
+]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+__all__ = ["MEMORY_BUDGET", "Plan", "per_rank", "plan"]
+
 MEMORY_BUDGET = 2**28
 """Bytes that the engine may allocate beyond its inputs, its result and the gradients: 256 MiB."""
 

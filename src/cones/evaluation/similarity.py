@@ -17,7 +17,6 @@ from ..common.unit_vectors import direction
 BLOCK = 2**21
 Similarity = Literal["cosine", "euclidean"]
 """Cosine, or minus the Euclidean distance: larger is more alike."""
-
 SIMILARITIES: tuple[Similarity, ...] = ("cosine", "euclidean")
 
 

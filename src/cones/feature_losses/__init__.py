@@ -17,18 +17,4 @@ from ._triplet_agents import TripletAgents as TripletAgents
 from ._unpg import UNPG as UNPG
 from ._vpl import VPL as VPL
 
-__all__ = [
-    "MHE",
-    "UNPG",
-    "VPL",
-    "BatchCOCO",
-    "CenterLoss",
-    "CirclePairs",
-    "ContrastiveAgents",
-    "ContrastiveCenter",
-    "DiscFace",
-    "FeatureIncay",
-    "RegularFace",
-    "RingLoss",
-    "TripletAgents",
-]
+__all__ = [name for name, kind in list(globals().items()) if isinstance(kind, type)]

@@ -31,6 +31,9 @@ class BatchCOCO:
     Raises:
         ValueError: scale is not above 0.
 
+    When to use: No class weights wanted: the centroids are those of the batch, which must hold several rows of each
+    class in it.
+
     Reference: Liu, Li, Wang, "Learning Deep Features via Congenerous Cosine Loss for Person Recognition",
     arXiv 1702.06890. That the centroid is the batch's mean is quoted from memory; the gradient printed in the first
     version is wrong by the authors' own word.

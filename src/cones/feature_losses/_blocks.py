@@ -57,7 +57,7 @@ def to_others(x: Tensor, block: Tensor, place: Tensor) -> Tensor:
     Args:
         x: (N, D) unit vectors.
         block: (C, D) unit vectors.
-        place: (N,) where in the block the row's own class stands; outside of 0..C-1 where it does not.
+        place: (N,) column of the row's own class in the block; outside of 0..C-1 if it is not in it.
     """
     own = place[:, None] == torch.arange(len(block), device=place.device)
     return squared_distances(x, block).masked_fill(own, torch.inf)

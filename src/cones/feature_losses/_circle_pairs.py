@@ -33,6 +33,9 @@ class CirclePairs:
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Retrieval without class weights: rows are compared with each other, in batches that hold several rows
+    of each class.
+
     Reference: Sun et al., "Circle Loss: A Unified Perspective of Pair Similarity Optimization", CVPR 2020,
     arXiv 2002.10857, eqs. 4-6.
 

@@ -30,6 +30,9 @@ class ContrastiveAgents:
     Raises:
         ValueError: margin is below 0.
 
+    When to use: Beside `NormFace` with a small weight, 0.01 in the paper: the pull and push of contrastive loss without
+    mining pairs, for the class weights stand for the classes.
+
     Reference: Wang, Xiang, Cheng, Yuille, "NormFace: L2 Hypersphere Embedding for Face Verification", ACM MM 2017,
     arXiv 1704.06369, eq. 10.
 

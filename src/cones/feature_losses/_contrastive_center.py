@@ -33,6 +33,9 @@ class ContrastiveCenter(nn.Module):
     Raises:
         ValueError: an argument is out of its range.
 
+    When to use: As `CenterLoss`, when the centers should also part: what counts is how near a row is to its own center
+    in proportion to all others.
+
     Reference: Qi, Su, "Contrastive-center loss for deep neural networks", ICIP 2017, arXiv 1707.07391.
 
     Example:
@@ -78,5 +81,5 @@ class ContrastiveCenter(nn.Module):
         return reduce(0.5 * own / (others + self.delta / unit / unit), reduction)
 
     def extra_repr(self) -> str:
-        """What print shows."""
+        """Fields that `print` shows."""
         return f"num_classes={self.centers.shape[0]}, dim={self.centers.shape[1]}, delta={self.delta}"

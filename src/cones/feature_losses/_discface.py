@@ -27,6 +27,9 @@ class DiscFace(nn.Module):
     Raises:
         ValueError: dim is below 1.
 
+    When to use: Features that will be compared with each other but are only trained against class directions: all are
+    held to one common, small displacement from theirs.
+
     Reference: Kim et al., "DiscFace: Minimum Discrepancy Learning for Deep Face Recognition", ACCV 2020, eqs. 2 and 3.
 
     Example:
@@ -73,5 +76,5 @@ class DiscFace(nn.Module):
         return reduce(distance, reduction)
 
     def extra_repr(self) -> str:
-        """What print shows."""
+        """Fields that `print` shows."""
         return f"dim={len(self.xi)}"

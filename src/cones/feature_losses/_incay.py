@@ -23,6 +23,9 @@ class FeatureIncay:
     Raises:
         ValueError: epsilon is not above 0.
 
+    When to use: Beside losses on raw features (`Softmax`, `LSoftmax`, `ASoftmax`), when features of images that are
+    right should be longer. A head on normalised features does not see what it does.
+
     Reference: Yuan, Yang, Zhang, "Feature Incay for Representation Regularization", arXiv 1705.10284.
 
     Example:

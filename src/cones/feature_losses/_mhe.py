@@ -30,6 +30,9 @@ class MHE:
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Beside any loss with class weights, when the class directions crowd: it spreads them over the sphere.
+    It looks at every pair of classes.
+
     Reference: Liu et al., "Learning towards Minimum Hyperspherical Energy", NeurIPS 2018, arXiv 1805.09298, eq. 1.
 
     Example:

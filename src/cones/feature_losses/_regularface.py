@@ -22,6 +22,9 @@ class RegularFace:
     Cosines are taken over blocks of classes, only to find the nearest: two arrays of 16 MiB (of 32 in float64),
     whatever K.
 
+    When to use: Beside any loss with class weights, when classes have a neighbour that is too close: each direction is
+    pushed from its nearest.
+
     Reference: Zhao, Xu, Cheng, "RegularFace: Deep Face Recognition via Exclusive Regularization", CVPR 2019.
 
     Example:
@@ -52,9 +55,9 @@ class RegularFace:
 @torch.no_grad()
 def _nearest(unit: Tensor) -> Tensor:
     """The number (K,) of the other direction with the largest cosine, of unit (K, D)."""
-    found = []
+    largest = []
     for start, block in blocks(unit, len(unit)):
         cosine = inner_products(block, unit)
         cosine.diagonal(start).fill_(-torch.inf)
-        found.append(cosine.argmax(dim=1))
-    return torch.cat(found)
+        largest.append(cosine.argmax(dim=1))
+    return torch.cat(largest)

@@ -22,6 +22,9 @@ class RingLoss(nn.Module):
     Raises:
         ValueError: radius is not above 0.
 
+    When to use: Beside losses on raw features, when their norms should be alike without being normalised: the soft form
+    of `L2Softmax`.
+
     Reference: Zheng, Pal, Savvides, "Ring loss: Convex Feature Normalization for Face Recognition", CVPR 2018,
     arXiv 1803.00130, eq. 2 (the formula is quoted from memory).
 

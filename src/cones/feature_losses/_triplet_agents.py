@@ -33,6 +33,9 @@ class TripletAgents:
     Raises:
         ValueError: margin is below 0.
 
+    When to use: As `ContrastiveAgents`, but what counts is only that the own class is nearer than the others by a
+    margin, not how near.
+
     Reference: Wang, Xiang, Cheng, Yuille, "NormFace: L2 Hypersphere Embedding for Face Verification", ACM MM 2017,
     arXiv 1704.06369, eq. 11.
 

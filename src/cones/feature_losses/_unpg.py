@@ -17,7 +17,7 @@ from ..margins import ArcFace, CosFace
 
 @dataclass(frozen=True)
 class UNPG:
-    """Unified negative pair generation: the pairs of a batch stand beside the other classes in every row's sum.
+    """Unified negative pair generation: the pairs of a batch join the other classes in every row's sum.
 
         L_i = log(1 + (sum_{j != y} exp(s cos(theta_ij)) + sum_{(a, b) kept} exp(s cos(x_a, x_b))) exp(-t_i))
 
@@ -40,6 +40,9 @@ class UNPG:
 
     Raises:
         ValueError: a field is out of its range.
+
+    When to use: Features that will be compared with each other, and large batches: pairs of different classes in the
+    batch join the negatives.
 
     Reference: Jung, Lee, Oh, Park, Park, Son, "Unified Negative Pair Generation toward Well-discriminative Feature
     Space for Face Recognition", 2022, arXiv 2203.11593; m, s and r as in the authors' settings.
@@ -96,7 +99,7 @@ class UNPG:
             return reduce(margin.join(found.target, rest).to(features.dtype), reduction)
 
     def _kept(self, cosines: Tensor) -> Tensor:
-        """Those of cosines (P,) that are within the whiskers."""
+        """The cosines (P,) within the whiskers."""
         if self.whisker is None or len(cosines) == 0:
             return cosines
         values = cosines.detach()

@@ -46,6 +46,9 @@ class VPL(nn.Module):
     Raises:
         TypeError, ValueError: an argument is out of its range.
 
+    When to use: Late in training on many classes: the features seen last move the class directions they are compared
+    with, so that features also meet features.
+
     Reference: Deng et al., "Variational Prototype Learning for Deep Face Recognition", CVPR 2021. The rule and the
     defaults are those of the authors' code; the paper's text could not be checked.
 
@@ -166,7 +169,7 @@ class VPL(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        """What print shows."""
+        """Fields that `print` shows."""
         num_classes, dim = self.memory.shape
         sizes = f"num_classes={num_classes}, dim={dim}, margin={self.margin}"
         return f"{sizes}, share={self.share}, delta={self.delta}, start={self.start}"

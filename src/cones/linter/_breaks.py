@@ -1,4 +1,4 @@
-"""Where a function of an angle changes abruptly."""
+"""Abrupt changes of a function of an angle."""
 
 import math
 from collections.abc import Callable
@@ -20,24 +20,24 @@ class Break(NamedTuple):
 
 
 def jumps(curve: Callable[[Tensor], Tensor], theta: Tensor) -> list[Break]:
-    """Where a curve (M,) over angles theta (M,), float64, is not continuous."""
+    """Angles at which a curve (M,) over theta (M,), float64, is not continuous."""
     return _breaks(curve, theta, halvings=30, least=1e-5)
 
 
 def kinks(curve: Callable[[Tensor], Tensor], theta: Tensor) -> list[Break]:
-    """Where the slope of a curve (M,) over angles theta (M,), float64, is not continuous, for no jump of the curve."""
+    """Angles at which the slope of a curve (M,) over theta (M,), float64, jumps while the curve does not."""
 
     def slope(theta: Tensor) -> Tensor:
         return (curve(theta + STEP) - curve(theta - STEP)) / (2 * STEP)
 
     inside = theta[(theta > 0.02) & (theta < math.pi - 0.02)]  # a cosine cannot tell angles nearer to 0 or pi apart
-    found = _breaks(slope, inside, halvings=9, least=1e-3)
-    places = [jump.angle for jump in jumps(curve, theta)] if found else []
-    return [kink for kink in found if all(abs(kink.angle - place) > 1e-3 for place in places)]
+    breaks = _breaks(slope, inside, halvings=9, least=1e-3)
+    places = [jump.angle for jump in jumps(curve, theta)] if breaks else []
+    return [kink for kink in breaks if all(abs(kink.angle - place) > 1e-3 for place in places)]
 
 
 def _breaks(curve: Callable[[Tensor], Tensor], theta: Tensor, *, halvings: int, least: float) -> list[Break]:
-    """Halve the intervals that change unlike their neighbours, and see what change is left in the smallest of them.
+    """Bisect the intervals that change unlike their neighbours, and keep those whose change does not vanish.
 
     Args:
         curve: from angles (M,) to values (M,).
@@ -62,9 +62,9 @@ def _breaks(curve: Callable[[Tensor], Tensor], theta: Tensor, *, halvings: int, 
     finite = values[values.isfinite()]
     size = float(finite.max() - finite.min()) if len(finite) else 0.0
     noise = 1e-9 * (1 + float(finite.abs().max())) if len(finite) else 0.0
-    found = [
+    breaks = [
         Break(float(angle), float(before), float(after))
         for angle, before, after in zip(right, low, high, strict=True)
         if abs(after - before) > max(least * size, noise)
     ]
-    return sorted(found, key=lambda found: -abs(found.after - found.before))
+    return sorted(breaks, key=lambda one: -abs(one.after - one.before))

@@ -51,7 +51,7 @@ ENGINE: dict[str, Check] = {
 
 
 def check_margin(margin: Margin, *, num_classes: int = 10, dim: int = 8, detached: bool = False) -> MarginReport:
-    """Tell in words what holds of a margin and what does not.
+    """Check a margin against its contract, and report in words what holds and what does not.
 
     Its logits are followed over the angles from 0 to pi, its gradients are held against finite differences, its
     functions are asked in pieces and as a whole, and the engine is held against the dense form. A margin that raises is
@@ -93,38 +93,38 @@ def check_margin(margin: Margin, *, num_classes: int = 10, dim: int = 8, detache
 
 
 def _report(subject: Subject) -> MarginReport:
-    found = _judge(subject, FORM) | _judge(subject, SHAPES)
-    found |= _after(subject, CONTRACT, found, "shapes and dtypes")
-    alone = found["repeatable"].verdict == "warns" or found["rows independent"].verdict == "fails"
+    findings = _judge(subject, FORM) | _judge(subject, SHAPES)
+    findings |= _after(subject, CONTRACT, findings, "shapes and dtypes")
+    alone = findings["repeatable"].verdict == "warns" or findings["rows independent"].verdict == "fails"
     subject = subject._replace(alone=alone)
-    found |= _after(subject, NUMBERS, found, "shapes and dtypes", "repeatable")
-    found |= _after(subject, ENGINE, found, "shapes and dtypes", "repeatable", "elementwise", "inputs kept")
-    return MarginReport(subject.margin, tuple(found.values()), _cost_of(subject, found), subject.num_classes)
+    findings |= _after(subject, NUMBERS, findings, "shapes and dtypes", "repeatable")
+    findings |= _after(subject, ENGINE, findings, "shapes and dtypes", "repeatable", "elementwise", "inputs kept")
+    return MarginReport(subject.margin, tuple(findings.values()), _cost_of(subject, findings), subject.num_classes)
 
 
 def _judge(subject: Subject, checks: Mapping[str, Check]) -> dict[str, Finding]:
-    found = {}
+    findings = {}
     for name, check in checks.items():
         try:
             finding = check(subject)
         except Exception as error:
             finding = Finding("fails", _what_raised(error, subject.margin))
-        found[name] = replace(finding, name=name)
-    return found
+        findings[name] = replace(finding, name=name)
+    return findings
 
 
 def _after(
-    subject: Subject, checks: Mapping[str, Check], found: Mapping[str, Finding], *names: str
+    subject: Subject, checks: Mapping[str, Check], findings: Mapping[str, Finding], *names: str
 ) -> dict[str, Finding]:
-    """Judge once nothing that the checks rest on has failed."""
+    """Run checks, unless one that they depend on has failed."""
     for name in names:
-        if found[name].verdict == "fails":
+        if findings[name].verdict == "fails":
             return {check: Finding("not applicable", f"waits for: {name}", name=check) for check in checks}
     return _judge(subject, checks)
 
 
 def _subject(margin: Margin, num_classes: int, dim: int, detached: bool) -> Subject:
-    """With running numbers as they start and after a batch, as far as the margin gives them; a check tells why not."""
+    """The margin with its running numbers at the start and after a batch; without them if computing them fails."""
     subject = Subject(margin, num_classes, dim, detached, NO_STATISTICS, NO_STATISTICS)
     try:
         start = start_of_statistics(margin, num_classes, torch.device("cpu"))
@@ -139,17 +139,17 @@ def _subject(margin: Margin, num_classes: int, dim: int, detached: bool) -> Subj
         return subject
 
 
-def _cost_of(subject: Subject, found: Mapping[str, Finding]) -> Cost | None:
-    if found["shapes and dtypes"].verdict == "fails":
+def _cost_of(subject: Subject, findings: Mapping[str, Finding]) -> Cost | None:
+    if findings["shapes and dtypes"].verdict == "fails":
         return None
     try:
         return _cost.cost_of(subject)
-    except Exception:  # a check has told it
+    except Exception:  # a check has reported it
         return None
 
 
 def _what_raised(error: Exception, margin: Margin) -> str:
-    """The margin's function that raised, or the check's own if none did, with the first line of the error."""
+    """Name the margin's function that raised, or else the check, with the first line of the error."""
     raised = "the check"
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if isinstance(frame.f_locals.get("self"), type(margin)):

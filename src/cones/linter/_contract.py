@@ -1,4 +1,4 @@
-"""Whether a margin keeps to its part: shapes, elementwise, nothing remembered, nothing changed."""
+"""Contract: shapes and dtypes, elementwise functions, no state, no argument modified."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ def few(subject: Subject) -> Finding:
 
 
 def repeatable(subject: Subject) -> Finding:
-    """The same question has the same answer; random draws are torch's."""
+    """The same arguments give the same result; random draws come from torch's generator."""
     asked = batch(subject)
     first, again, other = (dict(answers(subject, asked, seed)) for seed in (0, 0, 1))
     for name, value in first.items():
@@ -64,7 +64,7 @@ def kept(subject: Subject) -> Finding:
 
 
 def independent(subject: Subject) -> Finding:
-    """A row's logits do not depend on which rows stand beside it."""
+    """A row's logits do not depend on the other rows of the batch."""
     asked = batch(subject)
     whole = dict(answers(subject, asked))
     if any(not _equal(value, dict(answers(subject, asked, seed=1))[name]) for name, value in whole.items()):
@@ -79,15 +79,15 @@ def independent(subject: Subject) -> Finding:
 
 
 def elementwise(subject: Subject) -> Finding:
-    """The logit of a class does not depend on which classes stand in the same tile."""
+    """The logit of a class does not depend on the other classes of its tile."""
     asked = batch(subject)
-    found = dict(answers(subject, asked))
-    names = [name for name in ("others", "class_loss") if name in found]
+    whole = dict(answers(subject, asked))
+    names = [name for name in ("others", "class_loss") if name in whole]
     for start, stop in ((0, 1), (1, 4), (4, 7)):
         tile = dict(answers(subject, asked._replace(similarity=asked.similarity[:, start:stop])))
         for name in names:
-            if not _close(tile[name], found[name][:, start:stop]):
-                gap = _gap(tile[name], found[name][:, start:stop])
+            if not _close(tile[name], whole[name][:, start:stop]):
+                gap = _gap(tile[name], whole[name][:, start:stop])
                 return Finding("fails", f"{name} of a class differs by {gap} with other classes in its tile")
     return Finding("holds", "the logit of a class does not depend on the classes in its tile")
 

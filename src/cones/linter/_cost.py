@@ -1,4 +1,4 @@
-"""What a margin's other classes cost on a tile of ordinary size."""
+"""Cost of a margin's `others` on a tile of ordinary size."""
 
 import statistics
 import time
@@ -35,9 +35,9 @@ def cost_of(subject: Subject) -> Cost:
 
     def forward_and_backward() -> None:
         leaf = similarity.clone().requires_grad_()
-        found = terms(leaf)
-        if found.requires_grad:
-            torch.autograd.grad(found, leaf, torch.ones_like(found), allow_unused=True)
+        values = terms(leaf)
+        if values.requires_grad:
+            torch.autograd.grad(values, leaf, torch.ones_like(values), allow_unused=True)
 
     product = _median_time(lambda: features @ weight.T)
     own = _median_time(forward_and_backward)

@@ -16,7 +16,7 @@ OTHERS = (60.0, 90.0, 120.0)
 
 
 class Curve(NamedTuple):
-    """Something over the angle to the own class, or to another.
+    """A quantity as a function of the angle to the own class, or to another.
 
     Attributes:
         what: "target", "others" or "loss".
@@ -47,30 +47,28 @@ def angles(subject: Subject) -> Tensor:
     return torch.linspace(0, math.pi, 61 if subject.alone else 721, dtype=torch.float64)
 
 
-def curves(situation: MarginProbe, dtype: torch.dtype = torch.float64) -> Iterator[Curve]:
-    """All that is asked over an angle; others that are only scaled need no asking."""
-    yield Curve("target", None, situation.target)
-    if bends(situation.margin):
-        yield from others_curves(situation, dtype)
+def curves(probe: MarginProbe, dtype: torch.dtype = torch.float64) -> Iterator[Curve]:
+    """Curves over one angle; `others` that only scale are left out."""
+    yield Curve("target", None, probe.target)
+    if bends(probe.margin):
+        yield from others_curves(probe, dtype)
     others = torch.tensor([math.cos(math.radians(angle)) for angle in OTHERS], dtype=dtype)
-    yield Curve("loss", None, lambda cosine: situation.losses(cosine, others.expand(len(cosine), -1)))
+    yield Curve("loss", None, lambda cosine: probe.losses(cosine, others.expand(len(cosine), -1)))
 
 
-def others_curves(situation: MarginProbe, dtype: torch.dtype = torch.float64) -> Iterator[Curve]:
-    """The logit of another class over its angle, with the own class here and there."""
+def others_curves(probe: MarginProbe, dtype: torch.dtype = torch.float64) -> Iterator[Curve]:
+    """The logit of another class over its angle, at several angles of the own class."""
     for own in OWN:
-        yield Curve("others", own, _others(situation, torch.tensor(math.cos(math.radians(own)), dtype=dtype)))
+        yield Curve("others", own, _others(probe, torch.tensor(math.cos(math.radians(own)), dtype=dtype)))
 
 
-def where(situation: MarginProbe, subject: Subject) -> str:
-    """The norms and the class in words, unless they are those of the first situation."""
-    first = subject.situations()[0]
-    if (situation.feature_norm, situation.label) == (first.feature_norm, first.label):
+def where(probe: MarginProbe, subject: Subject) -> str:
+    """The norms and the class in words, unless they are those of the first probe."""
+    first = subject.probes()[0]
+    if (probe.feature_norm, probe.label) == (first.feature_norm, first.label):
         return ""
-    return (
-        f", where |x| = {situation.feature_norm:g}, |w| = {situation.weight_norm:g} and the class is {situation.label}"
-    )
+    return f", where |x| = {probe.feature_norm:g}, |w| = {probe.weight_norm:g} and the class is {probe.label}"
 
 
-def _others(situation: MarginProbe, own: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda other: situation.others(other[:, None], own.expand(len(other))).squeeze(1)
+def _others(probe: MarginProbe, own: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda other: probe.others(other[:, None], own.expand(len(other))).squeeze(1)

@@ -1,4 +1,4 @@
-"""Whether the engine gives a margin's losses and gradients, tile by tile and in every precision."""
+"""Engine: it gives the margin's losses and gradients, tile by tile and in every precision."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -24,8 +24,8 @@ def engine_equals_dense(subject: Subject) -> Finding:
     for statistics in (subject.statistics, subject.later):
         exact = _with_gradients(subject, x, weight, statistics, None)
         for budget in (1, _two_classes(subject), 2**24):
-            found = _with_gradients(subject, x, weight, statistics, budget)
-            for name, one, other in zip(("loss", "d features", "d weight"), found, exact, strict=True):
+            streamed = _with_gradients(subject, x, weight, statistics, budget)
+            for name, one, other in zip(("loss", "d features", "d weight"), streamed, exact, strict=True):
                 gap = float((one - other).abs().max() / other.abs().max().clamp(min=1.0))
                 if not gap <= CLOSE:
                     words = f"{name} of margin_softmax differs from dense_margin_softmax by {gap:.3g}"
@@ -94,7 +94,7 @@ def _with_gradients(
             return dense_margin_softmax(x, weight, labels, subject.margin, statistics=statistics)
         return margin_softmax(x, weight, labels, subject.margin, memory_budget=budget, statistics=statistics)
 
-    found = seeded(losses)
-    upstream = torch.linspace(0.5, 2.0, len(found), dtype=found.dtype)
-    d_x, d_weight = gradients((found * upstream).sum(), [x, weight])
-    return found.detach(), d_x, d_weight
+    values = seeded(losses)
+    upstream = torch.linspace(0.5, 2.0, len(values), dtype=values.dtype)
+    d_x, d_weight = gradients((values * upstream).sum(), [x, weight])
+    return values.detach(), d_x, d_weight

@@ -1,4 +1,4 @@
-"""Whether a margin is a value: a frozen dataclass whose repr is its configuration."""
+"""Form: a margin is a value, a frozen dataclass whose repr is its configuration."""
 
 import dataclasses
 from typing import Any, get_args

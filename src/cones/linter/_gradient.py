@@ -1,4 +1,4 @@
-"""Whether autograd's gradients are those of the values."""
+"""Gradients: autograd's are those of the values."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -34,10 +34,10 @@ def gradient(subject: Subject) -> Finding:
     asked = batch(subject, 24, 1)
     for part in _parts(subject, asked):
         for variable, at in part.variables.items():
-            found = _mismatch(part, variable, subject) if at.is_floating_point() else None
-            if found is None:
+            mismatch = _mismatch(part, variable, subject) if at.is_floating_point() else None
+            if mismatch is None:
                 continue
-            row, auto, own = found
+            row, auto, own = mismatch
             words = (
                 f"autograd has d {part.name} / d {variable} = {number(auto)}, the value's own slope is {number(own)}"
             )
@@ -66,8 +66,8 @@ def _parts(subject: Subject, asked: Batch) -> Iterator[Part]:
         return margin.others(similarity, target, rows(own, *known)).squeeze(1)
 
     def penalty(similarity: Tensor, *known: Tensor) -> Tensor:
-        found = margin.penalty(rows(similarity, *known))
-        return torch.zeros_like(similarity) if found is None else found
+        value = margin.penalty(rows(similarity, *known))
+        return torch.zeros_like(similarity) if value is None else value
 
     logit = by_row(target, own.clone(), *known.values(), alone=subject.alone).detach()
     rest = by_row(others, other.clone(), logit, own, *known.values(), alone=subject.alone).detach()

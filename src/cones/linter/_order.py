@@ -1,4 +1,4 @@
-"""Whether logits order angles as they should: nearer is more, and a margin is never a gift."""
+"""Order: logits fall with the angle, and a margin never raises the target logit."""
 
 import math
 
@@ -13,12 +13,12 @@ from ._subject import Subject
 def target_falls(subject: Subject) -> Finding:
     """The target logit falls with the angle to the own class."""
     theta = angles(subject)
-    for situation in subject.situations():
-        found = _rise(situation.target(theta.cos()).detach(), theta)
-        if found:
-            start, stop, size = found
+    for probe in subject.probes():
+        rise = _rise(probe.target(theta.cos()).detach(), theta)
+        if rise:
+            start, stop, size = rise
             words = f"the target logit rises by {number(size)} from {degrees(start)} to {degrees(stop)}"
-            words = f"{words}{where(situation, subject)}: there a row gains by turning away"
+            words = f"{words}{where(probe, subject)}: there a row gains by turning away"
             return Finding(_verdict(subject), words, start)
     return Finding("holds", "the target logit never rises with the angle to the own class")
 
@@ -26,27 +26,27 @@ def target_falls(subject: Subject) -> Finding:
 def others_rise(subject: Subject) -> Finding:
     """The logit of another class does not fall as it gets nearer."""
     theta = angles(subject)
-    for situation in subject.situations():
-        for curve in others_curves(situation):
-            found = _rise(curve.at_angle(theta), theta)
-            if found:
-                start, stop, size = found
+    for probe in subject.probes():
+        for curve in others_curves(probe):
+            fall = _rise(curve.at_angle(theta), theta)
+            if fall:
+                start, stop, size = fall
                 words = f"{curve} falls by {number(size)} as it comes from {degrees(stop)} to {degrees(start)}"
                 own = math.radians(curve.own or 0.0)
-                return Finding(_verdict(subject), words + where(situation, subject), own, start)
+                return Finding(_verdict(subject), words + where(probe, subject), own, start)
     return Finding("holds", "the logit of another class never falls as it gets nearer")
 
 
 def below_neutral(subject: Subject) -> Finding:
     """The target logit is nowhere above the logit without margin."""
     theta = angles(subject)
-    for situation in subject.situations():
-        excess = (situation.target(theta.cos()).detach() - situation.neutral * theta.cos()).nan_to_num(-torch.inf)
+    for probe in subject.probes():
+        excess = (probe.target(theta.cos()).detach() - probe.neutral * theta.cos()).nan_to_num(-torch.inf)
         worst = excess.argmax()
-        if excess[worst] > 1e-6 * abs(situation.neutral):
+        if excess[worst] > 1e-6 * abs(probe.neutral):
             place, size = float(theta[worst]), number(float(excess[worst]))
             words = f"the target logit is {size} above scale * similarity at {degrees(place)}"
-            return Finding("fails", f"{words}{where(situation, subject)}: there it makes the task easier", place)
+            return Finding("fails", f"{words}{where(probe, subject)}: there it makes the task easier", place)
     return Finding("holds", "the target logit is nowhere above scale * similarity")
 
 
@@ -61,5 +61,5 @@ def _rise(values: Tensor, theta: Tensor) -> tuple[float, float, float] | None:
 
 
 def _verdict(subject: Subject) -> Verdict:
-    """Where the gradient is declared to be another's, no step follows the value."""
+    """Only a warning if the gradient is declared not to be the value's: no step follows the value then."""
     return "warns" if subject.detached else "fails"

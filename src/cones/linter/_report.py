@@ -1,4 +1,4 @@
-"""What was found, and how it reads."""
+"""The findings of a check, and their text."""
 
 import math
 import textwrap
@@ -17,7 +17,7 @@ MARKS: dict[Verdict, str] = {"holds": "holds", "fails": "FAILS", "warns": "warns
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a margin should be.
+    """Result of one check.
 
     Attributes:
         verdict: "holds", "fails", "warns" or "not applicable".
@@ -36,7 +36,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a margin's other classes cost on a tile; told, never judged.
+    """Cost of a margin's other classes on a tile; reported, not judged.
 
     Attributes:
         closed_form: whether `others` is the scaled similarity, which costs nothing of its own.
@@ -67,7 +67,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class MarginReport:
-    """What `check_margin` found; `print` shows it as a table.
+    """Findings of `check_margin`; `print` shows them as a table.
 
     Attributes:
         margin: what was checked.
@@ -83,7 +83,7 @@ class MarginReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing fails."""
+        """True if nothing fails."""
         return not self._names("fails")
 
     def __str__(self) -> str:
@@ -107,9 +107,9 @@ class MarginReport:
         shapes = next(finding for finding in self.findings if finding.name == "shapes and dtypes")
         if shapes.verdict == "fails":
             raise ValueError(f"there is nothing to draw: {shapes.sentence}")
-        found = [finding for finding in self.findings if finding.verdict in ("fails", "warns")]
-        own = [(finding.name, finding.own_angle) for finding in found if finding.other_angle is None]
-        other = [(finding.name, finding.other_angle) for finding in found]
+        findings = [finding for finding in self.findings if finding.verdict in ("fails", "warns")]
+        own = [(finding.name, finding.own_angle) for finding in findings if finding.other_angle is None]
+        other = [(finding.name, finding.other_angle) for finding in findings]
         return margin_figure(
             self.margin,
             num_classes=self.num_classes,

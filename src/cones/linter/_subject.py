@@ -1,4 +1,4 @@
-"""The margin under examination, and batches to ask it about."""
+"""The margin being checked, and batches to evaluate it on."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from ..probing.at_angles import MarginProbe, seeded
 
 
 class Subject(NamedTuple):
-    """What every check is told.
+    """Inputs of every check.
 
     Attributes:
         margin: the margin.
@@ -31,8 +31,8 @@ class Subject(NamedTuple):
     later: Mapping[str, Tensor]
     alone: bool = False
 
-    def situations(self) -> list[MarginProbe]:
-        """Situations with other norms, another class, and later statistics."""
+    def probes(self) -> list[MarginProbe]:
+        """Probes with other norms, another class, and later statistics."""
         first = MarginProbe(self.margin, self.statistics, alone=self.alone)
         if self.alone:
             return [first]
@@ -47,7 +47,7 @@ class Batch(NamedTuple):
     similarity: Tensor
 
     def copy(self) -> "Batch":
-        """The same numbers in other memory; one tensor stands for both similarities to the own class, as always."""
+        """A copy in other memory; one tensor is both similarities to the own class, as always."""
         statistics = {name: value.clone() for name, value in self.rows.statistics.items()}
         return self._map(Tensor.clone, statistics)
 
@@ -90,7 +90,7 @@ def batch(
 
 
 def answers(subject: Subject, asked: Batch, seed: int = 0) -> Iterator[tuple[str, Any]]:
-    """What a margin returns for a batch, one after the other: a name, and what should be a tensor."""
+    """Call each function of a margin on a batch: its name, and what should be a tensor, one after the other."""
     margin, (rows, similarity) = subject.margin, asked.copy()
     target = seeded(lambda: margin.target(rows.similarity, rows), seed)
     yield "target", target

@@ -1,4 +1,4 @@
-"""Whether logits and losses are numbers that do not jump."""
+"""Values: logits and losses are finite and do not jump."""
 
 import math
 from collections.abc import Callable
@@ -18,54 +18,54 @@ def finite(subject: Subject) -> Finding:
     for dtype in (torch.float64, torch.float32):
         past = 1 + 2 * torch.finfo(dtype).eps
         cosine = torch.cat([angles(subject).cos().to(dtype), torch.tensor([past, -past], dtype=dtype)])
-        for situation in subject.situations():
-            for curve in curves(situation, dtype):
+        for probe in subject.probes():
+            for curve in curves(probe, dtype):
                 values = curve.at_cosine(cosine)
                 bad = (~values.isfinite()).nonzero()
                 if len(bad):
                     at, value = float(cosine[bad[0, 0]]), float(values[bad[0, 0]])
-                    words = f"{curve} is {value} at cosine {at:.9g} in {short(dtype)}{where(situation, subject)}"
+                    words = f"{curve} is {value} at cosine {at:.9g} in {short(dtype)}{where(probe, subject)}"
                     return _at(curve, math.acos(max(-1.0, min(1.0, at))), "fails", words)
     return Finding("holds", "target, others and loss are finite from cosine +1 to -1 and past them by rounding")
 
 
 def continuous(subject: Subject) -> Finding:
     """Nothing jumps over the angles."""
-    for situation in subject.situations():
-        found = _breaks(jumps, situation, subject)
-        if found:
-            words = "; ".join(f"{curve} jumps {_places(places)}" for curve, places in found)
-            return _at(found[0][0], found[0][1][0].angle, "fails", words + where(situation, subject))
+    for probe in subject.probes():
+        breaks = _breaks(jumps, probe, subject)
+        if breaks:
+            words = "; ".join(f"{curve} jumps {_places(places)}" for curve, places in breaks)
+            return _at(breaks[0][0], breaks[0][1][0].angle, "fails", words + where(probe, subject))
     return Finding("holds", "target, others and loss have no jump from 0 to 180 deg")
 
 
 def smooth(subject: Subject) -> Finding:
     """The slopes do not jump; one that does is legal."""
-    for situation in subject.situations():
-        found = [(curve, places) for curve, places in _breaks(kinks, situation, subject) if curve.what != "loss"]
-        if found:
-            words = "; ".join(f"the slope of {curve} jumps {_places(places)}" for curve, places in found)
-            return _at(found[0][0], found[0][1][0].angle, "warns", words + where(situation, subject))
+    for probe in subject.probes():
+        breaks = [(curve, places) for curve, places in _breaks(kinks, probe, subject) if curve.what != "loss"]
+        if breaks:
+            words = "; ".join(f"the slope of {curve} jumps {_places(places)}" for curve, places in breaks)
+            return _at(breaks[0][0], breaks[0][1][0].angle, "warns", words + where(probe, subject))
     return Finding("holds", "the slopes of target and others are continuous")
 
 
 def _breaks(
-    look: Callable[[Callable[[Tensor], Tensor], Tensor], list[Break]], situation: MarginProbe, subject: Subject
+    look: Callable[[Callable[[Tensor], Tensor], Tensor], list[Break]], probe: MarginProbe, subject: Subject
 ) -> list[tuple[Curve, list[Break]]]:
     """The curves that break, and where: the first of each kind, the loss only if its logits do not."""
-    found: dict[str, tuple[Curve, list[Break]]] = {}
-    for curve in curves(situation):
-        if curve.what in found or (curve.what == "loss" and found):
+    breaks: dict[str, tuple[Curve, list[Break]]] = {}
+    for curve in curves(probe):
+        if curve.what in breaks or (curve.what == "loss" and breaks):
             continue
         places = look(curve.at_angle, angles(subject))
         if places:
-            found[curve.what] = curve, places
-    return list(found.values())
+            breaks[curve.what] = curve, places
+    return list(breaks.values())
 
 
-def _places(found: list[Break]) -> str:
-    more = f" and at {len(found) - 1} more" if len(found) > 1 else ""
-    return f"from {number(found[0].before)} to {number(found[0].after)} at {degrees(found[0].angle)}{more}"
+def _places(breaks: list[Break]) -> str:
+    more = f" and at {len(breaks) - 1} more" if len(breaks) > 1 else ""
+    return f"from {number(breaks[0].before)} to {number(breaks[0].after)} at {degrees(breaks[0].angle)}{more}"
 
 
 def _at(curve: Curve, angle: float, verdict: Verdict, words: str) -> Finding:

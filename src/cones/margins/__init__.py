@@ -1,4 +1,4 @@
-"""Softmax-margin losses, one a file: frozen dataclasses whose fields are the hyperparameters."""
+"""Softmax-margin losses, one per file: frozen dataclasses whose fields are the hyperparameters."""
 
 from ._adacos import AdaCos as AdaCos
 from ._adaface import AdaFace as AdaFace
@@ -36,31 +36,4 @@ from ._spherefacer import SphereFaceR as SphereFaceR
 from ._uniface import UniFace as UniFace
 from ._x2softmax import X2Softmax as X2Softmax
 
-__all__ = [
-    "COCO",
-    "LDAM",
-    "ASoftmax",
-    "AdaCos",
-    "AdaFace",
-    "ArcFace",
-    "ArcNegFace",
-    "CircleLoss",
-    "CombinedMargin",
-    "CosFace",
-    "CurricularFace",
-    "ElasticFace",
-    "L2Softmax",
-    "LMSoftmax",
-    "LSoftmax",
-    "LogitAdjusted",
-    "MVSoftmax",
-    "MagFace",
-    "NPCFace",
-    "NormFace",
-    "P2SGrad",
-    "Softmax",
-    "SphereFace2",
-    "SphereFaceR",
-    "UniFace",
-    "X2Softmax",
-]
+__all__ = [name for name in list(globals()) if not name.startswith("_")]

@@ -15,7 +15,7 @@ MOST = 1e4
 
 @dataclass(frozen=True, eq=False)
 class AdaCos(Margin):
-    """AdaCos: no margin to choose and no scale to choose; the scale follows the training.
+    """AdaCos: no margin and no scale to choose; the scale follows the training.
 
         t = s cos(theta_y),   o_j = s cos(theta_j)
         s = sqrt(2) log(K - 1), fixed, or where it starts:
@@ -38,6 +38,9 @@ class AdaCos(Margin):
 
     Raises:
         ValueError: dynamic is neither True nor False.
+
+    When to use: No time to tune: there is no margin and no scale to set, the scale follows the training. A first run
+    before `ArcFace` or `CosFace`.
 
     Reference: Zhang, Zhao, Qiao, Wang, Li, "AdaCos: Adaptively Scaling Cosine Logits for Effectively Learning Deep
     Face Representations", CVPR 2019, arXiv 1905.00292, eqs. 12 and 14.

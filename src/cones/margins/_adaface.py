@@ -42,6 +42,9 @@ class AdaFace(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Images of mixed quality. The norm of a feature stands for the quality of its image: hard rows count
+    more where the image is good, and less where nothing can be seen in it.
+
     Reference: Kim, Jain, Liu, "AdaFace: Quality Adaptive Margin for Face Recognition", CVPR 2022, arXiv 2204.00964,
     eq. 18.
     """

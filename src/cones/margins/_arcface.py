@@ -20,10 +20,10 @@ class ArcFace(Margin):
 
         t = s cos(theta_y + m),   o_j = s cos(theta_j)
 
-    Past theta_y = pi - m the cosine would rise again; `tail` says what stands there instead.
+    Past theta_y = pi - m the cosine would rise again; `tail` says what replaces it there.
 
     Args:
-        margin: m in radians, at least 0; 0.5 radians are 28.6 degrees. A tuple or a (K,) tensor has one a class; a
+        margin: m in radians, at least 0; 0.5 radians are 28.6 degrees. A tuple or a (K,) tensor has one per class; a
             tensor may be learnt, and is then yours to optimise and to save.
         scale: s, above 0.
         tail: "smooth" -2 - cos(theta + m), the monotone continuation with a continuous slope, folded again past every
@@ -34,7 +34,10 @@ class ArcFace(Margin):
             gradient.
 
     Raises:
-        ValueError: a field is out of its range; or, when used, a tuple or tensor has not one number a class.
+        ValueError: a field is out of its range; or, when used, a tuple or tensor does not have one number per class.
+
+    When to use: The usual choice for open sets with many clean classes, compared by angle. If it does not start to
+    learn, warm the margin up from 0.
 
     Reference: Deng, Guo, Xue, Zafeiriou, "ArcFace: Additive Angular Margin Loss for Deep Face Recognition",
     CVPR 2019, arXiv 1801.07698, eq. 3.

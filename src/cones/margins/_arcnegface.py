@@ -28,6 +28,9 @@ class ArcNegFace(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Labels that are partly wrong: another class counts by how near its cosine is to the own one, so that
+    near ones count more and hopeless ones less.
+
     Reference: Liu, Song, Zhang, Liu, Zhou, Yan, "Towards Flops-constrained Face Recognition", ICCV Workshops 2019,
     arXiv 1909.00632.
     """

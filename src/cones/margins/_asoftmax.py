@@ -26,6 +26,9 @@ class ASoftmax(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Features compared by angle while their norms stay free. It needs its lambda annealed; `SphereFaceR` is
+    the later form on normalised features.
+
     Reference: Liu, Wen, Yu, Li, Raj, Song, "SphereFace: Deep Hypersphere Embedding for Face Recognition",
     CVPR 2017, arXiv 1704.08063, section 3.
     """

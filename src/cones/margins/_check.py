@@ -34,3 +34,20 @@ def check_multiple(owner: str, name: str, value: object) -> None:
     """Raise ValueError unless `value` is a whole number of at least 1 (the m of psi)."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{owner}: {name} is {value!r}, expected a whole number of at least 1 (1, 2, 3, 4, ...)")
+
+
+def check_counts(owner: str, counts: object) -> None:
+    """Raise ValueError unless `counts` is a tuple of whole numbers of at least 1, one per class."""
+    if not isinstance(counts, tuple) or not counts:
+        raise ValueError(
+            f"{owner}: counts is {counts!r}, expected a tuple of samples per class, "
+            f"such as tuple(torch.bincount(labels).tolist())"
+        )
+    if set(map(type, counts)) == {int} and min(counts) >= 1:
+        return
+    for place, count in enumerate(counts):
+        if type(count) is not int or count < 1:
+            raise ValueError(
+                f"{owner}: counts[{place}] is {count!r}, expected a whole number of at least 1: "
+                f"leave out a class without samples"
+            )

@@ -23,6 +23,9 @@ class CircleLoss(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Retrieval and re-identification, where some similarities are far from their goal and others nearly
+    there: each is pulled in proportion.
+
     Reference: Sun, Cheng, Zhang, Zhang, Zheng, Wang, Wei, "Circle Loss: A Unified Perspective of Pair Similarity
     Optimization", CVPR 2020, arXiv 2002.10857, section 3.
     """

@@ -21,6 +21,8 @@ class COCO(Margin):
     Raises:
         ValueError: scale is not a finite number above 0.
 
+    When to use: As `NormFace`, which is the same function, with the scale chosen for the number of classes beforehand.
+
     Reference: Liu, Li, Wang, "Rethinking Feature Discrimination and Polymerization for Large-scale Recognition",
     arXiv 1710.00870 (its gradient corrects that of arXiv 1702.06890).
     """

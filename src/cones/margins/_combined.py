@@ -16,7 +16,7 @@ class CombinedMargin(Margin):
         t = s (cos(m1 theta_y + m2) - m3),   o_j = s cos(theta_j)
 
     m1 alone is SphereFace's margin on a scaled unit sphere, m2 alone ArcFace's, m3 alone CosFace's. For m2 and m3 a
-    tuple or a (K,) tensor has one number a class; a tensor may be learnt, and is then yours to optimise and to save.
+    tuple or a (K,) tensor has one number per class; a tensor may be learnt, and is then yours to optimise and to save.
 
     Args:
         m1: multiple of the angle, above 0.
@@ -27,7 +27,10 @@ class CombinedMargin(Margin):
             the cosine itself, which rises again.
 
     Raises:
-        ValueError: a field is out of its range; or, when used, a tuple or tensor has not one number a class.
+        ValueError: a field is out of its range; or, when used, a tuple or tensor does not have one number per class.
+
+    When to use: To tune between the three margins when one alone is not enough; the default is the mixture that the
+    authors of ArcFace give.
 
     Reference: Deng, Guo, Xue, Zafeiriou, "ArcFace", CVPR 2019, arXiv 1801.07698, eq. 4.
     """

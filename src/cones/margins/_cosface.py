@@ -16,11 +16,14 @@ class CosFace(Margin):
 
     Args:
         margin: m, at least 0, in cosine units; in D = 2 at most 1 - cos(2 pi / K) can be met (eq. 7). A tuple, list or
-            (K,) tensor has one a class; a tensor may be learnt, and is then yours to optimise and to save.
+            (K,) tensor has one per class; a tensor may be learnt, and is then yours to optimise and to save.
         scale: s, above 0.
 
     Raises:
-        ValueError: a field is out of its range; or, when used, a tuple or tensor has not one number a class.
+        ValueError: a field is out of its range; or, when used, a tuple or tensor does not have one number per class.
+
+    When to use: A first choice for open sets with many classes: the margin is the same at every angle, and there is
+    nothing to anneal.
 
     Reference: Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", CVPR 2018,
     arXiv 1801.09414, eq. 4; Wang, Cheng, Liu, Liu, "Additive Margin Softmax", arXiv 1801.05599.

@@ -31,6 +31,8 @@ class CurricularFace(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Long training on large sets: hard classes count little at first, and more as the rows come right.
+
     Reference: Huang, Wang, Tai, Liu, Shen, Li, Li, Huang, "CurricularFace: Adaptive Curriculum Learning Loss for Deep
     Face Recognition", CVPR 2020, arXiv 2004.00288.
     """

@@ -14,7 +14,7 @@ KINDS: tuple[Kind, ...] = ("arc", "cos")
 
 @dataclass(frozen=True, eq=False)
 class ElasticFace(Margin):
-    """ElasticFace: every row draws its own margin anew each time.
+    """ElasticFace: every row draws its own margin at each call.
 
         m_i ~ Normal(m, sigma^2)
         t = s cos(theta_y + m_i) or s (cos(theta_y) - m_i),   o_j = s cos(theta_j)
@@ -38,6 +38,9 @@ class ElasticFace(Margin):
 
     Raises:
         ValueError: a field is out of its range.
+
+    When to use: Classes of different spread, for which one fixed margin is too rigid: it is drawn for each row.
+    Otherwise as `ArcFace` or `CosFace`.
 
     Reference: Boutros, Damer, Kirchbuchner, Kuijper, "ElasticFace: Elastic Margin Loss for Deep Face Recognition",
     CVPR Workshops 2022, arXiv 2109.09416, section 3.

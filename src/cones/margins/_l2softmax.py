@@ -22,6 +22,9 @@ class L2Softmax(Margin):
     Raises:
         ValueError: scale is not a finite number above 0.
 
+    When to use: Features compared by cosine later, with class weights left free. The scale has to grow with the number
+    of classes, or no row can be sure.
+
     Reference: Ranjan, Castillo, Chellappa, "L2-constrained Softmax Loss for Discriminative Face Verification",
     arXiv 1703.09507, section 4.
     """

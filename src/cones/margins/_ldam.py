@@ -2,8 +2,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ._check import check_not_negative, check_positive
-from ._counts import check_counts
+from ._check import check_counts, check_not_negative, check_positive
 from ._margin import Margin, Rows
 from ._per_class import as_tuple, check_one_a_class, of_rows
 
@@ -19,12 +18,15 @@ class LDAM(Margin):
     late in training: that is `Head(class_weights=...)`.
 
     Args:
-        counts: n_j, a tuple of whole numbers of at least 1, one a class.
+        counts: n_j, a tuple of whole numbers of at least 1, one per class.
         margin: m, at least 0, in cosine units.
         scale: s, above 0.
 
     Raises:
-        ValueError: a field is out of its range; or, when used, counts has not one number a class.
+        ValueError: a field is out of its range; or, when used, counts does not have one number per class.
+
+    When to use: Long-tailed classes: the rarer, the larger the margin. The authors also weigh rare classes up late in
+    training (`class_weights` of the head).
 
     Reference: Cao, Wei, Gaidon, Arechiga, Ma, "Learning Imbalanced Datasets with Label-Distribution-Aware Margin
     Loss", NeurIPS 2019, arXiv 1906.07413, eqs. 12 and 13 (their numbers are from secondary sources).

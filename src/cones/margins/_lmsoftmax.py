@@ -23,6 +23,9 @@ class LMSoftmax(Margin):
     Raises:
         ValueError: scale is out of its range.
 
+    When to use: When rows that are right should still be pulled: the own class is left out of the sum, so that the
+    gradient does not fade. Its value may be below 0.
+
     Reference: Zhou, Liu, Zhai, Jiang, Gao, Ji, "Learning Towards the Largest Margins", ICLR 2022, arXiv 2206.11589.
     """
 

@@ -26,6 +26,9 @@ class LSoftmax(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: A closed set and a net that overfits under `Softmax`: the first of the margins, m = 2 to 4. It needs
+    its lambda annealed; cosine losses are easier to train.
+
     Reference: Liu, Wen, Yu, Yang, "Large-Margin Softmax Loss for Convolutional Neural Networks", ICML 2016,
     arXiv 1612.02295, eqs. 4-6; lambda as in section 4 and the authors' layer.
     """

@@ -33,6 +33,9 @@ class MagFace(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: When the norm of a feature should tell the quality of its image afterwards: good rows grow long and get
+    the larger margin.
+
     Reference: Meng, Zhao, Huang, Zhou, "MagFace: A Universal Representation for Face Recognition and Quality
     Assessment", CVPR 2021, arXiv 2103.06627, section 3.
     """

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Geometry = Literal["unit", "raw"]
+"""Vectors of unit length, or as they are."""
 Combine = Literal["softmax", "one-vs-all"]
+"""One softmax over all classes, or a loss of its own for each."""
 
 
 class Rows(NamedTuple):

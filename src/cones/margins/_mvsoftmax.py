@@ -31,6 +31,9 @@ class MVSoftmax(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: When mistakes fall on few classes that look alike: those that come past the margin count more from the
+    first step. Wrong labels then count more, too.
+
     Reference: Wang, Zhang, Wang, Fu, Shi, Mei, "Mis-classified Vector Guided Softmax Loss for Face Recognition",
     AAAI 2020, arXiv 1912.00833.
     """

@@ -21,6 +21,9 @@ class NormFace(Margin):
     Raises:
         ValueError: scale is not a finite number above 0.
 
+    When to use: Features compared by cosine, without a margin: the baseline of the cosine losses, and a mild one for
+    fine-tuning.
+
     Reference: Wang, Xiang, Cheng, Yuille, "NormFace: L2 Hypersphere Embedding for Face Verification", ACM MM 2017,
     arXiv 1704.06369, eq. 6; scale 20-30 in section 3.3.
     """

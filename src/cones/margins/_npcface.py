@@ -32,6 +32,9 @@ class NPCFace(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Large sets of low quality, where a row that is far from its own class is also near to another: the
+    margin of a row grows with the hard classes it meets.
+
     Reference: Zeng, Shi, Du, Wang, Lei, Mei, "NPCFace: Negative-Positive Collaborative Training for Large-scale Face
     Recognition", arXiv 2007.10172.
     """
@@ -87,5 +90,5 @@ class _Hard(Margin):
 
 
 def _hard(similarity: Tensor, margin: float, rows: Rows) -> Tensor:
-    """Which classes (N, C) are nearer than the own one with its margin."""
+    """Hard classes (N, C): those nearer than the own one with its margin."""
     return similarity > arc(rows.similarity, margin, "plain")[:, None]

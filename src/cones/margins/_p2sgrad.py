@@ -20,6 +20,9 @@ class P2SGrad(Margin):
     A bias would be added to the cosines that are pulled to 0 and 1. The paper has none, and a cosine with a bias is no
     cosine: leave `bias` off.
 
+    When to use: To be free of scale and margin: the gradient of a cosine is its distance from 1 or 0. It needs a
+    learning rate of its own.
+
     Reference: Zhang, Zhao, Yan, Gao, Qiao, Wang, Li, "P2SGrad: Refined Gradients for Optimizing Deep Face Models",
     CVPR 2019, arXiv 1905.02479, eq. 11.
     """

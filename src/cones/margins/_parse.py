@@ -16,7 +16,7 @@ def parse(text: str, *, trust: bool = True) -> Margin:
             written.
 
     Raises:
-        TrustError: the text names code of one's own, and trust is False.
+        TrustError: the text names user code, and trust is False.
         ValueError: the text, a name or a field is wrong; the error says which and what is near.
 
     Example:
@@ -39,7 +39,8 @@ def known(name: str = "", *, trust: bool = True) -> dict[str, type[Margin]]:
         TrustError: it is so written, and trust is False.
         ValueError: there is no such module or class, or it is no margin.
     """
-    public = {public: getattr(cones.margins, public) for public in cones.margins.__all__}
+    kinds = [kind for kind in vars(cones.margins).values() if isinstance(kind, type) and issubclass(kind, Margin)]
+    public = {kind.__name__: kind for kind in sorted(kinds, key=_alphabetical) if kind is not Margin}
     if ":" in name:
         return {**public, name: _own(name, trust)}
     spelled = next((public_name for public_name in public if public_name.lower() == name.lower()), None)
@@ -57,13 +58,17 @@ def written(margin: Margin) -> str:
 
 
 def name_of(kind: type[Margin]) -> str:
-    """How a margin's class is written: "CosFace", or "package.module:Class" where it is not public."""
+    """The text of a margin's class: "CosFace", or "package.module:Class" if it is not public."""
     public = kind is getattr(cones.margins, kind.__name__, None)
     return kind.__name__ if public else f"{kind.__module__}:{kind.__qualname__}"
 
 
+def _alphabetical(kind: type) -> str:
+    return kind.__name__.lower()
+
+
 def _own(name: str, trust: bool) -> type[Margin]:
-    """The class that `name`, "package.module:Class", stands for."""
+    """Import the class that `name`, "package.module:Class", denotes."""
     kind = import_path(name, trust=trust)
     if not isinstance(kind, type) or not issubclass(kind, Margin):
         raise ValueError(f"{brief(name)} is {brief(repr(kind))}, expected a subclass of cones.Margin")

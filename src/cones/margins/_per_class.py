@@ -1,4 +1,4 @@
-"""Fields with one number for all classes, or one a class: a tuple or a (K,) tensor, of which each row takes its own."""
+"""Fields with one number for all classes, or one per class: a tuple or a (K,) tensor, indexed by each row's class."""
 
 import math
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ PerClass: TypeAlias = float | tuple[float, ...] | Tensor
 
 
 def of_rows(value: PerClass, rows: Rows) -> float | Tensor:
-    """What each row has of a field.
+    """Return the value of a field for each row.
 
     Args:
         value: the field.
@@ -47,7 +47,7 @@ def as_tuple(margin: Margin, name: str) -> None:
 def check_each_not_negative(owner: str, name: str, value: object) -> None:
     """Raise ValueError unless `value` is a finite number of at least 0, a tuple of such, or a tensor of () or (K,)."""
     if isinstance(value, Tensor) and value.dim() > 1:
-        raise ValueError(f"{owner}: {name} has shape {tuple(value.shape)}, expected () or (K,), one number a class")
+        raise ValueError(f"{owner}: {name} has shape {tuple(value.shape)}, expected () or (K,), one number per class")
     if not isinstance(value, tuple):
         check_not_negative(owner, name, value)
     elif not _plainly_fine(value):
@@ -58,17 +58,17 @@ def check_each_not_negative(owner: str, name: str, value: object) -> None:
 
 
 def check_one_a_class(owner: str, name: str, value: PerClass, num_classes: int) -> None:
-    """Raise ValueError where `value` has one number a class, but not of so many classes."""
+    """Raise ValueError if `value` has one number per class, but not for this number of classes."""
     if isinstance(value, tuple) or (isinstance(value, Tensor) and value.dim() == 1):
         if len(value) == num_classes:
             return
         raise ValueError(
-            f"{owner}: {name} has {len(value)} numbers, but there are {num_classes} classes: expected one a class"
+            f"{owner}: {name} has {len(value)} numbers, but there are {num_classes} classes: expected one per class"
         )
 
 
 def _plainly_fine(values: tuple[Any, ...]) -> bool:
-    """Whether all are Python's own numbers, finite and at least 0; fast, for a margin is checked whenever replaced."""
+    """Tell whether all are Python numbers, finite and at least 0; fast, as it runs each time a margin is replaced."""
     return (
         {int, float}.issuperset(map(type, values)) and all(map(math.isfinite, values)) and min(values, default=0) >= 0
     )

@@ -19,6 +19,9 @@ class Softmax(Margin):
     Raises:
         ValueError: scale is not a finite number above 0.
 
+    When to use: Start here: nothing to tune, and what every margin has to beat. It is enough where the classes at test
+    time are those of training.
+
     Reference: Liu et al. 2016 (L-Softmax), arXiv 1612.02295, eq. 1, with the bias of the layer.
     """
 

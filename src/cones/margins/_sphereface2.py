@@ -33,6 +33,9 @@ class SphereFace2(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: Verification by one threshold, very many classes, or wrong labels: every class is a yes-or-no question
+    of its own instead of a rival in one sum. Give the head `bias=True`.
+
     Reference: Wen, Liu, Weller, Raj, Singh, "SphereFace2: Binary Classification is All You Need for Deep Face
     Recognition", ICLR 2022, arXiv 2108.01513, eqs. 5-6.
     """

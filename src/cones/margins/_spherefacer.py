@@ -35,6 +35,8 @@ class SphereFaceR(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: A margin that grows with the angle, as that of `ASoftmax`, on normalised features and for any real m.
+
     Reference: Liu, Wen, Raj, Singh, Weller, "SphereFace Revived: Unifying Hyperspherical Face Recognition",
     IEEE TPAMI 2022, arXiv 2109.05565.
     """

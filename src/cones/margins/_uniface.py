@@ -11,7 +11,7 @@ from ._margin import Combine, Margin, Rows
 
 @dataclass(frozen=True, eq=False)
 class UniFace(Margin):
-    """UniFace: one learnt threshold that every own similarity shall pass and no other.
+    """UniFace: one learnt threshold between all target similarities and all others.
 
         t = s (cos(theta_y) - m) - b,   o_j = s cos(theta_j) - b
         loss = softplus(-t) + lambda sum_{j != y} softplus(o_j)
@@ -29,6 +29,9 @@ class UniFace(Margin):
 
     Raises:
         ValueError: a field is out of its range.
+
+    When to use: Verification by one threshold: a learnt bias has to part all own cosines from all others. Give the head
+    `bias=True`.
 
     Reference: Zhou, Jia, Li, Shen, Duan, "UniFace: Unified Cross-Entropy Loss for Deep Face Recognition",
     IEEE/CVF ICCV 2023, pp. 20730-20739.

@@ -27,6 +27,8 @@ class X2Softmax(Margin):
     Raises:
         ValueError: a field is out of its range.
 
+    When to use: An experiment beside `ArcFace`: the logit is a parabola in the angle, and the margin widens with it.
+
     Reference: Xu, Liu, Zhang, Si, Li, Shi, Wang, Gong, "X2-Softmax: Margin Adaptive Loss Function for Face
     Recognition", Expert Systems with Applications 2024, arXiv 2312.05281.
     """

@@ -1,4 +1,4 @@
-"""Class weights trained in another library, as a `cones.Head`, with proof that it computes the same.
+"""Heads from class weights of other libraries, with a check that they compute the same.
 
     state = read_weights("loss.pt")                     # never executes what is pickled in a file
     head = from_pytorch_metric_learning(state, "ArcFaceLoss", margin=28.6)

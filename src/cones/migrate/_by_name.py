@@ -14,6 +14,7 @@ from .formulas import Reference
 
 Source = Literal["pytorch-metric-learning", "insightface", "oml", "wespeaker"]
 SOURCES = ("pytorch-metric-learning", "insightface", "oml", "wespeaker")
+"""Libraries whose class weights can be read, as `cones migrate` names them."""
 TAKEN = {
     "pytorch-metric-learning": ("loss", "scale", "temperature", "sub_centers", "num_classes"),
     "insightface": ("scale", "num_classes"),
@@ -26,7 +27,7 @@ THEIRS = {("oml", "scale"): "s", ("wespeaker", "loss"): "project_type"}
 
 
 class Migrated(NamedTuple):
-    """What `migrate` makes of another library's files.
+    """Result of `migrate`.
 
     Args:
         head: the head, with the weights and the margin that were read.

@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a head and a reference are apart, on random features.
+    """Largest differences between a head and a reference, on random features.
 
     Attributes:
         reference: name of what the head was compared with.
@@ -41,7 +41,7 @@ class Agreement:
     losses_beyond: float = 0.0
 
     def same(self, tolerance: float = ROUNDING) -> bool:
-        """Whether every difference is at most `tolerance` times the largest number of its kind."""
+        """Tell whether every difference is at most `tolerance` times the largest number of its kind."""
         return (
             self.logits <= tolerance * self.largest_logit
             and self.losses <= tolerance * self.largest_loss
@@ -64,7 +64,7 @@ class Agreement:
 
 
 def compare(head: Head, reference: Reference, *, rows: int = 64, seed: int = 0) -> Agreement:
-    """Hold a head against another library's layer, on random features in float64.
+    """Compare a head with another library's layer, on random features in float64.
 
     A quarter of the features point anywhere; the others lie at any angle from 0.01 to pi - 0.01 to a center of their
     own class, so that every branch of the margin is seen. Their lengths are between 0.5 and 2.

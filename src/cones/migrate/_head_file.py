@@ -53,11 +53,11 @@ def write_head(path: Path | str, head: Head) -> None:
 
 
 def read_head(path: Path | str, *, trust: bool = False) -> Head:
-    """The head that `write_head` wrote, on the CPU.
+    """Read a head that `write_head` wrote, onto the CPU.
 
     Args:
         path: the file.
-        trust: whether a margin of one's own, which the file names as "package.module:Class", may be imported.
+        trust: whether a user-defined margin, which the file names as "package.module:Class", may be imported.
 
     Returns:
         the head with its weights, margin and settings.
@@ -65,7 +65,7 @@ def read_head(path: Path | str, *, trust: bool = False) -> Head:
     Raises:
         FileNotFoundError: there is no such file.
         WeightsError: it is broken, or was not written by `write_head`.
-        TrustError: its margin is code of one's own, and trust is False.
+        TrustError: its margin is user code, and trust is False.
 
     Example: see `write_head`.
     """

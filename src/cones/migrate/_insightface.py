@@ -21,7 +21,7 @@ def from_insightface(
     scale: float = 64.0,
     num_classes: int | None = None,
 ) -> Head:
-    """The head that computes what PartialFC_V2 with CombinedMarginLoss of insightface's arcface_torch does.
+    """Convert PartialFC_V2 with CombinedMarginLoss of insightface's arcface_torch to an equal head.
 
         m3 > 0              CosFace(m3, scale): CombinedMarginLoss does not look at m1 and m2 then
         m1 = 1 and m3 = 0   ArcFace(m2, scale, tail="plain", straight_through=True)
@@ -85,12 +85,12 @@ def in_rank_order(paths: Sequence[Path]) -> list[Path]:
         return list(paths)
     by_rank: dict[int, Path] = {}
     for path in paths:
-        found = re.search(r"(?:gpu|rank)_?(\d+)", path.name)
-        if found is None:
+        match = re.search(r"(?:gpu|rank)_?(\d+)", path.name)
+        if match is None:
             raise ValueError(f"{path.name} does not say its rank: expected names like checkpoint_gpu_0.pt")
-        if int(found[1]) in by_rank:
-            raise ValueError(f"{path} and {by_rank[int(found[1])]} are both of rank {int(found[1])}: pass one of them")
-        by_rank[int(found[1])] = path
+        if int(match[1]) in by_rank:
+            raise ValueError(f"{path} and {by_rank[int(match[1])]} are both of rank {int(match[1])}: pass one of them")
+        by_rank[int(match[1])] = path
     missing = set(range(max(by_rank) + 1)) - by_rank.keys()
     if missing:
         raise ValueError(f"rank {min(missing)} is missing among ranks {', '.join(map(str, sorted(by_rank)))}: pass all")

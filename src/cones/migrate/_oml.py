@@ -8,7 +8,7 @@ from ._weights import find, head_of
 
 
 def from_oml(state: Mapping[str, Tensor], *, m: float = 0.5, s: float = 64.0) -> Head:
-    """The head that computes what ArcFaceLoss of open-metric-learning does.
+    """Convert ArcFaceLoss of open-metric-learning to an equal head.
 
         ArcFace(m, s, tail="monotone")
 

@@ -28,7 +28,7 @@ MARGINS = {
 }
 """What pytorch-metric-learning takes when no margin is given, in its own units."""
 SCALES = {"ArcFaceLoss": 64.0, "CosFaceLoss": 64.0, "SubCenterArcFaceLoss": 64.0}
-"""The same of the scale; 1 where nothing stands here."""
+"""The same of the scale; 1 for a loss that is not listed."""
 
 
 def from_pytorch_metric_learning(
@@ -41,7 +41,7 @@ def from_pytorch_metric_learning(
     sub_centers: int | None = None,
     num_classes: int | None = None,
 ) -> Head:
-    """The head that computes what a loss of pytorch-metric-learning does; settings as that library counts them.
+    """Convert a loss of pytorch-metric-learning to an equal head; settings are in that library's units.
 
         ArcFaceLoss, SubCenterArcFaceLoss    ArcFace(margin * pi / 180, scale, tail="monotone")
         CosFaceLoss                          CosFace(margin, scale)
@@ -93,7 +93,7 @@ def from_pytorch_metric_learning(
 
 
 def _check_version(state: Mapping[str, Tensor]) -> None:
-    """Refuse what has a weight and no W: version 3 or a bare tensor, of which neither way round may be guessed."""
+    """Refuse a state with a weight and no W: version 3 or a bare tensor, whose orientation is unknown."""
     if any(re.fullmatch(r"(.*\.)?W", name) for name in state):
         return
     for name, tensor in state.items():

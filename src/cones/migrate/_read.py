@@ -14,11 +14,11 @@ from ..common.tensor_file import DamagedError, read_tensors
 
 
 class WeightsError(RuntimeError):
-    """A file or a state holds no class weights that can be used; the text says why and what to do."""
+    """Raised for a file or a state without usable class weights; the text says why and what to do."""
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
-    """Every tensor of a .pt, .pth or .safetensors file, by name; nothing in the file is executed.
+    """Read the tensors of a .pt, .pth or .safetensors file by name; nothing in the file is executed.
 
     Nested dictionaries are joined with dots, so that "state_dict_softmax_fc" -> "weight" is
     "state_dict_softmax_fc.weight". What is no tensor is left out. A file that is one bare tensor is {"weight": it}.
@@ -67,8 +67,8 @@ def _read_torch(path: Path) -> Any:
             warnings.simplefilter("ignore")  # of other formats, which are refused below anyway
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"it asks for {found[1]}" if found else "it is pickled in a way that only execution could read"
+        match = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"it asks for {match[1]}" if match else "it is pickled in a way that only execution could read"
         raise WeightsError(
             f"{path} was not read and nothing in it was executed: {what}, and plain weights need no code; where you "
             f"trust the file, load it yourself and save the weights alone by torch.save(loss.state_dict(), PATH)"

@@ -1,4 +1,4 @@
-"""From a state to a weight, from a weight to a head: what every library's function shares."""
+"""Steps shared by all libraries: from a state to a weight, and from a weight to a head."""
 
 import re
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def find(state: Mapping[str, Tensor], pattern: str, expected: str) -> Tensor:
     if not weight.isfinite().all():
         row, column = weight.isfinite().logical_not().nonzero()[0].tolist()
         raise WeightsError(
-            f"{names[0]}[{row}, {column}] is {float(weight[row, column])}: these weights are spoilt, "
+            f"{names[0]}[{row}, {column}] is {float(weight[row, column])}: these weights contain non-finite values, "
             f"take an earlier file"
         )
     return weight
@@ -46,7 +46,7 @@ def head_of(weight: Tensor, margin: Margin, subcenters: int = 1) -> Head:
     """A head with these weights (K * S, D), class-major: rows j S to (j + 1) S - 1 are the centers of class j.
 
     Raises:
-        ValueError: the rows are not a multiple of the centers a class.
+        ValueError: the rows are not a multiple of the centers per class.
     """
     rows, dim = weight.shape
     if subcenters < 1 or rows % subcenters:

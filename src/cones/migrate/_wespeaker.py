@@ -22,11 +22,11 @@ def from_wespeaker(
     sub_centers: int | None = None,
     num_classes: int | None = None,
 ) -> Head:
-    """The head that computes what a projection of wespeaker does, from a whole model file.
+    """Convert a projection of wespeaker, from a whole model file, to an equal head.
 
         add_margin                      CosFace(margin, scale)
         arc_margin                      ArcFace(margin, scale, tail="smooth"), "easy" with easy_margin
-        arc_margin_intertopk_subcenter  the same over S centers a class
+        arc_margin_intertopk_subcenter  the same over S centers per class
 
     Past theta = pi - m wespeaker goes on as cos(theta) - 1 + cos(m), for which there is no tail here: "smooth" is the
     nearest, equal at theta = pi - m and at pi, and in between higher by at most 2 c (1 - c) s with c = cos(m / 2), a
@@ -41,8 +41,8 @@ def from_wespeaker(
         scale: its own name for s.
         easy_margin: as in its configuration.
         sub_centers: its K, of arc_margin_intertopk_subcenter alone; None is its default, 3.
-        num_classes: keep the first so many. Training with speed perturbation has three times the speakers, the true
-            ones first.
+        num_classes: keep that many of the first. Speed perturbation gives three times the speakers, the true ones
+            first.
 
     Returns:
         a `Head`, in the weight's dtype, at least float32.

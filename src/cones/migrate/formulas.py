@@ -1,4 +1,4 @@
-"""What other libraries compute, written out from their formulas: plain PyTorch, nothing of cones in it.
+"""Formulas of other libraries' losses, written out in plain PyTorch; nothing of cones is used.
 
 Each function takes what the `from_...` function of the same library takes, and returns logits and losses as that
 library defines them, over the whole (N, K) matrix and in the precision of the features. `compare` holds a head
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Bend = Callable[[Tensor], Tensor]
-"""The cosine to the own class (N,) -> what stands in its place."""
+"""The cosine to the own class (N,) -> its replacement."""
 
 
 @dataclass(frozen=True)

@@ -13,3 +13,19 @@ from ._lists import evaluate_templates as evaluate_templates
 from ._lists import subjects_of as subjects_of
 from ._write import check_evaluation_folder as check_evaluation_folder
 from ._write import write_evaluation as write_evaluation
+
+__all__ = [
+    "Evaluated",
+    "EvaluationOptions",
+    "ListForm",
+    "PictureFiles",
+    "check_evaluation_folder",
+    "evaluate_bin",
+    "evaluate_embeddings",
+    "evaluate_list",
+    "evaluate_run",
+    "evaluate_scores",
+    "evaluate_templates",
+    "subjects_of",
+    "write_evaluation",
+]

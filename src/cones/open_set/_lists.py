@@ -30,7 +30,6 @@ from ._evaluated import Evaluated, PictureFiles
 
 ListForm = Literal["auto", "csv", "lfw", "trials"]
 """Formats of a list of pairs; "auto" tells them apart by the first lines."""
-
 FOLDS = 10
 """Folds of a .bin file, whose pairs are in the order of LFW's list."""
 

@@ -31,3 +31,32 @@ from .runs.learning import learning_figure as learning_figure
 from .runs.norms import norm_figure as norm_figure
 from .runs.report import write_comparison_report as write_comparison_report
 from .runs.report import write_run_report as write_run_report
+
+__all__ = [
+    "LabelledFeatures",
+    "Panel",
+    "angle_figure",
+    "angle_grid",
+    "class_angles",
+    "cmc_figure",
+    "curve_figure",
+    "det_figure",
+    "feature_figure",
+    "feature_loss_figure",
+    "grid_figure",
+    "hard_pairs_figure",
+    "learning_figure",
+    "loss_figure",
+    "margin_figure",
+    "norm_figure",
+    "roc_figure",
+    "save",
+    "score_figure",
+    "subject_figure",
+    "target_curve",
+    "write_comparison_report",
+    "write_evaluation_report",
+    "write_index",
+    "write_pages",
+    "write_run_report",
+]

@@ -1,4 +1,4 @@
-"""What all pages share: figures kept inside the page, and templates filled in."""
+"""Parts shared by all pages: figures kept inside the page, and templates filled in."""
 
 import base64
 from collections.abc import Callable, Mapping

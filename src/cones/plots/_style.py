@@ -1,4 +1,4 @@
-"""The look of every figure, and figures that belong to no global state."""
+"""Style of every figure, and figures without global state."""
 
 import io
 from collections.abc import Iterator

@@ -49,7 +49,7 @@ def _expression(node: ast.expr) -> str:
 
 
 def _name(written: str) -> str:
-    """A loss's name without the module of one's own: "package.module:Mine" gives Mine."""
+    """A loss's name without its module: "package.module:Mine" gives Mine."""
     return written.rpartition(":")[2]
 
 
@@ -62,12 +62,12 @@ def _number_in(node: ast.expr) -> float | None:
 
 
 def _tells(name: str | None, value: float) -> bool:
-    """Whether a number tells losses apart: not a neutral value, nor a lambda annealed to next to nothing."""
+    """Tell whether a number tells losses apart: not a neutral value, nor a lambda annealed to next to nothing."""
     return (name, value) != ("scale", 1) and not (name == "blend" and value < 0.1)
 
 
 def number(value: object, digits: int = 3) -> str:
-    """`value` with so many significant digits; an en dash for what is missing or not a number.
+    """`value` with that many significant digits; an en dash for what is missing or not a number.
 
     Example:
         >>> number(0.012345), number(29.0), number(123456), number(None), number(float("inf"))

@@ -1,4 +1,4 @@
-"""A margin asked at chosen angles: what the linter judges and what its picture shows."""
+"""Logits and losses of a margin at chosen angles: evaluated by the linter, the catalogue and the figures."""
 
 # R rows, C other classes of each row.
 
@@ -12,68 +12,92 @@ from torch import Tensor
 from ..margins import Margin, Rows
 
 SEED = 0
+NUM_CLASSES = 10
+USUAL_NORM = 10.0
 
 
 @dataclass(frozen=True)
 class MarginProbe:
-    """A margin in one situation: all rows have one label and the same norms, only angles differ.
+    """A margin at fixed norms, label and running numbers, as a function of the angles alone.
+
+    All rows have one label and the same norms. The target is that of a row whose reductions over the other classes
+    (`Margin.others_summaries`) are 0, as if there were none.
 
     Args:
         margin: any Margin.
-        statistics: its running numbers.
+        statistics: its running numbers; None takes them as they start for `NUM_CLASSES` classes.
         feature_norm: |x|.
         weight_norm: |w|, of the own class and of the others.
         label: the own class.
-        alone: ask for every row in a call of its own, so that rows cannot see each other and a margin that draws at
+        alone: evaluate each row in a call of its own, so that rows cannot see each other and a margin that draws at
             random draws the same for each.
     """
 
     margin: Margin
-    statistics: Mapping[str, Tensor]
-    feature_norm: float = 20.0
+    statistics: Mapping[str, Tensor] | None = None
+    feature_norm: float = USUAL_NORM
     weight_norm: float = 1.0
     label: int = 0
     alone: bool = False
 
     @property
+    def numbers(self) -> Mapping[str, Tensor]:
+        """The running numbers by name, 0-dim."""
+        if self.statistics is not None:
+            return self.statistics
+        start = self.margin.init_statistics(NUM_CLASSES)
+        return {name: torch.tensor(value, dtype=torch.float64) for name, value in start.items()}
+
+    @property
     def length(self) -> float:
-        """What a cosine is multiplied by to be a similarity in the margin's geometry."""
+        """The factor from a cosine to a similarity in the margin's geometry."""
         feature = self.feature_norm if self.margin.features == "raw" else 1.0
         return feature * (self.weight_norm if self.margin.weights == "raw" else 1.0)
 
     @property
     def neutral(self) -> float:
-        """What a cosine is multiplied by to be a logit without margin."""
-        return self.length * float(torch.as_tensor(self.margin.scale_with(self.statistics)).detach())
+        """The factor from a cosine to a logit without margin: the scale times `length`."""
+        scale = self.margin.scale_with(self.numbers)
+        return self.length * float(torch.as_tensor(scale, dtype=torch.float64).detach())
+
+    def rows(self, own: Tensor) -> Rows:
+        """Rows (R,) at cosines (R,) to the own class."""
+        one = torch.ones_like(own)
+        label = torch.full_like(own, self.label, dtype=torch.long)
+        summaries = tuple(0 * one for _ in self.margin.others_summaries())
+        return Rows(self.length * own, self.feature_norm * one, self.weight_norm * one, label, self.numbers, summaries)
 
     def target(self, own: Tensor) -> Tensor:
         """Logits (R,) of the own class, at cosines (R,)."""
-        return by_row(lambda own: self.margin.target(*self._rows(own)), own, alone=self.alone)
+        return by_row(self._target, own, alone=self.alone)
 
-    def others(self, other: Tensor, own: Tensor) -> Tensor:
-        """Logits (R, C) of other classes at cosines (R, C), with the own class at (R,)."""
+    def others(self, other: Tensor, own: Tensor, target: Tensor | None = None) -> Tensor:
+        """Logits (R, C) of other classes at cosines (R, C).
 
-        def others(other: Tensor, own: Tensor) -> Tensor:
-            similarity, rows = self._rows(own)
-            return self.margin.others(self.length * other, self.margin.target(similarity, rows), rows)
+        Args:
+            other: (R, C) cosines to the other classes.
+            own: (R,) cosines to the own class.
+            target: (R,) logits of the own class; None takes those at `own`.
+        """
 
-        return by_row(others, other, own, alone=self.alone)
+        def others(other: Tensor, own: Tensor, *given: Tensor) -> Tensor:
+            target = given[0] if given else self._target(own)
+            return self.margin.others(self.length * other, target, self.rows(own))
+
+        return by_row(others, other, own, *(() if target is None else (target,)), alone=self.alone)
 
     def losses(self, own: Tensor, other: Tensor) -> Tensor:
         """Losses (R,) with the own class at cosines (R,) and the others at (R, C), without a bias."""
 
         def losses(own: Tensor, other: Tensor) -> Tensor:
-            similarity, rows = self._rows(own)
-            return losses_of(self.margin, similarity, self.length * other, rows)
+            rows = self.rows(own)
+            return losses_of(self.margin, rows.similarity, self.length * other, rows)
 
         return by_row(losses, own, other, alone=self.alone)
 
-    def _rows(self, own: Tensor) -> tuple[Tensor, Rows]:
-        similarity, one = self.length * own, torch.ones_like(own)
-        label = torch.full_like(own, self.label, dtype=torch.long)
-        summaries = tuple(one for _ in self.margin.others_summaries())
-        norms = self.feature_norm * one, self.weight_norm * one
-        return similarity, Rows(similarity, *norms, label, self.statistics, summaries)
+    def _target(self, own: Tensor) -> Tensor:
+        rows = self.rows(own)
+        return self.margin.target(rows.similarity, rows)
 
 
 def losses_of(margin: Margin, similarity: Tensor, other: Tensor, rows: Rows) -> Tensor:
@@ -85,15 +109,14 @@ def losses_of(margin: Margin, similarity: Tensor, other: Tensor, rows: Rows) -> 
 
 
 def seeded(function: Callable[[], Tensor], seed: int = SEED) -> Tensor:
-    """What `function` returns with the random numbers of `seed`; the caller's generator stays where it was."""
+    """Call `function` under a seed of torch's generator, and leave the caller's random state as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return function()
 
 
 def by_row(function: Callable[..., Tensor], *rows: Tensor, alone: bool) -> Tensor:
-    """What `function` returns for tensors of N rows, with the random numbers of the seed: for all rows at once, or for
-    each alone, in a call of its own."""
+    """Call `function` on tensors of R rows under the seed: on all rows at once, or, `alone`, on one row a call."""
     if not alone:
         return seeded(partial(function, *rows))
     each = zip(*(tensor.split(1) for tensor in rows), strict=True)

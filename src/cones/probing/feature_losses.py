@@ -1,8 +1,8 @@
-"""A feature loss seen from outside: one feature moves through a small plane, and the loss and its force are noted.
+"""Curves of a feature loss: one feature moves through a small plane, and the loss and its force are recorded.
 
 Two classes with directions at 0 and 90 degrees. A batch has three rows: the feature that moves, of the first class; one
-on the direction of each class. What a loss takes is told by the names of its arguments, and what it depends on by its
-numbers. M places, N rows, D = 2 dims, K = 2 classes.
+on the direction of each class. The arguments of a loss are read from their names, and the variable it depends on is
+found from its values. M places, N rows, D = 2 dims, K = 2 classes.
 """
 
 import math
@@ -22,7 +22,7 @@ class LossCurve(NamedTuple):
 
     Attributes:
         variable: what is varied, as an axis says it.
-        about: the scene in one sentence.
+        about: what moves, in one sentence.
         places: (M,) values of the variable; angles in radians.
         loss: (M,) loss of the feature that moves, or of the batch where it is not given by row.
         force: (M,) the negative derivative of the loss by the variable.
@@ -38,12 +38,12 @@ class LossCurve(NamedTuple):
 
     @property
     def is_angle(self) -> bool:
-        """Whether the variable is an angle."""
+        """True if the variable is an angle."""
         return self.variable.startswith("θ")
 
 
-def scene(loss: Callable[..., Any]) -> LossCurve | None:
-    """The loss along the variable that it depends on; None where it takes what no scene here has.
+def loss_curve(loss: Callable[..., Any]) -> LossCurve | None:
+    """Return the loss along the variable that it depends on; None if it takes an argument that is not in `GIVEN`.
 
     Args:
         loss: a feature loss, for 2 classes and 2 dims where it asks for these.
@@ -64,7 +64,7 @@ def scene(loss: Callable[..., Any]) -> LossCurve | None:
 
 
 def fits(loss: Callable[..., Any]) -> bool:
-    """Whether all that it must be called with is here."""
+    """Tell whether all arguments without a default can be given here."""
     must = {name for name, parameter in arguments(loss).items() if parameter.default is parameter.empty}
     return must <= {*GIVEN, "reduction"}
 
@@ -91,7 +91,7 @@ def call(loss: Callable[..., Any], features: Tensor, weight: Tensor, labels: Ten
 
 def _around_the_circle(loss: Callable[..., Any]) -> LossCurve:
     places = (torch.arange(PLACES).double() + 0.5) * math.pi / PLACES
-    return _noted(
+    return _curve(
         "θ, angle to the own class",
         "A feature of norm 1 turns away from its class at 0°; the other class lies at 90°, and a batch has one more "
         "feature on each.",
@@ -104,7 +104,7 @@ def _around_the_circle(loss: Callable[..., Any]) -> LossCurve:
 def _along_the_norm(loss: Callable[..., Any]) -> LossCurve:
     places = (torch.arange(PLACES).double() + 0.5) * 4 / PLACES
     start = getattr(loss, "radius", None)
-    return _noted(
+    return _curve(
         "‖x‖, norm of the feature",
         f"A feature{', rightly classified,' * ('correct' in arguments(loss))} grows."
         + " The radius started from norm 2." * (start is not None),
@@ -116,7 +116,7 @@ def _along_the_norm(loss: Callable[..., Any]) -> LossCurve:
 def _towards_a_center(loss: Any) -> LossCurve:
     with torch.no_grad():
         loss.centers.zero_()[1, 0] = 2
-    return _noted(
+    return _curve(
         "‖x − c‖, distance to the own center",
         "A feature leaves its own center for that of the other class, which is 2 away.",
         torch.linspace(0, 3, PLACES).double(),
@@ -131,10 +131,10 @@ def _between_classes(loss: Callable[..., Any]) -> LossCurve:
         return call(loss, weight.detach(), weight, torch.arange(2)).sum()
 
     places = (torch.arange(PLACES).double() + 0.5) * math.pi / PLACES
-    return _noted("θ, angle between two classes", "The directions of two classes move apart.", places, of)
+    return _curve("θ, angle between two classes", "The directions of two classes move apart.", places, of)
 
 
-def _noted(
+def _curve(
     variable: str,
     about: str,
     places: Tensor,
@@ -142,13 +142,13 @@ def _noted(
     *,
     marks: tuple[tuple[float, str], ...] = (),
 ) -> LossCurve:
-    found = []
+    values = []
     for value in places:
         place = value.clone().requires_grad_()
         loss = of(place)
         (slope,) = torch.autograd.grad(loss, place)
-        found.append((loss.detach(), -slope))
-    losses, forces = (torch.stack(part) for part in zip(*found, strict=True))
+        values.append((loss.detach(), -slope))
+    losses, forces = (torch.stack(part) for part in zip(*values, strict=True))
     return LossCurve(variable, about, places, losses, forces, marks)
 
 

@@ -24,3 +24,25 @@ from ._templates import read_templates as read_templates
 from ._trials import read_trials as read_trials
 from ._write_embeddings import EMBEDDING_SUFFIXES as EMBEDDING_SUFFIXES
 from ._write_embeddings import write_embeddings as write_embeddings
+
+__all__ = [
+    "EMBEDDING_SUFFIXES",
+    "Embeddings",
+    "Face",
+    "FaceRecords",
+    "ImagePairs",
+    "Pairs",
+    "ScoredPairs",
+    "Templates",
+    "decode_pictures",
+    "iterate_faces",
+    "read_bin",
+    "read_embeddings",
+    "read_face_records",
+    "read_lfw_pairs",
+    "read_pairs_csv",
+    "read_scores_csv",
+    "read_templates",
+    "read_trials",
+    "write_embeddings",
+]

@@ -14,6 +14,7 @@ from ..data import DataError
 from ._embeddings import Embeddings
 
 EMBEDDING_SUFFIXES = (".npz", ".npy", ".safetensors")
+"""File formats of embeddings, by suffix."""
 
 
 def write_embeddings(path: Path | str, embeddings: Embeddings) -> None:

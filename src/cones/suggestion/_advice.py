@@ -1,4 +1,4 @@
-"""In words: which bounds to believe for so many classes and dims, and how scale and margins follow."""
+"""Advice in words: which bounds to believe for K classes and D dims, and how scale and margins follow."""
 
 import math
 from textwrap import fill

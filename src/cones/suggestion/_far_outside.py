@@ -1,4 +1,4 @@
-"""What a head says once of a scale or margin that lies far outside the bounds."""
+"""The warning, given once, that a scale or a margin is far outside the bounds."""
 
 import math
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def _margins_outside(margin: Margin, num_classes: int, dim: int) -> Iterator[str
 
 
 def _numbers(margin: Margin, names: tuple[str, ...]) -> list[tuple[str, float]]:
-    """Fields that are plain numbers, and the largest of those that have one a class; not those that are learnt."""
+    """Fields that are plain numbers, and the largest of those that have one per class; not those that are learnt."""
     values = [(name, getattr(margin, name)) for name in names]
     values = [(name, max(value, default=0.0) if isinstance(value, tuple) else value) for name, value in values]
     return [(name, value) for name, value in values if isinstance(value, float | int)]
@@ -101,5 +101,5 @@ def _scale_outside(margin: Margin, scale: float, num_classes: int, dim: int) -> 
 
 
 def _has_room(num_classes: int, dim: int) -> bool:
-    """Whether there are several classes and more directions than the two of a line."""
+    """Tell whether there are several classes and more directions than the two of a line."""
     return num_classes > 1 and dim > 1

@@ -7,13 +7,13 @@ from .. import bounds
 
 @dataclass(frozen=True)
 class Bound:
-    """One bound of one paper, in numbers.
+    """One bound of one paper, evaluated.
 
     Attributes:
         name: whose it is and what it bounds.
         value: a scale, margin or loss; angles are radians.
         paper: authors, year, arXiv number.
-        equation: where it stands there.
+        equation: its number there.
         assumes: under what it holds.
     """
 
@@ -25,7 +25,7 @@ class Bound:
 
 
 def rows_of(num_classes: int, dim: int, probability: float, scale: float) -> tuple[Bound, ...]:
-    """Every bound for K classes in D dims; without that of L2-softmax for two classes, where it has none."""
+    """Every bound for K classes in D dims; L2-softmax has none for two classes."""
     rows = [
         Bound(
             name="CosFace: scale at least",

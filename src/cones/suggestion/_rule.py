@@ -27,7 +27,7 @@ SATURATION = 0.1
 
 
 class Start(NamedTuple):
-    """What to start with.
+    """The suggested scale and margins.
 
     Attributes:
         scale: s.
@@ -41,7 +41,7 @@ class Start(NamedTuple):
 
 
 def start(num_classes: int, dim: int, probability: float = 0.9) -> Start:
-    """Scale and margins for K >= 2 classes in D >= 2 dims that are to reach a probability.
+    """Scale and margins with which K >= 2 classes in D >= 2 dims reach a probability.
 
     Example:
         >>> start(10, 64)
@@ -78,7 +78,7 @@ def saturating_scale(num_classes: int) -> float:
 
 
 def crowded(num_classes: int, dim: int, probability: float) -> bool:
-    """Whether only a scale that saturates would let class directions reach P among their neighbours."""
+    """Tell whether class directions could reach P among their neighbours only at a scale that saturates."""
     return among_neighbours(num_classes, dim, probability) > saturating_scale(num_classes)
 
 
@@ -91,7 +91,7 @@ def roomy_dim(num_classes: int, probability: float) -> int:
 
 
 def log_odds(others: int, probability: float) -> float:
-    """By how much a logit must exceed those of n others, all alike, for P: log(n P / (1 - P))."""
+    """Lead of a logit over n equal others that gives probability P: log(n P / (1 - P))."""
     return math.log(others) + math.log(probability) - math.log1p(-probability)
 
 

@@ -9,7 +9,7 @@ from ._rule import start
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What to start with, and why; `print` shows it as a table.
+    """Scale and margins to start with, and why; `print` shows them as a table.
 
     Attributes:
         num_classes: K.

@@ -47,6 +47,7 @@ DEMO = (
     f"ArcFace(margin=LinearWarmup(start=0.0, end=0.2, steps=500), {_SCALE})",
     "Softmax + 100.0 * FeatureIncay",
 )
+"""Objectives that `cones compare` trains unless others are given."""
 
 
 def compare(

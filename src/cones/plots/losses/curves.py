@@ -1,4 +1,4 @@
-"""What a margin does to the logit of the own class: t(θ)/scale and its slope."""
+"""Curves of the own class's logit under a margin: t(θ)/scale and its slope."""
 
 # M angles, R repeats.
 
@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ...margins import Margin
-from ...probing.margins import View, own_logits
+from ...probing.at_angles import USUAL_NORM, MarginProbe
+from ...probing.margins import own_logits
 from .._palette import FAINT, INK, MUTED, TEN
 from .._style import new_figure, panel_width, style
 from .._text import short_objective, wrap
@@ -22,7 +23,7 @@ MOST_OVERLAID = 3
 DOTS = (0, (1, 1.6))
 
 
-def target_curve(margin: Margin, view: View | None = None) -> tuple[Tensor, Tensor, Tensor]:
+def target_curve(margin: Margin, *, feature_norm: float = USUAL_NORM, label: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """The target logit of a margin over the angle to the own class, divided by what multiplies a similarity.
 
     t(θ) / scale, and also by the norm of a feature that the margin takes as it is, so that without a margin it is
@@ -30,13 +31,14 @@ def target_curve(margin: Margin, view: View | None = None) -> tuple[Tensor, Tens
 
     Args:
         margin: any `Margin`.
-        view: feature norm and class; by default norm 10 and class 0.
+        feature_norm: ‖x‖ of every row.
+        label: the own class.
 
     Returns:
         θ (M,) in radians inside 0..π, t(θ)/scale (M,), and its derivative by θ (M,), from autograd; float64.
     """
     theta = _theta().requires_grad_()
-    curve = own_logits(margin, torch.cos(theta), view)
+    curve = own_logits(MarginProbe(margin, feature_norm=feature_norm, label=label), torch.cos(theta))
     (slope,) = torch.autograd.grad(curve.sum(), theta)
     return theta.detach(), curve.detach(), slope
 

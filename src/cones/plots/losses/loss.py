@@ -4,6 +4,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,9 +14,11 @@ from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ...feature_losses.arguments import GIVEN
 from ...margins import Margin
-from ...probing.feature_losses import LossCurve, scene
-from ...probing.margins import NUM_CLASSES, OWN_ANGLES, USUAL_NORM, View, bends_others, lead, other_logits, views
+from ...probing.at_angles import NUM_CLASSES, USUAL_NORM, MarginProbe
+from ...probing.feature_losses import LossCurve, loss_curve
+from ...probing.margins import OWN_ANGLES, bends_others, lead, other_logits, probes
 from .._palette import FAINT, INK, MUTED, TEN
 from .._style import new_figure, style
 from .curves import angle_axis, draw_reference, target_curve
@@ -45,12 +48,12 @@ def loss_figure(margin: Margin) -> Figure:
     """
     bent = bends_others(margin)
     columns, lines = (2, 2) if bent else (3, 1)
-    several = views(margin)
+    several = probes(margin)
     with style():
         figure = new_figure(PANEL * columns, 0.97 * PANEL * lines)
         panels = figure.subplots(lines, columns).flatten()
         _draw_target(panels[0], panels[1], margin, several)
-        _draw_regions(panels[2], margin, several)
+        _draw_regions(panels[2], several)
         if bent:
             _draw_others(panels[3], margin)
     return figure
@@ -66,25 +69,27 @@ def feature_loss_figure(loss: Callable[..., Any]) -> Figure:
         The figure, to be written by `save`.
 
     Raises:
-        ValueError: the loss takes what no scene has (`cones.probing.feature_losses.scene` is None).
+        ValueError: the loss takes an argument that `cones.probing.feature_losses.loss_curve` cannot give.
     """
-    found = scene(loss)
-    if found is None:
-        raise ValueError(f"{type(loss).__name__} takes arguments that no scene has: there is nothing to draw")
+    curve = loss_curve(loss)
+    if curve is None:
+        raise ValueError(
+            f"{type(loss).__name__} takes other arguments than {', '.join(GIVEN)}: there is nothing to draw"
+        )
     with style():
         figure = new_figure(2 * PANEL, 0.9 * PANEL)
         left, right = figure.subplots(1, 2)
-        _draw_along(left, found, found.loss, TEN[3], "loss")
-        _draw_along(right, found, found.force, TEN[0], "force, −d loss / d" + found.variable.split(",")[0])
+        _draw_along(left, curve, curve.loss, TEN[3], "loss")
+        _draw_along(right, curve, curve.force, TEN[0], "force, −d loss / d" + curve.variable.split(",")[0])
     return figure
 
 
-def _draw_target(value: Axes, slope: Axes, margin: Margin, several: Sequence[View]) -> None:
+def _draw_target(value: Axes, slope: Axes, margin: Margin, several: Sequence[MarginProbe]) -> None:
     draw_reference(value, slope)
-    for view, color in zip(several, _colors(several), strict=True):
-        theta, curve, by_theta = target_curve(margin, view)
+    for probe, color in zip(several, _colors(several), strict=True):
+        theta, curve, by_theta = target_curve(margin, feature_norm=probe.feature_norm, label=probe.label)
         degrees = torch.rad2deg(theta)
-        value.plot(degrees, curve, color=color, label=_name(view, several))
+        value.plot(degrees, curve, color=color, label=_name(probe, several))
         slope.plot(degrees, by_theta, color=color if len(several) > 1 else TEN[0])
     value.set_title("own logit t(θ) / " + _unit(margin))
     slope.set_title("its slope by θ, per radian")
@@ -94,18 +99,18 @@ def _draw_target(value: Axes, slope: Axes, margin: Margin, several: Sequence[Vie
     value.legend(fontsize=7.5, loc="lower left", handlelength=1.4)
 
 
-def _draw_regions(axes: Axes, margin: Margin, several: Sequence[View]) -> None:
-    """Where a row is right for class 1, and where for class 2, over its angles to both."""
+def _draw_regions(axes: Axes, several: Sequence[MarginProbe]) -> None:
+    """Draw the regions where a row is right for class 1 and for class 2, over its angles to both."""
     theta = torch.linspace(0, math.pi, GRID, dtype=torch.float64)
     degrees = torch.rad2deg(theta)
     colors = _colors(several)
     by_norm = len(several) > 1 and several[0].label == several[1].label
-    for view, color in zip(several if by_norm else several[:1], colors, strict=False):
-        first = lead(margin, theta.cos(), theta.cos(), view._replace(label=0), NUM_CLASSES - 1)
-        second = lead(margin, theta.cos(), theta.cos(), view._replace(label=NUM_CLASSES - 1), 0)
+    for probe, color in zip(several if by_norm else several[:1], colors, strict=False):
+        first = lead(replace(probe, label=0), theta.cos(), theta.cos(), NUM_CLASSES - 1)
+        second = lead(replace(probe, label=NUM_CLASSES - 1), theta.cos(), theta.cos(), 0)
         # contours are drawn over (column, row): θ₁ across, θ₂ up
         for region, shade in ((first.T, TEN[0]), (second, TEN[1])):
-            if not by_norm or view.feature_norm == USUAL_NORM:
+            if not by_norm or probe.feature_norm == USUAL_NORM:
                 fill = axes.contourf(degrees, degrees, region, levels=[RIGHT, math.inf], colors=[shade], alpha=0.25)
                 _fewer_points(fill)
             line = color if by_norm else shade
@@ -133,7 +138,7 @@ def _draw_others(axes: Axes, margin: Margin) -> None:
     degrees = torch.rad2deg(theta)
     axes.plot(degrees, theta.cos(), color=MUTED, linestyle=(0, (1, 1.6)), linewidth=1.4, zorder=3)
     own = torch.tensor([math.radians(angle) for angle in OWN_ANGLES], dtype=torch.float64)
-    logits = other_logits(margin, own.cos(), theta.cos())
+    logits = other_logits(MarginProbe(margin), own.cos(), theta.cos())
     if torch.allclose(logits, logits[:1].expand_as(logits)):
         axes.plot(degrees, logits[0], color=TEN[2])
     else:
@@ -145,22 +150,22 @@ def _draw_others(axes: Axes, margin: Margin) -> None:
     axes.set_xlabel("θ, angle to another class")
 
 
-def _draw_along(axes: Axes, found: LossCurve, values: Tensor, color: str, title: str) -> None:
-    places = torch.rad2deg(found.places) if found.is_angle else found.places
+def _draw_along(axes: Axes, curve: LossCurve, values: Tensor, color: str, title: str) -> None:
+    places = torch.rad2deg(curve.places) if curve.is_angle else curve.places
     axes.plot(places, values, color=color)
-    if found.is_angle:
+    if curve.is_angle:
         angle_axis(axes)
     else:
-        axes.set_xlim(0, math.ceil(float(found.places[-1])))
+        axes.set_xlim(0, math.ceil(float(curve.places[-1])))
         axes.axhline(0, color=FAINT, linewidth=0.8, zorder=0.5)
-    for place, name in found.marks:
-        at = math.degrees(place) if found.is_angle else place
+    for place, name in curve.marks:
+        at = math.degrees(place) if curve.is_angle else place
         axes.axvline(at, color=MUTED, linestyle=(0, (1, 1.6)), linewidth=1.0)
         axes.annotate(name, (at, 1), (3, -3), xycoords=("data", "axes fraction"), textcoords="offset points",
                       va="top", fontsize=7.5, color=MUTED,
                       bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6})  # fmt: skip
     axes.set_title(title)
-    axes.set_xlabel(found.variable)
+    axes.set_xlabel(curve.variable)
     _keep_in_sight(axes, values)
 
 
@@ -171,17 +176,17 @@ def _keep_in_sight(axes: Axes, values: Tensor) -> None:
         axes.set_ylim(max(float(values.min()), -4 * high) - 0.2 * high, min(float(values.max()), 4 * high) + 0.2 * high)
 
 
-def _colors(several: Sequence[View]) -> list[str]:
+def _colors(several: Sequence[MarginProbe]) -> list[str]:
     if len(several) == 1:
         return [TEN[3]]
     return [to_hex(RAMP(place / (len(several) - 1))) for place in range(len(several))]
 
 
-def _name(view: View, several: Sequence[View]) -> str | None:
+def _name(probe: MarginProbe, several: Sequence[MarginProbe]) -> str | None:
     if len(several) == 1:
         return "t"
     by_norm = several[0].label == several[1].label
-    return f"‖x‖ = {view.feature_norm:g}" if by_norm else ("first class", "last class")[view.label > 0]
+    return f"‖x‖ = {probe.feature_norm:g}" if by_norm else ("first class", "last class")[probe.label > 0]
 
 
 def _unit(margin: Margin) -> str:

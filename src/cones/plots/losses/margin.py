@@ -1,4 +1,4 @@
-"""One margin in full: its target logit, the logits of the other classes, its loss, and what each of them pulls."""
+"""Figure of one margin in full: its target logit, the logits of the other classes, its loss, and their slopes."""
 
 # M angles.
 
@@ -31,9 +31,9 @@ def margin_figure(
 ) -> Figure:
     """Draw logits and loss of a margin over the angle, above their slopes by the angle.
 
-    Logits are divided by the scale, and by |x| and |w| where the margin does not normalise them; |x| is 20, |w| is 1,
-    running numbers are as they start. The loss is that of a row whose other classes all stand at 90 degrees. Slopes are
-    autograd's, which a step follows; where those of the values are others, they stand beside, dashed.
+    Logits are divided by the scale, and by |x| and |w| where the margin does not normalise them; |x| is 10, |w| is 1,
+    running numbers are as they start. The loss is that of a row whose other classes are all at 90 degrees. Slopes are
+    autograd's, which a step follows; where those of the values differ, they are dashed.
 
     Args:
         margin: any Margin.
@@ -47,7 +47,7 @@ def margin_figure(
     Source:
         t, o and the loss as `Margin` defines them.
     """
-    situation = MarginProbe(margin, start_of_statistics(margin, num_classes, torch.device("cpu")), alone=True)
+    probe = MarginProbe(margin, start_of_statistics(margin, num_classes, torch.device("cpu")), alone=True)
     right = torch.zeros(num_classes - 1, dtype=torch.float64)
     unit = "s" + " ‖x‖" * (margin.features == "raw") + " ‖w‖" * (margin.weights == "raw")
     unit = unit if unit == "s" else f"({unit})"
@@ -57,9 +57,9 @@ def margin_figure(
         target, others, loss = panels.T
         draw_reference(*target)
         draw_reference(*others)
-        _draw(target, lambda theta: situation.target(theta.cos()) / situation.neutral, TARGET, "t")
-        _draw_others(others, situation)
-        _draw(loss, lambda theta: situation.losses(theta.cos(), right.expand(len(theta), -1)), LOSS, "loss")
+        _draw(target, lambda theta: probe.target(theta.cos()) / probe.neutral, TARGET, "t")
+        _draw_others(others, probe)
+        _draw(loss, lambda theta: probe.losses(theta.cos(), right.expand(len(theta), -1)), LOSS, "loss")
         for axes in panels.flatten():
             angle_axis(axes)
         for (above, below), title, over in (
@@ -80,9 +80,9 @@ def margin_figure(
     return figure
 
 
-def _draw_others(panels: Sequence[Axes], situation: MarginProbe) -> None:
+def _draw_others(panels: Sequence[Axes], probe: MarginProbe) -> None:
     """The logit of another class, with the own class at three angles if that makes a difference."""
-    curves = [_others(situation, own) for own in OWN]
+    curves = [_others(probe, own) for own in OWN]
     with torch.no_grad():
         first, *rest = (curve(_theta()) for curve in curves)
     if all(torch.allclose(first, other, equal_nan=True) for other in rest):
@@ -92,11 +92,9 @@ def _draw_others(panels: Sequence[Axes], situation: MarginProbe) -> None:
         _draw(panels, curve, color, f"o, own class at {own}°")
 
 
-def _others(situation: MarginProbe, own: int) -> Curve:
+def _others(probe: MarginProbe, own: int) -> Curve:
     cosine = torch.tensor(math.cos(math.radians(own)), dtype=torch.float64)
-    return lambda theta: (
-        situation.others(theta.cos()[:, None], cosine.expand(len(theta))).squeeze(1) / situation.neutral
-    )
+    return lambda theta: probe.others(theta.cos()[:, None], cosine.expand(len(theta))).squeeze(1) / probe.neutral
 
 
 def _draw(panels: Sequence[Axes], curve: Curve, color: str, label: str) -> None:

@@ -75,7 +75,7 @@ def draw_plane(
 
 
 def reach_of(classes: Sequence[str]) -> float:
-    """How far the names of the classes reach to the sides, in radii."""
+    """The reach of the classes' names to the sides, in radii."""
     if not classes or len(classes) > MOST_LABELS:
         return ROOM
     longest = min(max(len(name) for name in classes), LONGEST_NAME)

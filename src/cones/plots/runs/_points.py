@@ -13,7 +13,7 @@ class LabelledFeatures:
     """A named set of labelled features, such as the test set.
 
     Attributes:
-        name: what stands above its panel.
+        name: title of its panel.
         features: (N, D) floating.
         labels: (N,) integers 0..K-1.
 

@@ -1,4 +1,4 @@
-"""The files of a run, read into one value; whatever is wrong with them is one error that names the file."""
+"""The files of a run, read into one value; an error names the file at fault."""
 
 # N rows, D dims, K classes.
 
@@ -64,7 +64,7 @@ def read_finished_run(folder: Path, *, trust: bool = False) -> FinishedRun:
 
     Args:
         folder: of the run.
-        trust: whether a margin of one's own, which features.safetensors names, may be imported.
+        trust: whether a user-defined margin, which features.safetensors names, may be imported.
 
     Raises:
         FileNotFoundError: a file is missing.

@@ -13,7 +13,7 @@ from ._run import FinishedRun
 
 @dataclass(frozen=True)
 class Column:
-    """A number of a run: its heading, where it stands, how it is written, and which end of it is the better."""
+    """A number of a run: its heading, its source, its format, and which end of it is the better."""
 
     heading: str
     value: Callable[[FinishedRun], object]

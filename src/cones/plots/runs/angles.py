@@ -30,7 +30,7 @@ def class_angles(features: Tensor, labels: Tensor, weight: Tensor) -> tuple[Tens
         weight: (K, D), K ≥ 2.
 
     Returns:
-        (N,) and (N,) float64 angles in radians. A zero feature stands at π/2 to everything.
+        (N,) and (N,) float64 angles in radians. A zero feature is at π/2 to everything.
     """
     directions = torch.nn.functional.normalize(weight.detach().to(torch.float64), dim=1)
     own, other = [], []
@@ -107,7 +107,7 @@ def _histograms(
 
 
 def _limit(angles: Tensor) -> int:
-    """Where the axis ends, in degrees: the few features that point elsewhere are counted, not drawn."""
+    """The end of the axis, in degrees: the few features that point elsewhere are counted, not drawn."""
     usual = math.degrees(torch.sort(angles).values[math.floor(0.98 * (len(angles) - 1))].item())
     return next(limit for limit in (45, 90, 135, 180) if usual <= limit)
 

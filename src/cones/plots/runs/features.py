@@ -1,4 +1,4 @@
-"""The famous picture: the features of one loss, a colour a class, with the class directions through them."""
+"""The famous picture: the features of one loss, a colour per class, with the class directions through them."""
 
 # N rows, D dims, K classes.
 

@@ -1,4 +1,4 @@
-"""How a run went: loss, accuracy, target cosine and what was scheduled, over the epochs."""
+"""Curves of a run over the epochs: loss, accuracy, target cosine, and whatever was scheduled."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How long the features of each class are."""
+"""Norms of the features of each class."""
 
 # N rows, K classes.
 

@@ -24,7 +24,7 @@ from .norms import norm_figure
 
 @dataclass(frozen=True)
 class Page:
-    """What the template shows; what is empty is left out."""
+    """Values for the template; empty parts are left out."""
 
     title: str
     lead: Sequence[str]
@@ -43,14 +43,14 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
 
     Args:
         run: a run's folder, with config.toml, metrics.jsonl, features.safetensors and summary.json.
-        trust: whether a margin of one's own, which the run's files name, may be imported.
+        trust: whether a user-defined margin, which the run's files name, may be imported.
 
     Returns:
         The path of report.html, one file that refers to nothing outside itself.
 
     Raises:
         FileNotFoundError: a file of the run is missing.
-        ValueError: a file of the run is broken, or names code of one's own, and trust is False.
+        ValueError: a file of the run is broken, or names user code, and trust is False.
     """
     read = read_finished_run(run, trust=trust)
     sets = [read.train] if read.test_classes else [read.train, read.test]  # strangers have no direction to draw
@@ -117,7 +117,7 @@ def write_comparison_report(folder: str | os.PathLike[str], *, trust: bool = Fal
 
     Args:
         folder: holds comparison.json, {"title": str, "runs": [folder names]}, and the runs' folders.
-        trust: whether margins of one's own, which the runs' files name, may be imported.
+        trust: whether user-defined margins, which the runs' files name, may be imported.
 
     Returns:
         The path of report.html; it links to each run's own report that is there already.
