@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUNS ?= runs
 
-.PHONY: demo test test-slow bench losses docs docs-losses docs-reference format clean
+.PHONY: demo test test-slow coverage bench losses docs docs-losses docs-reference format clean
 
 demo: $(READY)
 	$(BIN)/cones compare --out $(RUNS)/demo
@@ -18,6 +18,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
+
+coverage: $(READY)
+	$(BIN)/pytest -n 2 --cov=cones --cov-report=term-missing:skip-covered
 
 # all that follows from the losses' files: their lines in src/cones/__init__.py, and their pages
 losses: $(READY)
