@@ -31,7 +31,7 @@ def no_figures(monkeypatch):
         (folder / "report.html").write_text("a report")
         return folder / "report.html"
 
-    monkeypatch.setattr("cones.cli.actions._report", report)
+    monkeypatch.setattr("cones.cli.report.write_report", report)
 
 
 @pytest.fixture

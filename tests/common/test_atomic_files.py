@@ -15,12 +15,13 @@ STUCK = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {package!r})  # the module alone: the package takes a second to import
-from files import replacing, scratch_folder, whole_folder
+from atomic_files import replacing, scratch_folder, whole_folder
 with {call} as aside:
     (aside / "part" if aside.is_dir() else aside).write_text("half")
     print(flush=True)
     time.sleep(600)
 """
+PACKAGE = str(Path(cones.__file__).parent / "common")
 CALLS = {
     "file": "replacing(Path(sys.argv[1]) / 'last.safetensors')",
     "folder": "whole_folder(Path(sys.argv[1]) / 'exported')",
@@ -31,7 +32,12 @@ CALLS = {
 def stuck(folder, call):
     """A process that is in the middle of a write in `folder`."""
     process = subprocess.Popen(
-        [sys.executable, "-c", STUCK.format(call=CALLS[call], package=str(Path(cones.__file__).parent)), str(folder)],
+        [
+            sys.executable,
+            "-c",
+            STUCK.format(call=CALLS[call], package=str(Path(cones.__file__).parent / "common")),
+            str(folder),
+        ],
         stdout=subprocess.PIPE,
     )
     process.stdout.readline()

@@ -111,7 +111,8 @@ def test_engine_equals_dense_for_any_size(margin, n, k, d, seed, budget, biased)
     expected, expected_grads = gradients(lambda x, w, *b: dense(x, w, y, margin, *b), *inputs)
     torch.testing.assert_close(value, expected, rtol=1e-11, atol=1e-11)
     for grad, expected_grad in zip(grads, expected_grads, strict=True):
-        torch.testing.assert_close(grad, expected_grad, rtol=1e-10, atol=1e-10)
+        # in two dims an own cosine may be within 1e-7 of a pole, which makes much of its rounding
+        torch.testing.assert_close(grad, expected_grad, rtol=1e-9, atol=1e-9)
 
 
 @each_margin

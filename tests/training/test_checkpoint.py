@@ -75,7 +75,7 @@ import resource, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from cones.training import CheckpointError
-from cones.training._checkpoint import Position, save_checkpoint
+from cones.training.checkpoint import Position, save_checkpoint
 from tests.training.test_checkpoint import parts
 path = Path({path!r})
 save_checkpoint(path, *parts(), Position(step=1))

@@ -67,6 +67,7 @@ def module(tmp_path, monkeypatch):
     """mine.py in the current folder."""
     (tmp_path / "mine.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
+    sys.modules.pop("mine", None)  # another test's
     yield
     sys.modules.pop("mine", None)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..common.expressions import brief
 from ..data import DataError
 from ..data.csv_files import read_table
 from ._pairs import Pairs, Row, collect
@@ -43,7 +44,7 @@ def read_pairs_csv(path: Path | str, folder: Path | str | None = None, *, repeat
     (line, header), *lines = table
     names = [cell.lower() for cell in header]
     if not {"a", "b", "same"} <= set(names):
-        raise DataError(f"line {line} of {path} is {','.join(header)!r}; {_EXPECTED}")
+        raise DataError(f"line {line} of {path} is {brief(repr(','.join(header)))}; {_EXPECTED}")
     twice = [name for name in _COLUMNS if names.count(name) > 1]
     if twice:
         raise DataError(f"line {line} of {path} has two columns {twice[0]!r}; {_EXPECTED}")
@@ -61,10 +62,11 @@ def read_pairs_csv(path: Path | str, folder: Path | str | None = None, *, repeat
 def _row(path: Path, line: int, cells: list[str], most: int) -> Row:
     first, second, answer, *folds = cells
     if answer.lower() not in _ANSWERS:
-        raise DataError(f"line {line} of {path} has same {answer!r}; expected 1 or 0, true or false")
+        raise DataError(f"line {line} of {path} has same {brief(repr(answer))}; expected 1 or 0, true or false")
     fold = whole_number(folds[0]) if folds else None
     if folds and (fold is None or not 0 <= fold < most):
         raise DataError(
-            f"line {line} of {path} has fold {folds[0]!r}; expected a whole number from 0 and below {most}, the pairs"
+            f"line {line} of {path} has fold {brief(repr(folds[0]))}; expected a whole number from 0 and below {most}, "
+            f"the pairs"
         )
     return Row(line, first, second, _ANSWERS[answer.lower()], fold)

@@ -21,7 +21,7 @@ class LabelledFeatures:
         ValueError: for shapes that do not fit, no rows, or numbers that are not finite.
 
     Example:
-        >>> Points("test", torch.zeros(3, 2), torch.tensor([0, 1, 1])).name
+        >>> LabelledFeatures("test", torch.zeros(3, 2), torch.tensor([0, 1, 1])).name
         'test'
     """
 
