@@ -33,6 +33,7 @@ EVERY_GUARD = (
     "tests/suggestion",
     "tests/test_docs_reference.py",
     "tests/test_pickling.py",
+    "tests/training/test_joint.py",
 )
 """All tests that list losses, or run for every one of them."""
 

@@ -27,7 +27,7 @@ from tests.engine.contract import engine, formula  # noqa: E402
 from tests.losses import EVERY_MARGIN, problem  # noqa: E402
 from tests.references.features import FEATURE_CASES  # noqa: E402
 
-TESTS = ("tests/test_contract*.py", "tests/feature_losses", "tests/margins", "tests/engine/test_peer_defects.py")
+TESTS = ("tests/engine/test_contract*.py", "tests/feature_losses", "tests/margins", "tests/engine/test_peer_defects.py")
 EDGES = ("edge", "pole", "extreme", "unit_by_rounding", "one_class", "zero", "origin")
 STEP = 2e-4
 SIXTH_ORDER = ((1, 45 / 60), (2, -9 / 60), (3, 1 / 60))
