@@ -55,7 +55,9 @@ def _draw(panel: Axes, results: dict[str, Any], axis: str) -> None:
         color, marker, dashes = LOOKS[name]
         found = [(size[axis], find(results, name, size)) for size in sizes]
         points = [(x, ratio(case)) for x, case in found if case is not None and "seconds" in case]
-        xs, ys = zip(*points, strict=True) if points else ((), ())
+        if not points:  # left out on this processor
+            continue
+        xs, ys = zip(*points, strict=True)
         panel.plot(xs, ys, color=color, marker=marker, linestyle=dashes, markersize=4.5, label=name)
     panel.axhline(1, color=INK, linewidth=0.8, zorder=1)
     panel.set_xscale("log")
