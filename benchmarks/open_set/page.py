@@ -13,7 +13,7 @@ RAW = "raw pixels"
 REPEATS = 4000
 CONFIDENCE = 0.95
 Array = npt.NDArray[np.float64]
-RowTerms = list[dict[str, Any]]
+Trials = list[dict[str, Any]]
 
 PAGE = """\
 # {data}: every loss on classes never seen
@@ -61,7 +61,7 @@ of two processes with a thread each.
 """
 
 
-def page(data: str, preset: str, results: dict[str, RowTerms]) -> str:
+def page(data: str, preset: str, results: dict[str, Trials]) -> str:
     """The page as Markdown, from the figures of each loss by seed."""
     recipe = RECIPES[data]
     run, told = recipe.run, machine()
@@ -101,7 +101,7 @@ def page(data: str, preset: str, results: dict[str, RowTerms]) -> str:
     )
 
 
-def drawn(recipe: Recipe, found: RowTerms, other: RowTerms | None = None) -> Array:
+def drawn(recipe: Recipe, found: Trials, other: Trials | None = None) -> Array:
     """TAR (REPEATS,), the mean over drawn seeds and classes; or its difference to another loss, drawn alike."""
     random = np.random.default_rng(0)
     draws = np.array([one["draws"] for one in found], dtype=np.float64)
@@ -121,11 +121,11 @@ def interval(values: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _tar(found: RowTerms) -> float:
+def _tar(found: Trials) -> float:
     return float(np.mean([one["tar"][0] for one in found]))
 
 
-def _table(recipe: Recipe, whole: dict[str, RowTerms], broken: dict[str, str]) -> str:
+def _table(recipe: Recipe, whole: dict[str, Trials], broken: dict[str, str]) -> str:
     more = recipe.far[1:]
     head = ["loss", f"TAR at {recipe.far[0]:g}", "to Softmax", *[f"at {rate:g}" for rate in more]]
     head += ["EER", "rank 1", "R@1", "MAP@R", "Fisher", "s"]
@@ -145,13 +145,13 @@ def _table(recipe: Recipe, whole: dict[str, RowTerms], broken: dict[str, str]) -
     return "\n".join(lines)
 
 
-def _to_softmax(recipe: Recipe, whole: dict[str, RowTerms], name: str) -> str:
+def _to_softmax(recipe: Recipe, whole: dict[str, Trials], name: str) -> str:
     if name in ("Softmax", RAW) or "Softmax" not in whole:
         return ""
     return _difference(recipe, whole[name], whole["Softmax"])
 
 
-def _difference(recipe: Recipe, one: RowTerms, other: RowTerms) -> str:
+def _difference(recipe: Recipe, one: Trials, other: Trials) -> str:
     low, high = interval(drawn(recipe, one, other))
     return f"{100 * (_tar(one) - _tar(other)):+.1f} ({100 * low:+.1f}, {100 * high:+.1f})"
 
@@ -160,12 +160,12 @@ def _percent(value: float, ends: tuple[float, float]) -> str:
     return f"**{100 * value:.1f}** ({100 * ends[0]:.1f}, {100 * ends[1]:.1f})"
 
 
-def _mean(found: RowTerms, get: Callable[[dict[str, Any]], float | None]) -> str:
+def _mean(found: Trials, get: Callable[[dict[str, Any]], float | None]) -> str:
     values = [get(one) for one in found]
     return "n/a" if None in values else f"{100 * np.mean(np.array(values, dtype=np.float64)):.1f}"
 
 
-def _findings(recipe: Recipe, whole: dict[str, RowTerms]) -> str:
+def _findings(recipe: Recipe, whole: dict[str, Trials]) -> str:
     ours = [name for name in whole if name not in recipe.rivals and name != RAW]
     best = max(ours, key=lambda name: _tar(whole[name]))
     lines = []
