@@ -216,8 +216,10 @@ class _FewLogits(torch.autograd.Function):
             back = None
             if row is not None or needs_scale:
                 along = dots(d_x, x)
-                d_scale = (along.sum() if d_own is None else along.sum() - (d_own * own).sum()) / scale
-                back = None if row is None else along * row * -row
+                if needs_scale:
+                    d_scale = (along.sum() if d_own is None else along.sum() - (d_own * own).sum()) / scale
+                if row is not None:
+                    back = along * row * -row
             if d_feature_norm is not None:
                 outward = d_feature_norm.to(x.dtype) / norms[0]
                 back = outward if back is None else back + outward
@@ -232,7 +234,7 @@ class _FewLogits(torch.autograd.Function):
                 back.index_add_(0, local_labels, outward)
             if back is not None:
                 d_weight.addcmul_(weight, back[:, None])
-        return d_x if needs_x else None, d_weight, d_bias, d_scale if needs_scale else None, None, None, None, None
+        return d_x if needs_x else None, d_weight, d_bias, d_scale, None, None, None, None
 
 
 def _is_kept(gradient: Tensor) -> bool:
