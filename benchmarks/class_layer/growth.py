@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.class_layer.contenders import (
     AUTOCAST,
@@ -42,7 +42,10 @@ def growth_figure(results: dict[str, Any]) -> Figure | None:
         panels = figure.subplots(1, len(axes_that_grow), sharey=True, squeeze=False)[0]
         for panel, axis in zip(panels, axes_that_grow, strict=True):
             _draw(panel, results, axis)
-        panels[0].set_ylim(bottom=0)  # shared; after all lines are in, else the first panel would set the top
+        panels[0].set_yscale("log")  # shared
+        panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panels[0].yaxis.set_minor_locator(NullLocator())
+        panels[0].yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         panels[0].set_ylabel("time / time of the three products")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3))

@@ -1,6 +1,7 @@
 """An exported file against the model it came from: embeddings, cosines, decisions."""
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,9 @@ def _onnx_runner(path: Path) -> Callable[[Tensor], Tensor]:
 
 
 def _program_runner(path: Path) -> Callable[[Tensor], Tensor]:
-    module = torch.export.load(path).module()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given buffer is not writable")  # torch 2.11 says so of its own reading
+        module = torch.export.load(path).module()
 
     def run(batch: Tensor) -> Tensor:
         embeddings: Tensor = module(batch)
