@@ -112,6 +112,7 @@ def test_the_curve_has_a_point_at_every_distinct_score(drawn):
         assert tar == pytest.approx(1 - expected[1], abs=1e-15)
 
 
+@pytest.mark.filterwarnings("ignore:the AUC is")
 @given(pairs(st.one_of(TIED, REAL)))
 def test_corners_draw_the_same_curve(drawn):
     scores, same = drawn
