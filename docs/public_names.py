@@ -44,8 +44,8 @@ def definitions(module: str) -> list[Definition]:
     """Return the public names of a module with what defines them, in alphabetical order."""
     path = file_of(module)
     found, modules = [], set()
-    for node in parsed(path).body:
-        for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+    for node in (node for node in parsed(path).body if isinstance(node, ast.ImportFrom)):
+        for alias in node.names:
             if is_module(path, node, alias.name):
                 modules.add(alias.name)
             elif alias.asname == alias.name:
@@ -66,7 +66,9 @@ def is_module(path: Path, node: ast.ImportFrom, name: str) -> bool:
 def all_of(path: Path) -> list[str]:
     """Return the names in a literal __all__, none where it is computed or missing."""
     for node in parsed(path).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.List) and ast.unparse(node.targets) == "__all__":
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.List):
+            continue
+        if [ast.unparse(target) for target in node.targets] == ["__all__"]:
             return list(ast.literal_eval(node.value))
     return []
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cones import Margin
 from cones.catalogue import LONG_TAIL
+from cones.margins import Combine, Geometry
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Tail(Margin):
 class Prior(Margin):
     """Logit adjustment."""
 
-    features: ClassVar[str] = "raw"
-    weights: ClassVar[str] = "raw"
+    features: ClassVar[Geometry] = "raw"
+    weights: ClassVar[Geometry] = "raw"
     scale: float | Tensor = 1.0
 
     def target(self, similarity, rows):
@@ -70,7 +71,7 @@ class Running(Margin):
 class YesOrNo(Margin):
     """One against all."""
 
-    combine: ClassVar[str] = "one-vs-all"
+    combine: ClassVar[Combine] = "one-vs-all"
     scale: float | Tensor = 4.0
 
     def target(self, similarity, rows):

@@ -2,12 +2,14 @@
 
 import copy
 import io
+from functools import partial
 
 import pytest
 import torch
 
 from cones import ArcFace, ClassSGD, Head, NormFace, Softmax, dense_margin_softmax
 from tests.losses import Bending, Biased, problem
+from tests.narrowing import grad_of, not_none
 
 SETTINGS = [
     {},
@@ -84,6 +86,7 @@ def test_rows_not_sampled_stay_as_they_are(fused):
     torch.manual_seed(0)
     head = Head(5, 1000, ArcFace(scale=16.0), sample_rate=0.1)
     y = torch.arange(7)
+    optimizer: torch.optim.Optimizer
     if fused:
         optimizer = ClassSGD(head, lr=0.1, momentum=0.9, weight_decay=0.1)
     else:
@@ -105,11 +108,11 @@ def test_rows_not_sampled_stay_as_they_are(fused):
 def test_sampled_loss_is_that_of_the_sampled_classes():
     torch.manual_seed(0)
     head = Head(5, 23, Biased(), bias=True, sample_rate=0.5, dtype=torch.float64)
-    torch.nn.init.normal_(head.bias)
+    torch.nn.init.normal_(not_none(head.bias))
     x, _, y, _ = problem()
     head(x, y).backward()
-    assert head.weight.grad.is_sparse
-    classes = head.weight.grad.coalesce().indices()[0]
+    assert grad_of(head.weight).is_sparse
+    classes = grad_of(head.weight).coalesce().indices()[0]
     assert set(y.tolist()) <= set(classes.tolist())
     assert len(classes) == 11
     loss = head(x, y)
@@ -132,7 +135,7 @@ def test_more_labels_than_the_share_are_all_taken():
     head = Head(5, 23, ArcFace(), sample_rate=0.01)
     x, _, y, _ = problem(dtype=torch.float32)
     head(x, y).backward()
-    assert head.weight.grad.coalesce().indices()[0].tolist() == y.unique().tolist()
+    assert grad_of(head.weight).coalesce().indices()[0].tolist() == y.unique().tolist()
 
 
 def test_a_second_backward_before_the_step_is_refused():
@@ -161,7 +164,7 @@ def test_sampled_classes_of_a_margin_that_bends_them():
     head = Head(5, 23, Bending(), sample_rate=0.5, dtype=torch.float64)
     x, _, y, _ = problem()
     head(x, y, reduction="sum").backward()
-    grad = head.weight.grad.coalesce()
+    grad = grad_of(head.weight).coalesce()
     classes = grad.indices()[0]
     sub = head.weight.detach()[classes].requires_grad_()
     places = torch.searchsorted(classes, y)
@@ -171,7 +174,7 @@ def test_sampled_classes_of_a_margin_that_bends_them():
 
 HEAD = Head(5, 23, ArcFace())
 WRONG = [
-    (lambda: ClassSGD(torch.nn.Linear(3, 3), lr=0.1), TypeError, r"head is Linear, expected a cones.Head"),
+    (lambda: ClassSGD(torch.nn.Linear(3, 3), lr=0.1), TypeError, r"head is Linear, expected a cones.Head"),  # type: ignore[arg-type]
     (lambda: ClassSGD(HEAD, lr=-1.0), ValueError, r"lr is -1.0, expected at least 0"),
     (lambda: ClassSGD(HEAD, lr=0.1, nesterov=True), ValueError, r"nesterov is True but momentum is 0"),
     (lambda: ClassSGD(HEAD, lr=0.1), ValueError, r"head has an update already"),
@@ -181,7 +184,7 @@ WRONG = [
 @pytest.mark.parametrize(("call", "kind", "text"), WRONG, ids=[text for _, _, text in WRONG])
 def test_errors_say_what_is_wrong(call, kind, text):
     if "already" in text:
-        HEAD.update = object()
+        HEAD.update = object()  # type: ignore[assignment]
     with pytest.raises(kind, match=text):
         call()
 
@@ -208,7 +211,7 @@ def test_a_closure_runs_the_backward_and_gives_its_loss():
 
         with torch.no_grad():  # as a caller may have it: the closure has gradients all the same
             losses = [
-                optimizer.step(lambda head=head, optimizer=optimizer: closure(head, optimizer))
+                optimizer.step(partial(closure, head, optimizer))
                 for head, optimizer in ((inside, moving), (outside, waiting))
             ]
         torch.testing.assert_close(losses[0], losses[1])
@@ -236,7 +239,7 @@ def test_under_a_scaler_it_is_the_optimiser_that_unscales(settings, step_all):
     inside.load_state_dict(outside.state_dict())
     scalers = [torch.amp.GradScaler("cpu"), torch.amp.GradScaler("cpu")]
     moving = ClassSGD(inside, lr=0.3, scaler=scalers[0], **settings)
-    of_biases = [torch.optim.SGD([head.bias], lr=0.3) for head in (inside, outside)]
+    of_biases = [torch.optim.SGD([not_none(head.bias)], lr=0.3) for head in (inside, outside)]
     finite = lambda step: step != 2  # noqa: E731
     scaled_steps(inside, scalers[0], [moving, of_biases[0]], finite, step_all)
     scaled_steps(outside, scalers[1], [torch.optim.SGD([outside.weight], lr=0.3, **settings), of_biases[1]], finite)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.narrowing import not_none
+
 ROOT = Path(__file__).parents[1]
 MARGIN, FEATURE_LOSS = "SineMargin", "CosinePull"
 
@@ -51,7 +53,7 @@ def block(after):
     """The code block of CONTRIBUTING.md that follows a text."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     code = re.search(r"^   ```python\n(.*?)^   ```$", text[text.index(after) :], flags=re.DOTALL | re.MULTILINE)
-    return textwrap.dedent(code[1])
+    return textwrap.dedent(not_none(code)[1])
 
 
 def append(path, code):
@@ -81,12 +83,12 @@ def copy(tmp_path_factory):
     ):
         text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
         section = text[text.index(kind) :]
-        file = re.search(rf"Write `(src/cones/{room}/\w+\.py)`", section)[1]
+        file = not_none(re.search(rf"Write `(src/cones/{room}/\w+\.py)`", section))[1]
         (copy / file).write_text(block(kind), encoding="utf-8")
         init = copy / "src" / "cones" / room / "__init__.py"
-        line = re.search(rf"`src/cones/{room}/__init__.py`:\n\n   ```python\n   (.*)\n", section)[1]
+        line = not_none(re.search(rf"`src/cones/{room}/__init__.py`:\n\n   ```python\n   (.*)\n", section))[1]
         init.write_text(init.read_text().replace("from ._", f"{line}\nfrom ._", 1))
-        code = re.search(r"^3\..*?```python\n(.*?)^   ```$", section, flags=re.DOTALL | re.MULTILINE)[1]
+        code = not_none(re.search(r"^3\..*?```python\n(.*?)^   ```$", section, flags=re.DOTALL | re.MULTILINE))[1]
         append(copy / "tests" / "references" / f"{reference}.py", textwrap.dedent(code))
     run("dev/reexport.py", where=copy)
     run("-c", MADE, where=copy)

@@ -61,9 +61,9 @@ def test_every_public_name_is_described():
 
 def test_links_lead_somewhere():
     texts = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
-    anchors = {}
+    anchors: dict[str, set[str]] = {}
     for name, text in texts.items():
-        seen = {}
+        seen: dict[str, int] = {}
         for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE):
             slug = re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
             anchors.setdefault(name, set()).add(slug + (f"-{seen[slug]}" if slug in seen else ""))

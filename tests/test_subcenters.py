@@ -11,6 +11,7 @@ from cones import ArcFace, CosFace, Head, Softmax, subcenters
 from cones.data import load
 from cones.subcenters import dominant_centers, drop, head_of_dominant
 from tests.losses import problem
+from tests.narrowing import not_none
 
 
 def in_loops(x, w, y, s, max_angle):
@@ -108,8 +109,8 @@ def test_a_head_of_the_dominant_centers(margin):
         class_weights=torch.tensor([1.0, 2.0, 3.0]), dtype=torch.float64,
     ).eval()  # fmt: skip
     with torch.no_grad():
-        head.bias.copy_(torch.tensor([0.1, 0.2, 0.3]))
-        head.scale.fill_(5.0)
+        not_none(head.bias).copy_(torch.tensor([0.1, 0.2, 0.3]))
+        not_none(head.scale).fill_(5.0)
     dropped = drop(x, y, head.weight, 4)
     single = head_of_dominant(head, dropped.centers)
     assert single.subcenters == 1

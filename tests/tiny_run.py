@@ -1,10 +1,14 @@
 """Small trained runs for the tests of what is made of a run."""
 
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from cones.training import Run, fit
+
+Precision = Literal["float32", "bfloat16", "float64", "auto"]
 
 
 def write_pictures(path: Path) -> str:
@@ -27,7 +31,7 @@ def write_vectors(path: Path) -> str:
     return f"npz:{path}"
 
 
-def train(folder: Path, backbone: str, precision: str = "float32") -> Path:
+def train(folder: Path, backbone: str, precision: Precision = "float32") -> Path:
     """The folder of a run of that backbone, trained for an epoch; mlp and identity take vectors."""
     folder.mkdir(parents=True)
     write = write_vectors if backbone in ("mlp", "identity") else write_pictures
@@ -45,3 +49,11 @@ def train(folder: Path, backbone: str, precision: str = "float32") -> Path:
     )
     list(fit(run, folder / "run"))
     return folder / "run"
+
+
+def leave(lines: Iterator[object], after: int) -> None:
+    """Take the first lines of a run or a comparison, as many as `after`, and close it."""
+    for _ in range(after):
+        next(lines)
+    assert isinstance(lines, Generator)
+    lines.close()

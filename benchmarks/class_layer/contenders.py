@@ -41,6 +41,7 @@ class Layer(nn.Module):
 
     def weight_gradient(self) -> Tensor:
         """(K, D)."""
+        assert self.weight.grad is not None
         return self.weight.grad
 
 
@@ -59,11 +60,13 @@ class PmlArcFace(nn.Module):
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """Losses (N,)."""
-        return self.loss(features, labels)["loss"]["losses"]
+        losses: Tensor = self.loss(features, labels)["loss"]["losses"]
+        return losses
 
     def weight_gradient(self) -> Tensor:
         """(K, D)."""
-        return self.loss.W.grad.T
+        gradient: Tensor = self.loss.W.grad.T
+        return gradient
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ class Contender:
     """
 
     name: str
-    build: Callable[[Tensor], nn.Module] | None
+    build: Callable[[Tensor], Layer | PmlArcFace] | None
     arcface: bool = False
     low: bool = False
     matrices: int = 0

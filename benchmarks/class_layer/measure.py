@@ -190,6 +190,8 @@ def errors(num_rows: int, num_classes: int, dim: int) -> dict[str, dict[str, flo
         x, w = (tensor.detach().double().requires_grad_() for tensor in (near, given.weight))
         losses = indexed_arcface(x, w, given.labels)
         losses.mean().backward()
+        assert x.grad is not None
+        assert w.grad is not None
         truth = {"loss": losses.detach(), "features": x.grad, "weight": w.grad}
         for contender in CONTENDERS:
             if contender.build is None or not contender.arcface or contender.missing():
@@ -197,6 +199,7 @@ def errors(num_rows: int, num_classes: int, dim: int) -> dict[str, dict[str, flo
             layer, x = contender.build(given.weight.clone()), near.clone().requires_grad_()
             losses = layer(x, given.labels)
             losses.mean().backward()
+            assert x.grad is not None
             got = {"loss": losses.detach(), "features": x.grad, "weight": layer.weight_gradient()}
             largest = found.setdefault(contender.name, dict.fromkeys(truth, 0.0))
             for name, value in truth.items():

@@ -10,7 +10,7 @@ def ratio(case: Case) -> float | None:
     """Median time over the median time of the plain products taken in turn with it; None where it was left out."""
     if "seconds" not in case:
         return None
-    return statistics.median(case["seconds"]) / statistics.median(case["products_seconds"])
+    return float(statistics.median(case["seconds"]) / statistics.median(case["products_seconds"]))
 
 
 def spread(case: Case) -> tuple[float, float]:
@@ -41,4 +41,4 @@ def over(results: dict[str, Any], contender: str, rival: str, size: dict[str, in
 def in_turn(size: dict[str, Any], contender: str, rival: str) -> float:
     """The median, over rounds in one process, of a contender's time over that of a rival."""
     pairs = zip(size["seconds"][contender], size["seconds"][rival], strict=True)
-    return statistics.median(one / other for one, other in pairs)
+    return float(statistics.median(one / other for one, other in pairs))

@@ -172,7 +172,8 @@ def _few(results: dict[str, Any]) -> str:
 
 def _method(results: dict[str, Any]) -> str:
     gpu = results["machine"]["GPU"] is not None
-    fast = [ratio(case) for case in results["cases"] if case["contender"] == FAST_PRODUCTS and "seconds" in case]
+    of_products = (ratio(case) for case in results["cases"] if case["contender"] == FAST_PRODUCTS)
+    fast = [value for value in of_products if value is not None]
     kernel = "" if not fast else f" Here that row is {min(fast):.2f} to {max(fast):.2f} times the plain products."
     memory = "what tensors took on the GPU" if gpu else "the resident set, as Linux counts it; n/a elsewhere"
     return METHOD.format(rounds=results["rounds"], kernel=kernel, memory=memory, indexed=INDEXED, autocast=AUTOCAST)

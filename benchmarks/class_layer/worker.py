@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,14 @@ def run(job: dict[str, Any]) -> Any:
 def main() -> None:
     """Do the job given as JSON: what to measure, and the arguments of the function of that name."""
     job = json.loads(sys.argv[1])
-    measured = {"seconds": seconds, "extra_bytes": extra_bytes, "errors": errors, "phases": phases, "in_turn": in_turn}[
-        job.pop("what")
-    ]
+    functions: dict[str, Callable[..., object]] = {
+        "seconds": seconds,
+        "extra_bytes": extra_bytes,
+        "errors": errors,
+        "phases": phases,
+        "in_turn": in_turn,
+    }
+    measured = functions[job.pop("what")]
     if "contender" in job:
         job["contender"] = by_name(job["contender"])
     if "contenders" in job:

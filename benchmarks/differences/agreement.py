@@ -1,12 +1,12 @@
 """Where two libraries compute the same loss: the largest differences of values and gradients, units converted."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.differences.peers import OML, PML, has_oml, oml_loss, opensphere_losses, pml_loss, pml_losses, version
 from cones import COCO, ArcFace, ASoftmax, CosFace, LSoftmax, Margin, NormFace, margin_softmax
@@ -73,13 +73,13 @@ def difference(pair: Pair, dtype: torch.dtype) -> Difference:
     our_x, our_weight = x.clone().requires_grad_(), weight.clone().requires_grad_()
     our_loss = margin_softmax(our_x, our_weight, y, pair.margin)
     our_loss.sum().backward()
-    their_weight = leaf.grad if leaf.shape == weight.shape else leaf.grad.T
+    their_weight = _gradient(leaf) if leaf.shape == weight.shape else _gradient(leaf).T
     return Difference(
         loss=float((our_loss - their_loss).detach().abs().max()),
-        by_features=float((our_x.grad - their_x.grad).abs().max()),
-        by_weight=float((our_weight.grad - their_weight).abs().max()),
+        by_features=float((_gradient(our_x) - _gradient(their_x)).abs().max()),
+        by_weight=float((_gradient(our_weight) - their_weight).abs().max()),
         largest_loss=float(their_loss.detach().abs().max()),
-        largest_gradient=max(float(their_x.grad.abs().max()), float(their_weight.abs().max())),
+        largest_gradient=max(float(_gradient(their_x).abs().max()), float(their_weight.abs().max())),
     )
 
 
@@ -87,6 +87,8 @@ def pairs() -> list[Pair]:
     """Every loss that cones and a peer both have; those whose peer cannot be run here are formulas or left out."""
     pml = f"{PML} {version(PML)}"
     found = []
+    settings: Mapping[str, float]
+    margin: Margin
     for name, settings, margin in (
         ("ArcFaceLoss", {"margin": 28.6, "scale": 64}, ArcFace(math.radians(28.6), 64.0, "monotone")),
         ("CosFaceLoss", {"margin": 0.35, "scale": 64}, CosFace(0.35, 64.0)),
@@ -116,17 +118,22 @@ def pairs() -> list[Pair]:
     return found
 
 
-def _of_pml(name: str, settings: dict[str, float]) -> Losses:
+def _gradient(leaf: Tensor) -> Tensor:
+    assert leaf.grad is not None
+    return leaf.grad
+
+
+def _of_pml(name: str, settings: Mapping[str, float]) -> Losses:
     def losses(x: Tensor, weight: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        loss: nn.Module = pml_loss(name, weight, **settings)
-        return pml_losses(loss, x, y), loss.W
+        loss = pml_loss(name, weight, **settings)
+        return pml_losses(loss, x, y), loss.get_parameter("W")
 
     return losses
 
 
 def _of_oml(x: Tensor, weight: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     loss = oml_loss(weight)
-    return loss(x, y), loss.weight
+    return loss(x, y), loss.get_parameter("weight")
 
 
 def _of_insightface(m2: float, m3: float) -> Losses:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ def on_the_class_direction() -> Subject:
     """D1: a feature exactly along or against its class."""
     weight, y, lines = torch.tensor([[0.6, 0.8], [1.0, 0.0]]), torch.tensor([0]), []
     for sign, case in ((1.0, "along"), (-1.0, "against")):
-        peer = pml_loss("ArcFaceLoss", weight)
+        peer: Any = pml_loss("ArcFaceLoss", weight)
         x, our_x = ((sign * weight[:1]).requires_grad_() for _ in range(2))
         w = weight.clone().requires_grad_()
         theirs = pml_losses(peer, x, y).sum()
@@ -67,6 +68,7 @@ def parallel_to_the_class() -> Subject:
             loss = loss_of(x, weight)
             loss.backward()
             losses += int(loss.isnan())
+            assert x.grad is not None
             gradients += int(not x.grad.isfinite().all())
         return f"loss NaN in {losses}, gradient not finite in {gradients} of {seeds} seeds"
 
@@ -122,7 +124,7 @@ def past_pi() -> Subject:
     """D6: what stands past theta = pi - m."""
     theta = torch.linspace(0, math.pi, 10001, dtype=torch.float64)
     at = torch.tensor([2.6, 2.7, 3.0, 3.14], dtype=torch.float64)
-    peer = pml_loss("ArcFaceLoss", torch.eye(2), margin=math.degrees(0.5))
+    peer: Any = pml_loss("ArcFaceLoss", torch.eye(2), margin=math.degrees(0.5))
 
     def told(logit: Callable[[Tensor], Tensor]) -> str:
         steps = logit(theta.cos()).diff()
@@ -184,6 +186,7 @@ def units() -> Subject:
     """Degrees, radians, whole numbers."""
     half, many = (pml_loss("ArcFaceLoss", torch.eye(3, 4), margin=margin).margin for margin in (0.5, 500))
     cut = pml_loss("LargeMarginSoftmaxLoss", torch.eye(3, 4), margin=2.7).margin
+    cut_short = error_of(lambda: LSoftmax(margin=2.7))  # type: ignore[arg-type]
     lines = (
         Line(pml(), "ArcFaceLoss(margin=0.5)", f"half a degree, {half:.4f} radians", "0.5 radians"),
         Line(
@@ -192,7 +195,7 @@ def units() -> Subject:
             f"{many:.3f} radians",
             warning_of(lambda: Head(4, 3, ArcFace(500.0))),
         ),
-        Line(pml(), "LargeMarginSoftmaxLoss(margin=2.7)", f"m = {cut}", error_of(lambda: LSoftmax(margin=2.7))),
+        Line(pml(), "LargeMarginSoftmaxLoss(margin=2.7)", f"m = {cut}", cut_short),
     )
     why = "Angles are radians everywhere, as in the papers. What is legal but looks like degrees is asked about, once."
     return Subject("The unit of a margin", lines, why)

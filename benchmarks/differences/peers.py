@@ -57,7 +57,7 @@ def oml_loss(weight: Tensor, m: float = 0.5, s: float = 64.0) -> nn.Module:
     assert found is not None, f"{OML} is not installed"
     assert found.submodule_search_locations is not None
     stand_in = types.ModuleType("torchvision.ops")
-    stand_in.MLP = None
+    vars(stand_in)["MLP"] = None
     before = {name: sys.modules.get(name) for name in ("torchvision", "torchvision.ops")}
     sys.modules |= {"torchvision": types.ModuleType("torchvision"), "torchvision.ops": stand_in}
     try:

@@ -1,5 +1,8 @@
 """Differences in what surrounds the function: weights, labels, batches, errors, evaluation."""
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +18,7 @@ from benchmarks.differences.subject import FORMULA, SOURCE, Line, Subject, dtype
 from cones import ClassSGD, CosFace, Head, margin_softmax
 
 
-def head_over(weight: Tensor, **options: float) -> Head:
+def head_over(weight: Tensor, **options: Any) -> Head:
     """A CosFace head with this weight (K, D)."""
     head = Head(weight.shape[1], len(weight), CosFace(), **options)
     with torch.no_grad():
@@ -27,7 +30,8 @@ def master_weights() -> Subject:
     """D3: half-precision features, float32 weights."""
     torch.manual_seed(0)
     weight, x, y = torch.randn(10, 8), torch.randn(4, 8).bfloat16(), torch.arange(4)
-    peer, head = pml_loss("CosFaceLoss", weight), head_over(weight)
+    peer: Any = pml_loss("CosFaceLoss", weight)
+    head = head_over(weight)
     pml_losses(peer, x, y).sum().backward()
     head(x, y).backward()
 
@@ -71,7 +75,7 @@ def rows_not_sampled() -> Subject:
     """D9: momentum and decay of classes that took no part."""
     torch.manual_seed(0)
     start, x, y = torch.randn(1000, 16), torch.randn(20, 16), torch.arange(20)
-    settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
+    settings: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
     dense = nn.Parameter(start.clone())
     optimizer = torch.optim.SGD([dense], **settings)
     margin_softmax(x, dense[:100], y, CosFace()).mean().backward()
@@ -117,7 +121,7 @@ def empty_batches_and_errors() -> Subject:
     lines = [Line(pml(), "the mean loss of no rows", f"{float(theirs):g}", zero)]
     wrong = {"float labels": torch.tensor([0.0, 1.0]), "a label of -1": torch.tensor([0, -1])}
     for case, y in wrong.items():
-        said = [error_of(lambda y=y, of=of: of(y)) for of in (lambda y: pml_losses(peer, x, y), lambda y: head(x, y))]
+        said = [error_of(partial(pml_losses, peer, x, y)), error_of(partial(head, x, y))]
         lines.append(Line(pml(), case, *said))
     by_position = error_of(lambda: SubCenterArcFaceLoss(3, 4))
     lines.append(Line(pml(), "SubCenterArcFaceLoss(3, 4)", by_position, "sizes by position or by name"))

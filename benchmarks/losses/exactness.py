@@ -13,10 +13,11 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from benchmarks.machine import machine
 
@@ -95,7 +96,7 @@ def errors() -> dict[str, Error]:
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
-def error_of(call: Callable, formula: Callable, seed: int = 3) -> Error:
+def error_of(call: Callable[..., Tensor], formula: Callable[..., Any], seed: int = 3) -> Error:
     """Differences of a loss from its formula, in its value and in its gradient by features and by weight."""
     x, w, y, _ = problem(n=7, k=23, d=4, seed=seed)
     y = torch.where(torch.arange(7) % 3 == 0, y[0], y)  # some class more than once

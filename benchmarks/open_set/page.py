@@ -1,6 +1,5 @@
 """The page of a results table: figures with intervals, what they say, and how they were made."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -134,8 +133,8 @@ def _table(recipe: Recipe, whole: dict[str, Trials], broken: dict[str, str]) -> 
     for name in ordered:
         found = whole[name]
         cells = [f"{name}", _percent(_tar(found), interval(drawn(recipe, found))), _to_softmax(recipe, whole, name)]
-        cells += [_mean(found, lambda one, place=place: one["tar"][place]) for place in range(1, len(recipe.far))]
-        cells += [_mean(found, lambda one, key=key: one[key]) for key in ("eer", "rank_1", "recall_1", "map_at_r")]
+        cells += [_mean([one["tar"][place] for one in found]) for place in range(1, len(recipe.far))]
+        cells += [_mean([one[key] for one in found]) for key in ("eer", "rank_1", "recall_1", "map_at_r")]
         cells += [
             f"{np.mean([one['fisher'] for one in found]):.3f}",
             f"{np.mean([one['seconds'] for one in found]):.0f}",
@@ -160,8 +159,7 @@ def _percent(value: float, ends: tuple[float, float]) -> str:
     return f"**{100 * value:.1f}** ({100 * ends[0]:.1f}, {100 * ends[1]:.1f})"
 
 
-def _mean(found: Trials, get: Callable[[dict[str, Any]], float | None]) -> str:
-    values = [get(one) for one in found]
+def _mean(values: list[float | None]) -> str:
     return "n/a" if None in values else f"{100 * np.mean(np.array(values, dtype=np.float64)):.1f}"
 
 

@@ -16,9 +16,11 @@ from benchmarks.open_set.recipes import RECIPES, Recipe
 from cones.data import Dataset, Splits
 from cones.evaluation import gallery_probe_split, geometry, identification, retrieval, verification_in_detail
 from cones.training import Run
-from cones.training._loop import build_model, counts_of, extract, precision, read_data
 from cones.training._optimizer import build_optimizer, learning_rate
 from cones.training.batches import augment, order, to_float, to_input
+from cones.training.data import counts_of, read_data
+from cones.training.features import extract, precision
+from cones.training.model import build_model
 
 RAW = "raw pixels"
 DRAWS = 200

@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -55,7 +56,8 @@ def plain(run: Run, train: Dataset, workers: int, own_prelu: bool) -> Generator[
     net = nn.Sequential(
         build(run.backbone, train.inputs.shape[1:], dim, run.width),
         nn.Linear(dim, train.num_classes),
-    ).to(memory_format=layout)
+    )
+    net = net.to(memory_format=layout)  # type: ignore[call-overload]
     if not own_prelu:
         for module in [module for module in net.modules() if isinstance(module, PReLU)]:
             module.forward = partial(nn.PReLU.forward, module)  # type: ignore[method-assign]
@@ -135,7 +137,8 @@ def main() -> None:
     if given.smoke:
         base, steps, rounds = replace(base, width=0.125, log_every=1, tensorboard=False), 1, 1
     print(f"{given.data}, LeNets++ of width {base.width:g}, batch {base.batch_size}, {torch.get_num_threads()} threads")
-    for precision, channels_last in itertools.product(("float32", "bfloat16"), (False, True)):
+    precisions: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
+    for precision, channels_last in itertools.product(precisions, (False, True)):
         run = replace(base, precision=precision, channels_last=channels_last)
         rates = race(run, steps, rounds, given.data_folder)
         print(f"{precision}, channels last {'on' if channels_last else 'off'}:")

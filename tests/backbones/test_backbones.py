@@ -14,7 +14,7 @@ def test_narrow_nets_have_right_gradients_channels_last(name, channels, width):
     net = build(name, (channels, 32, 32), 4, width)
     exact = build(name, (channels, 32, 32), 4, width).double()
     exact.load_state_dict(net.state_dict())
-    net = net.to(memory_format=torch.channels_last)
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images, upstream = torch.randn(8, channels, 32, 32), torch.randn(8, 4)
     found = gradients(net, images.contiguous(memory_format=torch.channels_last), upstream)
     expected = gradients(exact, images.double(), upstream.double())

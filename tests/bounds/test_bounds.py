@@ -215,14 +215,14 @@ WRONG = [
     (lambda: bounds.l2_softmax_scale(10, 1.0), r"probability is 1.0, expected a number between 0 and 1"),
     (lambda: bounds.cosface_scale(0), r"num_classes is 0, expected a whole number of at least 1"),
     (lambda: bounds.cosface_scale(10, float("nan")), r"probability is nan"),
-    (lambda: bounds.cosface_scale(10, "0.9"), r"probability is '0.9'"),
+    (lambda: bounds.cosface_scale(10, "0.9"), r"probability is '0.9'"),  # type: ignore[arg-type]
     (lambda: bounds.normface_loss(10, 0.0), r"scale is 0.0, expected a finite number above 0"),
     (lambda: bounds.normface_loss(10, float("inf")), r"scale is inf"),
     (lambda: bounds.coco_scale(10, epsilon=0), r"epsilon is 0, expected a finite number above 0"),
     (lambda: bounds.adacos_scale(-1), r"num_classes is -1"),
     (lambda: bounds.cosface_margin(1, 2), r"num_classes is 1, expected a whole number of at least 2: a margin stands"),
     (lambda: bounds.arcface_margin(10, 0), r"dim is 0, expected a whole number of at least 1"),
-    (lambda: bounds.arcface_margin(10.5, 2), r"num_classes is 10.5, expected a whole number"),
+    (lambda: bounds.arcface_margin(10.5, 2), r"num_classes is 10.5, expected a whole number"),  # type: ignore[arg-type]
     (lambda: bounds.asoftmax_margin(True), r"num_classes is True"),
 ]
 

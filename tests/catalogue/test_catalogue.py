@@ -20,6 +20,7 @@ from cones.catalogue import (
     index,
     page,
 )
+from cones.margins import Combine
 from tests.losses import Bending, Biased
 
 each_loss = pytest.mark.parametrize("loss", every_loss().values(), ids=lambda loss: loss.__name__)
@@ -44,7 +45,7 @@ class Everything(Margin):
     eq. 1.
     """
 
-    combine: ClassVar[str] = "one-vs-all"
+    combine: ClassVar[Combine] = "one-vs-all"
     counts: tuple[int, ...]
     margin: float = 0.1
     shift: float = 0.0
@@ -80,7 +81,7 @@ class Table(nn.Module):
         self.register_buffer("means", torch.zeros(num_classes, dim))
 
     def forward(self, features, weight, labels):
-        return ((features @ weight.T) ** 2).mean() + self.offset.sum() + self.means.sum()
+        return ((features @ weight.T) ** 2).mean() + self.offset.sum() + self.get_buffer("means").sum()
 
     def update(self, features, labels):
         pass

@@ -97,8 +97,8 @@ def in_checkpoint(folder, text):
 def header():
     import random
 
-    group = {"lr": 0.1, "momentum": 0.9, "dampening": 0, "weight_decay": 0, "nesterov": False, "maximize": False}
-    group |= {"foreach": None, "differentiable": False, "fused": None, "params": [0, 1, 2, 3]}
+    group: dict[str, object] = {"lr": 0.1, "momentum": 0.9, "dampening": 0, "weight_decay": 0, "nesterov": False}
+    group |= {"maximize": False, "foreach": None, "differentiable": False, "fused": None, "params": [0, 1, 2, 3]}
     version, state, gauss = random.Random(0).getstate()
     return json.dumps(
         {
@@ -164,7 +164,7 @@ READERS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("broken")
 
 

@@ -3,9 +3,9 @@
 import io
 
 import pytest
-from rich.console import Console
 
 from cones.cli.comparison_progress import ComparisonDisplay, in_words, time_left
+from cones.cli.terminal import Console
 
 
 class Clock:

@@ -10,6 +10,7 @@ import pytest
 
 import cones
 from cones.common.atomic_files import remove_leftovers, replacing, scratch_folder, whole_folder, write_text
+from tests.narrowing import not_none
 
 STUCK = """
 import sys, time
@@ -40,14 +41,14 @@ def stuck(folder, call):
         ],
         stdout=subprocess.PIPE,
     )
-    process.stdout.readline()
+    not_none(process.stdout).readline()
     return process
 
 
 def end(process):
     process.send_signal(signal.SIGKILL)
     process.wait()
-    process.stdout.close()
+    not_none(process.stdout).close()
 
 
 def write(folder, call):

@@ -93,7 +93,7 @@ def marker(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def strange(honest, tmp_path, marker):
+def strange(honest, tmp_path: Path, marker):
     """Function that gives the folder of a run whose config.toml says a line of another's."""
 
     def make(line: str) -> Path:

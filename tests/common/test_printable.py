@@ -78,7 +78,13 @@ def test_figures_and_pages(tmp_path):
 
 
 def test_pages_hold_no_control_characters():
-    values = {"title": NASTY, "lead": [NASTY], "sections": [], "subtitle": NASTY, "numbers": [(NASTY, NASTY)]}
+    values: dict[str, object] = {
+        "title": NASTY,
+        "lead": [NASTY],
+        "sections": [],
+        "subtitle": NASTY,
+        "numbers": [(NASTY, NASTY)],
+    }
     values |= {"grid": None, "grid_text": "", "headings": [], "rows": [], "config": "a = 1\nb = '\x1b'"}
     page = render("report.html.j2", values)
     assert not CONTROL.search(page)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 import cones
 from cones.common.tensor_file import DamagedError, read_tensors, write_tensors
@@ -18,9 +19,9 @@ from cones.training import CheckpointError, Position
 from cones.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 
 
-def model():
+def model() -> tuple[nn.Linear, nn.Linear, torch.optim.Optimizer]:
     torch.manual_seed(0)
-    backbone, loss = torch.nn.Linear(3, 2), torch.nn.Linear(2, 2)
+    backbone, loss = nn.Linear(3, 2), nn.Linear(2, 2)
     optimizer = torch.optim.AdamW([*backbone.parameters(), *loss.parameters()])
     (backbone(torch.ones(1, 3)).sum() + loss(torch.ones(1, 2)).sum()).backward()
     optimizer.step()

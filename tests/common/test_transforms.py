@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import cones
 from cones import ArcFace, Head, L2Softmax, NormFace, Softmax, dense_margin_softmax, margin_softmax
 from tests.engine.contract import dense, each_margin_and_artificial, engine
 from tests.losses import EVERY_MARGIN, problem
+from tests.narrowing import grad_of
 
 
 @pytest.mark.parametrize("margin", [ArcFace(), Softmax(), L2Softmax()], ids=repr)
@@ -32,7 +34,7 @@ def test_compile_keeps_backbone_and_head_in_one_graph(margin, num_classes):
             backbone.zero_grad()
             value = function(x, y)
             value.mean().backward()
-            results.append((value.detach(), head.weight.grad, head.bias.grad, backbone.weight.grad))
+            results.append((value.detach(), grad_of(head.weight), grad_of(head.bias), grad_of(backbone.weight)))
     torch.testing.assert_close(results[0], results[1])
 
 
@@ -41,7 +43,8 @@ def test_compile_keeps_backbone_and_head_in_one_graph(margin, num_classes):
 def test_a_schedule_of_a_tensor_compiles_once(num_classes, field):
     """A field that is a number is a constant of the graph, so that each of its values is another graph."""
     torch.manual_seed(0)
-    head = Head(5, num_classes, ArcFace(**{field: torch.tensor(0.1)}))
+    fields: dict[str, Any] = {field: torch.tensor(0.1)}
+    head = Head(5, num_classes, ArcFace(**fields))
     x, y = torch.randn(7, 5), torch.randint(num_classes, (7,))
     graphs = CompileCounter()
     torch._dynamo.reset()

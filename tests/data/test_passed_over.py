@@ -103,7 +103,7 @@ def heif(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         Image.register_open("HEIF", JpegImageFile, lambda start: start.startswith(b"\xff\xd8"))
         Image.register_extension("HEIF", ".heic")
 
-    plugin.register_heif_opener = register_heif_opener  # type: ignore[attr-defined]
+    vars(plugin)["register_heif_opener"] = register_heif_opener
     monkeypatch.setitem(sys.modules, "pillow_heif", plugin)
     readable.cache_clear()
     yield

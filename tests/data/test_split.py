@@ -66,7 +66,7 @@ def test_an_identity_split_is_a_partition_of_the_classes(data: Dataset, fraction
 
 
 @pytest.mark.parametrize("cut", [by_sample, by_identity])
-def test_the_seed_alone_decides(cut) -> None:  # type: ignore[no-untyped-def]
+def test_the_seed_alone_decides(cut) -> None:
     data = numbered(list(range(10)) * 10, 10)
     torch.manual_seed(1)
     first = identities(cut(data, 0.3, 5).test)

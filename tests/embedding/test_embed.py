@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from cones.embedding import Model, embed, load_backbone
 from cones.evaluation import combine_embeddings
 from cones.training import CheckpointError, TrainingError, write_results
-from cones.training._loop import read_data
-from tests.tiny_run import train
+from cones.training.data import read_data
+from tests.tiny_run import Precision, train
 
 
 def pixels(count: int) -> torch.Tensor:
@@ -27,7 +27,7 @@ def test_embeddings_are_the_features_of_the_run(run: Path, model: Model) -> None
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float64"])
-def test_every_precision_gives_float32(tmp_path: Path, precision: str) -> None:
+def test_every_precision_gives_float32(tmp_path: Path, precision: Precision) -> None:
     model = load_backbone(train(tmp_path / precision, "lenets", precision), device="cpu")
     found = embed(model, pixels(3))
     assert found.dtype == torch.float32

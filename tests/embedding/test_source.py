@@ -1,6 +1,7 @@
 """`cones embed`: from folders and data sets to a file that read_embeddings reads."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 
 from cones.cli.app import main
-from cones.data import load
+from cones.data import Dataset, load
 from cones.embedding import Model, embed, embed_source, load_backbone
 from cones.protocols import read_embeddings
 from cones.training import Run, fit
@@ -100,15 +101,16 @@ def test_sides_are_those_of_the_run(model: Model) -> None:
     everything = embed_source(model, model.run.data)
     assert len(everything) == 120
     assert everything.names is None
-    for side, dataset in (("train", splits.train), ("test", splits.test)):
-        found = embed_source(model, model.run.data, side=side)  # type: ignore[arg-type]
+    sides: tuple[tuple[Literal["train", "test"], Dataset], ...] = (("train", splits.train), ("test", splits.test))
+    for side, dataset in sides:
+        found = embed_source(model, model.run.data, side=side)
         assert found.labels is not None
         assert torch.equal(found.labels, dataset.labels)
         assert torch.equal(found.features, embed(model, dataset.inputs))
 
 
 def test_sides_of_a_folder_keep_their_names(model: Model, people: Path) -> None:
-    train_side, test_side = (embed_source(model, str(people), side=side) for side in ("train", "test"))  # type: ignore[arg-type]
+    train_side, test_side = (embed_source(model, str(people), side=side) for side in ("train", "test"))
     assert train_side.names is not None
     assert test_side.names is not None
     assert sorted(train_side.names + test_side.names) == sorted(embed_source(model, str(people)).names or ())
@@ -174,8 +176,8 @@ def test_what_is_wrong_is_one_clear_line(
     name: str, run: Path, people: Path, tmp_path: Path, capsys, monkeypatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments, code, text = BAD[name]
-    arguments = arguments(run, people)
+    arguments_of, code, text = BAD[name]
+    arguments = arguments_of(run, people)
     before = sorted(tmp_path.rglob("*"))
     assert cones("embed", *arguments) == code
     error = capsys.readouterr().err

@@ -17,7 +17,7 @@ NAMES = [
 @contextmanager
 def counted_collectives():
     """Yields a Counter of the collectives that are called, by name."""
-    counts = Counter()
+    counts: Counter[str] = Counter()
 
     def counting(name, function):
         def call(*arguments, **options):

@@ -7,6 +7,7 @@ import pytest
 
 import cones.margins
 from tests.engine.contract import each_margin
+from tests.narrowing import not_none
 
 
 @each_margin
@@ -20,9 +21,10 @@ def test_default_construction_and_docstring(margin):
     kind = type(margin)
     if not hasattr(margin, "counts"):
         assert kind() == cones.margins.parse(kind.__name__)
+    text = not_none(kind.__doc__)
     for section in ("Args:", "Raises:", "Reference:") if fields(margin) else ("Reference:",):
-        assert section in kind.__doc__, f"{kind.__name__} says nothing under {section}"
-    assert re.search(r"arXiv \d{4}\.\d{4,5}|ICML|IEEE|ACM", kind.__doc__)
+        assert section in text, f"{kind.__name__} says nothing under {section}"
+    assert re.search(r"arXiv \d{4}\.\d{4,5}|ICML|IEEE|ACM", text)
     if "scale" in (field.name for field in fields(margin)):
         given = {"counts": margin.counts} if hasattr(margin, "counts") else {}
         with pytest.raises(ValueError, match=r"scale is -1.0, expected a finite number above 0"):

@@ -6,6 +6,7 @@ import torch
 
 from tests.engine.contract import each_margin, engine, formula, rows_at, scale_of
 from tests.losses import EVERY_MARGIN, problem
+from tests.narrowing import grad_of
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 
@@ -25,18 +26,18 @@ def test_edges_are_finite_and_right(margin, dtype, d):
     losses = engine(leaf_x, leaf_w, y, margin)
     losses.sum().backward()
     assert losses.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-    assert leaf_x.grad.dtype == dtype
-    assert leaf_w.grad.dtype == leaf_w.dtype
+    assert grad_of(leaf_x).dtype == dtype
+    assert grad_of(leaf_w).dtype == leaf_w.dtype
     assert torch.isfinite(losses).all()
-    assert torch.isfinite(leaf_x.grad).all()
-    assert torch.isfinite(leaf_w.grad).all()
+    assert torch.isfinite(grad_of(leaf_x)).all()
+    assert torch.isfinite(grad_of(leaf_w)).all()
     expected = formula(x.numpy(), w.numpy(), y.numpy(), margin)
     tolerance = 1e-12 if dtype == torch.float64 else 2e-5 * max(1.0, scale_of(margin))
     np.testing.assert_allclose(losses.detach().double().numpy(), expected, atol=tolerance, rtol=tolerance)
     if margin.features == "unit":
-        assert (leaf_x.grad[3] == 0).all()
+        assert (grad_of(leaf_x)[3] == 0).all()
     if margin.weights == "unit":
-        assert (leaf_w.grad[3] == 0).all()
+        assert (grad_of(leaf_w)[3] == 0).all()
 
 
 @each_margin
@@ -46,7 +47,7 @@ def test_gradient_at_the_poles_is_the_size_of_the_one_beside(margin, pole):
         similarity = torch.tensor([cosine], dtype=torch.float64, requires_grad=True)
         torch.manual_seed(0)
         margin.target(similarity, rows_at(similarity, margin)).sum().backward()
-        return float(similarity.grad)
+        return float(grad_of(similarity))
 
     beside = slope_at(pole * (1 - 2**-53))
     assert np.isclose(slope_at(pole), beside, rtol=0.5), (slope_at(pole), beside)
@@ -61,7 +62,7 @@ def test_features_past_the_unit_by_rounding_do_no_harm(margin):
     losses = engine(x, w, torch.arange(300), margin)
     losses.sum().backward()
     assert torch.isfinite(losses).all()
-    assert torch.isfinite(x.grad).all()
+    assert torch.isfinite(grad_of(x)).all()
 
 
 @pytest.mark.parametrize("margin", [m for m in EVERY_MARGIN if m.features == m.weights == "unit"], ids=repr)

@@ -9,6 +9,7 @@ from cones.engine.few_logits import Form, by_autograd, few_logits, ordinary_norm
 from cones.engine.similarity import bends
 from tests.engine.contract import dense, differentiable, engine, gradients
 from tests.losses import EVERY_MARGIN, problem
+from tests.narrowing import not_none
 
 STRAIGHT = [margin for margin in EVERY_MARGIN if not bends(margin) and differentiable(margin)]
 
@@ -28,12 +29,15 @@ def test_values_and_gradients_are_autograds(features, weight, bounded, others_su
         parts = [(torch.linspace(0.3, 1.9, len(t), dtype=t.dtype) * t * (i + 1)).sum() for i, t in enumerate(terms)]
         return sum(parts)
 
-    norms, results = ordinary_norms(x, w), []
-    for function in (lambda *a: few_logits(*a, y, norms, form), lambda *a: by_autograd(*a, y, form)):
+    norms, results = not_none(ordinary_norms(x, w)), []
+    for function in (
+        lambda x, w, b, scale: few_logits(x, w, b, scale, y, norms, form),
+        lambda x, w, b, scale: by_autograd(x, w, b, scale, y, form),
+    ):
         leaves = [tensor.clone().requires_grad_() for tensor in (x, w, b, scale)]
         first = torch.autograd.grad(total(function(*leaves)), leaves, retain_graph=True)
         once_more = torch.autograd.grad(total(function(*leaves)), leaves, create_graph=True)
-        second = torch.autograd.grad(sum(gradient.square().sum() for gradient in once_more), leaves)
+        second = torch.autograd.grad(sum((gradient.square().sum() for gradient in once_more), torch.zeros(())), leaves)
         results.append((*function(*leaves), *first, *second))
     torch.testing.assert_close(results[0], results[1], rtol=1e-11, atol=1e-11)
 
@@ -86,7 +90,7 @@ def test_a_kernel_can_be_set(monkeypatch):
     products.use_kernel("blas")
     assert products.kernel() == "blas"
     with pytest.raises(ValueError, match=r"kernel is 'gpu', expected one of blas, onednn"):
-        products.use_kernel("gpu")
+        products.use_kernel("gpu")  # type: ignore[arg-type]
 
 
 def test_gradients_of_several_rows_at_once():

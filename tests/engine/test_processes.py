@@ -3,6 +3,7 @@
 import copy
 import io
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def wrapping(rank, world):
     assert torch.equal(shared.head.weight, before)
 
 
-DIFFERENT = [
+DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"margin": 0.2}, {"margin": 0.3}, r"margin is ArcFace\(margin=0.2.*on rank 0, ArcFace\(margin=0.3.*on rank 1"),
     ({"scale": 8.0}, {"scale": 9.0}, r"scale=8.0.*on rank 0.*scale=9.0.*on rank 1"),
     ({"learn_scale": True}, {}, r"learn_scale is True on rank 0, False on rank 1"),
@@ -84,13 +85,13 @@ def disagreeing(rank, world):
     import cones
 
     version = cones.__version__
-    for options in DIFFERENT:
-        given = dict(options[rank])
+    for first, second, text in DIFFERENT:
+        given = dict(second if rank else first)
         margin = ArcFace(margin=given.pop("margin", 0.2), scale=given.pop("scale", 8.0))
         cones.__version__ = given.pop("version", version)
         dim = given.pop("in_features", 5)
         head = Head(dim, given.pop("num_classes", 24), margin, group=dist.group.WORLD, **given)
-        with pytest.raises(ValueError, match=options[2]):
+        with pytest.raises(ValueError, match=text):
             head(torch.randn(4, dim), torch.randint(20, (4,)))
         cones.__version__ = version
     head = Head(5, 24, ArcFace(0.2, 8.0), group=dist.group.WORLD)
@@ -155,7 +156,7 @@ def checkpointed(rank, world, folder):
     assert torch.equal(other.weight, head.weight)
     other(*batch())
     # the other rank's rows, of the same shape
-    rows = [None] * world
+    rows: list[Any] = [None] * world
     dist.all_gather_object(rows, own)
     with pytest.raises(RuntimeError, match=rf"holds classes {12 * rank}\.\..* of 24, but the checkpoint has classes "):
         other.load_state_dict(rows[1 - rank])

@@ -33,7 +33,7 @@ def test_bfloat16_only_where_it_is_clearly_faster(float32, bfloat16, expected):
 
 
 def test_a_hopeless_bfloat16_is_found_out_at_the_smallest_size_that_tells():
-    asked = []
+    asked: list[tuple[torch.dtype, int]] = []
     speeds = compare_speeds("a product", timing(0.004, 0.4, asked), [1, 4, 16, 64, 256])
     assert max(size for _, size in asked) == 4  # 1.6 ms, against 0.016
     assert speeds.slower
@@ -41,7 +41,7 @@ def test_a_hopeless_bfloat16_is_found_out_at_the_smallest_size_that_tells():
 
 
 def test_sizes_grow_until_both_can_be_measured():
-    asked = []
+    asked: list[tuple[torch.dtype, int]] = []
     assert faster_dtype(compare_speeds("a product", timing(0.1, 0.04, asked), [1, 4, 16, 64, 256])) == torch.bfloat16
     assert max(size for _, size in asked) == 64
 

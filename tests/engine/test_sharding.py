@@ -3,6 +3,7 @@
 A rank's loss is the mean over its own rows; every gradient is the average over the ranks.
 """
 
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -16,6 +17,7 @@ from cones.engine.ranks import shard
 from tests.engine.collectives import counted_collectives
 from tests.engine.contract import dense
 from tests.losses import ARTIFICIAL, EVERY_MARGIN, of_classes, problem, statistics_of
+from tests.narrowing import grad_of, not_none
 from tests.world import in_world
 
 ROWS = {1: [7], 2: [3, 4], 3: [3, 0, 4]}
@@ -58,12 +60,12 @@ def compare(rank, world, num_classes, budget, subcenters, smoothing):
             subcenters=subcenters, label_smoothing=smoothing, statistics=statistics,
         )  # fmt: skip
         (losses.sum() / max(len(losses), 1)).backward()
-        close = {"rtol": 1e-11, "atol": 1e-11, "msg": lambda text, margin=margin: f"{margin}\n{text}"}
+        close: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-11, "msg": lambda text, margin=margin: f"{margin}\n{text}"}
         torch.testing.assert_close(losses, expected[mine], **close)
         # DistributedDataParallel divides what goes into the backbone by the number of ranks
-        torch.testing.assert_close(part[0].grad / world, whole[0].grad[mine], **close)
-        torch.testing.assert_close(part[1].grad, whole[1].grad[start * subcenters : stop * subcenters], **close)
-        torch.testing.assert_close(part[2].grad, whole[2].grad[start:stop], **close)
+        torch.testing.assert_close(grad_of(part[0]) / world, grad_of(whole[0])[mine], **close)
+        torch.testing.assert_close(grad_of(part[1]), grad_of(whole[1])[start * subcenters : stop * subcenters], **close)
+        torch.testing.assert_close(grad_of(part[2]), grad_of(whole[2])[start:stop], **close)
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -94,13 +96,15 @@ def heads(rank, world):
         torch.testing.assert_close(head.weight, alone.weight[2 * start : 2 * stop], rtol=0, atol=0)
         average_of_means(alone(x, y, reduction="none"), rows).backward()
         head(x[mine], y[mine]).backward()
-        close = {"rtol": 1e-11, "atol": 1e-11}
-        torch.testing.assert_close(head.weight.grad, alone.weight.grad[2 * start : 2 * stop], **close)
-        torch.testing.assert_close(head.scale.grad, alone.scale.grad, **close)
-        shared = head.bias.dim() == 0
-        torch.testing.assert_close(head.bias.grad, alone.bias.grad if shared else alone.bias.grad[start:stop], **close)
+        close: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-11}
+        torch.testing.assert_close(grad_of(head.weight), grad_of(alone.weight)[2 * start : 2 * stop], **close)
+        torch.testing.assert_close(grad_of(head.scale), grad_of(alone.scale), **close)
+        shared = not_none(head.bias).dim() == 0
+        torch.testing.assert_close(
+            grad_of(head.bias), grad_of(alone.bias) if shared else grad_of(alone.bias)[start:stop], **close
+        )
         torch.testing.assert_close(head.logits(x[mine]), alone.logits(x[mine]), **close)
-        (gradient,) = torch.autograd.grad(head(x[mine], y[mine]), head.scale, create_graph=True)
+        (gradient,) = torch.autograd.grad(head(x[mine], y[mine]), not_none(head.scale), create_graph=True)
         with pytest.raises(RuntimeError, match="no second derivative; dense_margin_softmax has"):
             gradient.square().backward()
     second_derivative_of_an_average(rank, world)
@@ -154,7 +158,7 @@ def sampled(rank, world):
     sampled_losses, losses = head(x[mine], y[mine], reduction="none"), whole(x[mine], y[mine], reduction="none")
     assert (sampled_losses <= losses + 1e-12).all()  # fewer classes to be told from
     sampled_losses.sum().backward()
-    touched = head.weight.grad.coalesce().indices().flatten()
+    touched = grad_of(head.weight).coalesce().indices().flatten()
     present = {int(label) - head.classes.start for label in y if int(label) in head.classes}
     assert present <= set(touched.tolist())
     assert len(touched) == max(len(present), len(head.classes) // 2)

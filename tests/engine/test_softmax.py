@@ -8,6 +8,7 @@ import torch
 import cones
 from cones import ArcFace, CosFace, Head, NormFace, Softmax, dense_margin_softmax, margin_softmax
 from tests.losses import Bending, problem
+from tests.narrowing import grad_of, not_none
 
 
 @pytest.mark.parametrize("margin", [ArcFace(), Bending()], ids=repr)
@@ -29,7 +30,7 @@ def test_twice_in_one_graph():
     head = Head(5, 23, ArcFace(), dtype=torch.float64)
     x.requires_grad_()
     (head(x, y) + 2 * head(2 * x, y)).backward()
-    twice, weight = x.grad.clone(), head.weight.grad.clone()
+    twice, weight = grad_of(x).clone(), grad_of(head.weight).clone()
     x.grad = head.weight.grad = None
     for factor, scale in ((1, 1), (2, 2)):
         (factor * head(scale * x, y)).backward()
@@ -57,7 +58,7 @@ def test_weight_keeps_its_dtype_whatever_the_features_are(dtype):
     x.requires_grad_()
     loss = head(x, y)
     loss.backward()
-    assert head.weight.dtype == head.weight.grad.dtype == torch.float32
+    assert head.weight.dtype == grad_of(head.weight).dtype == torch.float32
     assert torch.equal(head.weight.detach(), before)
     assert loss.dtype == torch.float32
     assert x.grad.dtype == dtype
@@ -78,7 +79,7 @@ def test_gradient_accumulation_is_the_sum():
     x, _, y, _ = problem(n=8)
     head = Head(5, 23, CosFace(), dtype=torch.float64)
     head(x, y, reduction="sum").backward()
-    whole = head.weight.grad.clone()
+    whole = grad_of(head.weight).clone()
     head.weight.grad = None
     for half in (slice(0, 4), slice(4, 8)):
         head(x[half], y[half], reduction="sum").backward()
@@ -105,12 +106,12 @@ def test_learnt_scale_gets_its_gradient(margin):
     head(x, y).backward()
     h = 1e-6
     with torch.no_grad():
-        start = head.scale.clone()
-        head.scale.copy_(start + h)
+        start = not_none(head.scale).clone()
+        not_none(head.scale).copy_(start + h)
         above = head(x, y)
-        head.scale.copy_(start - h)
+        not_none(head.scale).copy_(start - h)
         below = head(x, y)
-    assert torch.isclose(head.scale.grad, (above - below) / (2 * h), rtol=1e-6)
+    assert torch.isclose(grad_of(head.scale), (above - below) / (2 * h), rtol=1e-6)
 
 
 def test_saturated_losses_are_told_truly():
@@ -120,7 +121,7 @@ def test_saturated_losses_are_told_truly():
     loss = margin_softmax(x, w, torch.tensor([1]), NormFace(scale=400.0))
     loss.sum().backward()
     assert loss.item() == pytest.approx(400.0)
-    assert torch.isfinite(x.grad).all()
+    assert torch.isfinite(grad_of(x)).all()
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 64.0, 1e4])
@@ -167,7 +168,7 @@ def test_any_layout_in_memory_and_either_library(onednn):
             losses = margin_softmax(x, leaf, y, NormFace())
             losses.sum().backward()
             torch.testing.assert_close(losses, expected)
-            assert torch.isfinite(leaf.grad).all()
+            assert torch.isfinite(grad_of(leaf)).all()
 
 
 def test_not_a_number_is_not_hidden():
@@ -222,11 +223,11 @@ WRONG = [
     ),
     (lambda: margin_softmax(X, W[:0], Y, ArcFace()), ValueError, r"expected at least one class"),
     (lambda: margin_softmax(X, W, Y, ArcFace(), bias=B[:5]), ValueError, r"bias has shape \(5,\), expected \(23,\)"),
-    (lambda: margin_softmax(X, W, Y, 0.5), TypeError, r"margin is 0.5, expected a cones.Margin such as ArcFace"),
+    (lambda: margin_softmax(X, W, Y, 0.5), TypeError, r"margin is 0.5, expected a cones.Margin such as ArcFace"),  # type: ignore[arg-type]
     (lambda: margin_softmax(X, W, Y, ArcFace(), memory_budget=0), ValueError, r"memory_budget is 0"),
     (lambda: margin_softmax(X, W.to("meta"), Y, ArcFace()), ValueError, r"weight is on meta but features on cpu"),
     (lambda: Head(0, 10, ArcFace()), ValueError, r"in_features is 0, expected at least 1"),
-    (lambda: Head(5, 10, 0.5), TypeError, r"margin is 0.5, expected a cones.Margin"),
+    (lambda: Head(5, 10, 0.5), TypeError, r"margin is 0.5, expected a cones.Margin"),  # type: ignore[arg-type]
     (lambda: Head(5, 10, ArcFace(), subcenters=0), ValueError, r"subcenters is 0, expected at least 1"),
     (
         lambda: margin_softmax(X, W, Y, ArcFace(), subcenters=2),
@@ -257,12 +258,12 @@ WRONG = [
         ValueError,
         r"margin has 2 numbers, but there are 23 classes",
     ),
-    (lambda: ArcFace(tail="flat"), ValueError, r"tail is 'flat', expected one of smooth, plain"),
+    (lambda: ArcFace(tail="flat"), ValueError, r"tail is 'flat', expected one of smooth, plain"),  # type: ignore[arg-type]
     (lambda: ArcFace(margin=-0.1), ValueError, r"margin is -0.1, expected a finite number of at least 0"),
-    (lambda: cones.LSoftmax(margin=2.7), ValueError, r"margin is 2.7, expected a whole number of at least 1"),
+    (lambda: cones.LSoftmax(margin=2.7), ValueError, r"margin is 2.7, expected a whole number of at least 1"),  # type: ignore[arg-type]
     (lambda: cones.ASoftmax(margin=0), ValueError, r"margin is 0, expected a whole number of at least 1"),
     (lambda: cones.ASoftmax(blend=-1.0), ValueError, r"blend is -1.0"),
-    (lambda: cones.CombinedMargin(tail="easy"), ValueError, r"tail is 'easy', expected 'smooth' or 'plain'"),
+    (lambda: cones.CombinedMargin(tail="easy"), ValueError, r"tail is 'easy', expected 'smooth' or 'plain'"),  # type: ignore[arg-type]
     (lambda: cones.CombinedMargin(m1=0.0), ValueError, r"m1 is 0.0, expected a finite number above 0"),
     (lambda: CosFace(scale=float("nan")), ValueError, r"scale is nan"),
     (lambda: cones.margins.parse("ArcFase"), ValueError, r"'ArcFase' is no margin \(did you mean ArcFace\?\)"),
@@ -312,7 +313,7 @@ def test_head_predicts_without_label_or_margin():
     x, _, _, b = problem()
     head = Head(5, 23, cones.L2Softmax(scale=7.0), bias=True, dtype=torch.float64)
     with torch.no_grad():
-        head.bias.copy_(b)
+        not_none(head.bias).copy_(b)
     unit = x / x.norm(dim=1, keepdim=True)
     torch.testing.assert_close(head.logits(x), 7.0 * unit @ head.weight.T + b)
 

@@ -12,7 +12,7 @@ def scores(x: np.ndarray, y: np.ndarray, similarity: str = "cosine") -> np.ndarr
     length = 2.0 ** np.frexp(longest)[1]
     x, y = (np.round(a / length * 2**25) / 2**25 for a in (x, y))
     pairs = [[-float(((a - b) ** 2).sum()) for b in y] for a in x]
-    return -np.sqrt(-np.array(pairs)).reshape(len(x), len(y)) * length
+    return np.asarray(-np.sqrt(-np.array(pairs)).reshape(len(x), len(y)) * length)
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -20,7 +20,7 @@ def unit(x: np.ndarray) -> np.ndarray:
     largest = np.abs(x).max(axis=1, keepdims=True)
     x = np.divide(x, largest, out=np.zeros_like(x), where=largest > 0)
     norm = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.divide(x, norm, out=np.zeros_like(x), where=norm > 0)
+    return np.asarray(np.divide(x, norm, out=np.zeros_like(x), where=norm > 0))
 
 
 def order(row: np.ndarray) -> list[int]:

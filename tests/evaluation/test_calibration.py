@@ -68,7 +68,7 @@ def test_ratios_do_not_know_the_scale_of_scores(seed, a, b, power):
 def test_calibration_by_hand():
     scores = torch.tensor([2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0])
     c = calibrate(scores, SAME)  # of the scores 2, 3 in 4 are the same, of the scores 0 one in 4
-    assert (c.slope, c.offset) == (pytest.approx(math.log(3)), pytest.approx(-math.log(3)))
+    assert (c.slope, c.offset) == pytest.approx((math.log(3), -math.log(3)))
     assert c.llr(torch.tensor([1.0, 2.0])).tolist() == pytest.approx([0, math.log(3)])
     # ratios of probabilities know no prior, where two scores leave the map no other choice
     assert calibrate(scores, SAME, prior=0.01).slope == pytest.approx(math.log(3))

@@ -1,6 +1,7 @@
 """k-fold accuracy: the protocol written out, fold by fold and threshold by threshold."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def brute_force(scores, same, folds):
     for fold in sorted(set(folds.tolist())):
         rest = folds != fold
         tried = [math.inf, *sorted(set(scores[rest].tolist()), reverse=True)]
-        best = max(tried, key=lambda t, rest=rest: accuracy(scores[rest], same[rest], t))  # max takes the first
+        best = max(tried, key=partial(accuracy, scores[rest], same[rest]))  # max takes the first
         accuracies.append(accuracy(scores[~rest], same[~rest], best))
         thresholds.append(best)
     return accuracies, thresholds

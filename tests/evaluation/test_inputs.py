@@ -27,6 +27,8 @@ from cones.evaluation import (
     verification_of_all_pairs,
 )
 from cones.plots import det_figure, subject_figure
+from cones.plots._style import Figure
+from tests.narrowing import instance_of, not_none
 
 
 def people(subjects=6, samples=5, dims=8, seed=0):
@@ -113,13 +115,13 @@ def test_unknown_subjects_are_impostors_to_all():
     assert (found.verification.genuine, found.pairs) == (genuine, rows * (rows - 1) // 2)
     assert (found.samples, found.subjects, found.unknown) == (rows, 6, 4)
     assert "4 of unknown subjects" in str(found)
-    assert found.details.subjects.tolist() == list(range(6))
-    assert found.retrieval.queries == 30
-    assert found.retrieval.classes == 6
+    assert not_none(found.details).subjects.tolist() == list(range(6))
+    assert not_none(found.retrieval).queries == 30
+    assert not_none(found.retrieval).classes == 6
     assert found.geometry == geometry(X, Y) == geometry(x, labels)
     split = gallery_probe_split(labels)
     assert not bool((labels[split.gallery] == -1).any())
-    subject_figure(found.details)
+    subject_figure(not_none(found.details))
     named = evaluate(x, [*NAMES[Y], *["-1"] * 4], (0.1,), resamples=10)
     assert named.figures() == found.figures()
 
@@ -171,7 +173,7 @@ def test_an_evaluation_shows_itself_shortly_and_as_a_table():
     page = found._repr_html_()
     for figure in found.figures():
         assert f">{figure.value_text}<" in page
-    assert det_figure(found.details)._repr_png_()[:4] == b"\x89PNG"
+    assert instance_of(Figure, det_figure(not_none(found.details)))._repr_png_()[:4] == b"\x89PNG"
     assert len(repr(found.details)) < 300
 
 
@@ -179,14 +181,14 @@ def test_every_figure_has_one_name_and_one_unit():
     found = evaluate(X, Y, (0.1, 1e-9), resamples=5)
     lines = {figure.name: figure for figure in found.figures()}
     angle = lines["mean angle within classes"]
-    assert (angle.value, angle.unit) == (math.degrees(found.geometry.mean_intra_angle), "degrees")
+    assert (angle.value, angle.unit) == (math.degrees(not_none(found.geometry).mean_intra_angle), "degrees")
     assert angle.value_text == f"{angle.value:.1f}°"
     assert lines["EER"].threshold == found.verification.eer_threshold
     assert lines["TAR at FAR 1e-09"].value_text == "n/a"
 
 
 def test_progress_hears_of_every_stage():
-    heard = {}
+    heard: dict[str, tuple[int, int]] = {}
     evaluate(X, Y, (0.1,), resamples=5, progress=lambda stage, done, total: heard.__setitem__(stage, (done, total)))
     assert {"pairs of high score", "probes", "queries", "clusters", "draws of subjects"} <= set(heard)
     assert all(done <= total for done, total in heard.values())

@@ -1,5 +1,7 @@
 """Options of an evaluation as one object give what the arguments of `evaluate` and `evaluate_pairs` give."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,7 +11,14 @@ OPTIONS = EvaluationOptions(
     (0.2,), "euclidean", resamples=10, confidence=0.9, seed=3, p_target=0.1, costs=(2.0, 1.0), min_pairs=5,
     gallery_samples=2, unmated=0.25,
 )  # fmt: skip
-VERIFICATION = {"p_target": 0.1, "costs": (2.0, 1.0), "min_pairs": 5, "resamples": 10, "confidence": 0.9, "seed": 3}
+VERIFICATION: dict[str, Any] = {
+    "p_target": 0.1,
+    "costs": (2.0, 1.0),
+    "min_pairs": 5,
+    "resamples": 10,
+    "confidence": 0.9,
+    "seed": 3,
+}
 
 
 def rows():

@@ -71,9 +71,10 @@ def test_normalised_scores_know_no_rotation_no_length_and_no_order(seed, top):
     x, pairs, cohort = problem(seed)
     turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(5, 5)))[0]
     before = normalised_scores(torch.tensor(x), torch.tensor(pairs), torch.tensor(cohort), "s", top)
-    after = normalised_scores(*map(torch.tensor, (5 * x @ turn, pairs, cohort[::-1].copy() @ turn)), "s", top)
+    turned, others = torch.tensor(5 * x @ turn), torch.tensor(cohort[::-1].copy() @ turn)
+    after = normalised_scores(turned, torch.tensor(pairs), others, "s", top)
     assert after.tolist() == pytest.approx(before.tolist(), rel=1e-5, abs=1e-5)
-    swapped = normalised_scores(*map(torch.tensor, (x, pairs[:, ::-1].copy(), cohort)), "s", top)
+    swapped = normalised_scores(torch.tensor(x), torch.tensor(pairs[:, ::-1].copy()), torch.tensor(cohort), "s", top)
     assert swapped.tolist() == pytest.approx(before.tolist())  # it is symmetric in the pair
 
 
@@ -111,12 +112,12 @@ def test_combined_embeddings():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x, p, c: pair_scores(x, p, "dot"), r"similarity is 'dot', expected one of cosine, euclidean"),
+        (lambda x, p, c: pair_scores(x, p, "dot"), r"similarity is 'dot', expected one of cosine, euclidean"),  # type: ignore[arg-type]
         (lambda x, p, c: pair_scores(x, p[0]), r"pairs has shape \(2,\), expected \(P, 2\)"),
         (lambda x, p, c: pair_scores(x, p.double()), r"pairs has dtype torch.float64, expected integers"),
         (lambda x, p, c: pair_scores(x[:2], p), r"pairs\[1\] is \[0, 2\], but features has 2 rows"),
         (lambda x, p, c: pair_scores(x - math.inf, p), r"features\[0\] holds nan or inf"),
-        (lambda x, p, c: normalised_scores(x, p, c, "as"), r"kind is 'as', expected one of z, t, s"),
+        (lambda x, p, c: normalised_scores(x, p, c, "as"), r"kind is 'as', expected one of z, t, s"),  # type: ignore[arg-type]
         (lambda x, p, c: normalised_scores(x, p, c[:1]), r"cohort has 1 row, expected at least 2"),
         (lambda x, p, c: normalised_scores(x, p, c[:, :1]), r"cohort has 1 dims and features 2"),
         (

@@ -18,6 +18,7 @@ from cones.evaluation._bootstrap import Bootstrap
 from cones.evaluation.verification import _draws, _in_detail, _pairs
 from cones.evaluation.verification._points import points_of
 from cones.evaluation.verification._tiles import tiles_of
+from tests.narrowing import not_none
 
 FAR = (0.3, 0.1, 0.02)
 
@@ -89,16 +90,17 @@ def test_many_pairs_get_intervals_of_tar_alone(monkeypatch):
     whole = verification_in_detail(x, labels, FAR, resamples=40)
     monkeypatch.setattr(_in_detail, "FEW", 10)
     some = verification_in_detail(x, labels, FAR, resamples=40)
-    assert torch.tensor(some.intervals.tar).allclose(torch.tensor(whole.intervals.tar))
-    assert some.intervals.eer is some.intervals.auc is some.intervals.min_dcf is None
-    assert "without an interval: too many pairs" in str(some.intervals)
+    intervals = not_none(some.intervals)
+    assert torch.tensor(intervals.tar).allclose(torch.tensor(not_none(whole.intervals).tar))
+    assert intervals.eer is intervals.auc is intervals.min_dcf is None
+    assert "without an interval: too many pairs" in str(intervals)
 
 
 def test_errors_by_subject_and_hardest_pairs():
     names = torch.tensor([70, 10, 50])
     x, labels = clusters(25, 3, 3, names)
     found = verification_in_detail(x, labels, (0.1,), resamples=0, min_pairs=1)
-    details = found.details
+    details = not_none(found.details)
     scores, ends, same = one_by_one(x, labels)
     assert (details.threshold, details.threshold_far) == (found.figures.tar[0].threshold, 0.1)
     accepted = scores >= details.threshold
@@ -117,14 +119,15 @@ def test_errors_by_subject_and_hardest_pairs():
 
 def test_the_curve_and_the_histogram_tell_of_every_pair():
     x, labels = clusters(50, 5, 4)
-    details = verification_in_detail(x, labels, FAR, resamples=50).details
+    details = not_none(verification_in_detail(x, labels, FAR, resamples=50).details)
     _, _, same = one_by_one(x, labels)
     assert int(details.genuine.sum()) == int(same.sum())
     assert int(details.impostors.sum()) == int((~same).sum())
-    assert (details.far[0], details.far[-1], details.tar[-1]) == (0, 1, 1)
+    assert (details.far[0].item(), details.far[-1].item(), details.tar[-1].item()) == (0, 1, 1)
     assert bool((details.far.diff() >= 0).all() and (details.tar.diff() >= 0).all())
-    known = details.band.isfinite().all(dim=1)
-    assert bool((details.band[known, 0] <= details.tar[known] + 0.2).all())
+    band = not_none(details.band)
+    known = band.isfinite().all(dim=1)
+    assert bool((band[known, 0] <= details.tar[known] + 0.2).all())
     assert bool(known.all())
 
 
@@ -133,22 +136,22 @@ def test_pairs_of_a_list_with_and_without_subjects():
     scores, ends, same = one_by_one(x, labels)
     found = pairs_in_detail(scores, same, labels[ends], FAR, rows=ends, resamples=30)
     of_rows = verification_in_detail(x, labels, FAR, resamples=30)
-    assert torch.tensor(found.intervals.tar).allclose(torch.tensor(of_rows.intervals.tar))
-    assert torch.equal(found.details.false_rejects, of_rows.details.false_rejects)
+    assert torch.tensor(not_none(found.intervals).tar).allclose(torch.tensor(not_none(of_rows.intervals).tar))
+    assert torch.equal(not_none(found.details).false_rejects, not_none(of_rows.details).false_rejects)
     without = pairs_in_detail(scores, same, None, FAR, resamples=30)
-    assert without.intervals.resampled == "pairs"
-    assert without.details.band is None
-    assert (
-        len(without.details.subjects) == len(without.details.false_rejects) == len(without.details.false_accepts) == 0
-    )
-    assert without.details.hard_impostors[0, 0] == without.details.hard_impostors[0, 1]
+    assert not_none(without.intervals).resampled == "pairs"
+    details = not_none(without.details)
+    assert details.band is None
+    assert len(details.subjects) == len(details.false_rejects) == len(details.false_accepts) == 0
+    assert details.hard_impostors[0, 0] == details.hard_impostors[0, 1]
 
 
 @pytest.mark.parametrize("labels", [[], [3], [1] * 8, list(range(8))])
 def test_where_figures_are_refused_there_are_no_details(labels):
     found = verification_in_detail(torch.randn(len(labels), 4), torch.tensor(labels, dtype=torch.int64))
     assert found.figures.eer is None
-    assert found.intervals is found.details is None
+    assert found.intervals is None
+    assert found.details is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from cones.evaluation import verification, verification_intervals
+from tests.narrowing import not_none
 
 FAR = 0.1
 SPREAD = 0.7
@@ -43,7 +44,8 @@ def coverage(trials, subjects, by_subject, seed):
         scores, same, ends = simulated(subjects, generator)
         ends = ends if by_subject else None
         found = verification_intervals(scores, same, ends, (FAR,), resamples=200, confidence=0.9, seed=trial)
-        held += [found.tar[0][0] <= tar <= found.tar[0][1], found.auc[0] <= auc <= found.auc[1]]
+        of_tar, of_auc = not_none(found.tar[0]), not_none(found.auc)
+        held += [of_tar[0] <= tar <= of_tar[1], of_auc[0] <= auc <= of_auc[1]]
     return held / trials
 
 

@@ -3,21 +3,24 @@
 import math
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from cones.evaluation import blocks as _blocks
 from cones.evaluation import pair_scores, verification, verification_of_all_pairs
 from cones.evaluation.verification import _all_pairs, _bins, _histogram, _tiles
+from tests.narrowing import not_none
 
 FAR = (1e-3, 1e-2, 0.1, 0.3)
 
 
-def all_scores(x, labels, similarity):
+def all_scores(x, labels, similarity) -> tuple[Tensor, Tensor]:
     """Scores and kinds of all pairs, in NumPy float64."""
     x = np.asarray(x, dtype=np.float64)
     i, j = np.triu_indices(len(x), k=1)
@@ -95,7 +98,7 @@ def test_real_numbers_to_float32_rounding(spread, dtype):
     assert found.eer == pytest.approx(expected.eer, abs=step_tar)
     assert found.eer_threshold == pytest.approx(expected.eer_threshold, abs=1e-3)
     assert found.min_dcf == pytest.approx(expected.min_dcf, abs=step_tar)
-    assert abs(found.auc - expected.auc) <= found.auc_error + 1e-6
+    assert abs(not_none(found.auc) - not_none(expected.auc)) <= found.auc_error + 1e-6
     assert found.auc_error < 1e-3
 
 
@@ -103,9 +106,9 @@ def test_the_count_above_a_threshold_is_exact_on_5000_rows():
     # the figures of the tiles' own scores, kept and sorted: 12.5 million pairs
     x, labels = gaussian_classes(5000, 16, 500, 0.8)
     found = verification_of_all_pairs(x, labels, (1e-6, 1e-4, 1e-2), tile=512)
-    tiles = _all_pairs.tiles_of(x, labels, "cosine", 512)
+    tiles = _tiles.tiles_of(x, labels, "cosine", 512)
     mixed, pure = tiles.mixed_and_pure()
-    kinds = {0: [], 1: [], 2: []}
+    kinds: dict[int, list[Tensor]] = {0: [], 1: [], 2: []}
     for tile in mixed + pure:
         scores, codes = tiles.coded(tile)
         for kind, values in kinds.items():
@@ -113,13 +116,14 @@ def test_the_count_above_a_threshold_is_exact_on_5000_rows():
     impostors, genuine = (np.sort(torch.cat(kinds[kind]).numpy()) for kind in (0, 1))
     assert (found.impostors, found.genuine) == (len(impostors), len(genuine))
     for point in found.tar:
-        above = len(impostors) - np.searchsorted(impostors, point.threshold, side="left")
+        threshold = not_none(point.threshold)
+        above = len(impostors) - np.searchsorted(impostors, threshold, side="left")
         assert point.reached == above / len(impostors) <= point.far
-        accepted = len(genuine) - np.searchsorted(genuine, point.threshold, side="left")
+        accepted = len(genuine) - np.searchsorted(genuine, threshold, side="left")
         assert point.tar == accepted / len(genuine)
         next_lower = max(
-            impostors[np.searchsorted(impostors, point.threshold) - 1],
-            genuine[np.searchsorted(genuine, point.threshold) - 1],
+            impostors[np.searchsorted(impostors, threshold) - 1],
+            genuine[np.searchsorted(genuine, threshold) - 1],
         )
         assert (impostors >= next_lower).sum() / len(impostors) > point.far
 
@@ -127,7 +131,7 @@ def test_the_count_above_a_threshold_is_exact_on_5000_rows():
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
 def test_a_tile_off_the_diagonal_is_multiplied_once(monkeypatch, similarity):
     x, labels = gaussian_classes(2500, 32, 250, 0.8)
-    multiplied = Counter()
+    multiplied: Counter[Any] = Counter()
     scores = _tiles.Tiles.scores
 
     def watched(tiles, tile):
@@ -201,7 +205,7 @@ X, Y = torch.randn(4, 3), torch.tensor([0, 0, 1, 1])
         (lambda: verification_of_all_pairs(X * math.inf, Y), r"embeddings\[0\] is not finite"),
         (lambda: verification_of_all_pairs(X, Y[:2]), r"labels has shape \(2,\), expected \(4,\): one subject a row"),
         (lambda: verification_of_all_pairs(X, Y.float()), r"labels has dtype torch.float32, expected integers"),
-        (lambda: verification_of_all_pairs(X, Y, similarity="dot"), r"similarity is 'dot', expected one of"),
+        (lambda: verification_of_all_pairs(X, Y, similarity="dot"), r"similarity is 'dot', expected one of"),  # type: ignore[arg-type]
         (lambda: verification_of_all_pairs(X, Y, tile=0), r"tile is 0, expected at least 1"),
         (lambda: verification_of_all_pairs(X * 1e30, Y, similarity="euclidean"), r"row of norm .*overflow: scale it"),
         (lambda: pair_scores(X, torch.tensor([[0, 1], [2, 4]])), r"pairs\[1\] is \[2, 4\], but features has 4 rows"),

@@ -12,7 +12,7 @@ from cones.evaluation import read_decision, write_decision
 from cones.evaluation.scores import file_sha256
 from cones.export import decide, read_metadata
 from cones.training import read_run
-from cones.training._loop import read_data
+from cones.training.data import read_data
 
 FAR = ["--far", "0.05", "--samples", "20"]
 
@@ -109,8 +109,8 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_wrong_is_one_clear_line(name: str, lenets: Path, tmp_path: Path, capsys) -> None:
-    arguments, code, text = BAD[name]
-    arguments = arguments(lenets, tmp_path)
+    arguments_of, code, text = BAD[name]
+    arguments = arguments_of(lenets, tmp_path)
     before = sorted(tmp_path.rglob("*"))
     assert cones("export", *FAR, "--out", tmp_path / "out", *arguments) == code
     error = capsys.readouterr().err

@@ -1,7 +1,9 @@
 """Exported graphs give what the run gives, whatever the backbone, the number of rows and the runtime."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,15 +19,15 @@ from cones.evaluation.scores import file_sha256
 from cones.export import ExportError, check_export, decide, export_onnx, export_program, read_metadata
 from cones.export._decide import spread_rows
 from cones.open_set import EvaluationOptions, evaluate_run
-from cones.training._loop import read_data
-from tests.tiny_run import train
+from cones.training.data import read_data
+from tests.tiny_run import Precision, train
 
 DECISION = Decision(
     threshold=0.5, far=0.1, measured_far=0.1, measured_tar=0.9, same_pairs=3, different_pairs=7
 )  # of no model yet
 
 
-def decision_of(model: Model, **changes: object) -> Decision:
+def decision_of(model: Model, **changes: Any) -> Decision:
     return replace(DECISION, model_sha256=file_sha256(model.weights), **changes)
 
 
@@ -36,7 +38,7 @@ def samples(model: Model, count: int) -> torch.Tensor:
     return torch.randn(count, *model.input.shape, generator=generator)
 
 
-def runtimes(model: Model, folder: Path) -> list:
+def runtimes(model: Model, folder: Path) -> list[Callable[[torch.Tensor], torch.Tensor]]:
     """Functions from samples to embeddings: the ONNX file in onnxruntime, the program in PyTorch."""
     export_onnx(model, folder / "model.onnx", decision_of(model))
     export_program(model, folder / "model.pt2", decision_of(model))
@@ -49,7 +51,7 @@ def runtimes(model: Model, folder: Path) -> list:
     ("backbone", "precision"),
     [("lenets", "float64"), ("resnet", "float32"), ("mlp", "bfloat16")],
 )
-def test_every_runtime_gives_the_directions_of_the_run(tmp_path: Path, backbone: str, precision: str) -> None:
+def test_every_runtime_gives_the_directions_of_the_run(tmp_path: Path, backbone: str, precision: Precision) -> None:
     model = load_backbone(train(tmp_path / "run", backbone, precision), device="cpu")
     for run in runtimes(model, tmp_path):
         for count in (1, 2, 7):
@@ -69,7 +71,7 @@ def test_a_zero_vector_stays_zero_and_lengths_do_not_matter(tmp_path: Path) -> N
 
 def test_a_model_that_is_nothing_but_zero(lenets: Path, tmp_path: Path) -> None:
     model = load_backbone(lenets, device="cpu")
-    for parameter in model.backbone.features.parameters():
+    for parameter in model.backbone.get_submodule("features").parameters():
         parameter.data.zero_()
     for run in runtimes(model, tmp_path):
         assert run(torch.zeros(1, 1, 16, 16, dtype=torch.uint8)).tolist() == [[0.0, 0.0, 0.0]]

@@ -1,10 +1,13 @@
 """What every feature loss promises, in one place."""
 
 import inspect
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import cones
 import cones.feature_losses
@@ -20,10 +23,10 @@ from cones import (
 from tests.losses import every_pair, problem
 from tests.references.features import FEATURE_CASES, by_name
 
-FIELDS_OF = {"RingLoss": {"radius": 2.0}, "UNPG": {"scale": 4.0}, "VPL": {"start": 0}}
+FIELDS_OF: dict[str, dict[str, Any]] = {"RingLoss": {"radius": 2.0}, "UNPG": {"scale": 4.0}, "VPL": {"start": 0}}
 """What a loss is tested with instead of its defaults."""
 
-MORE = {
+MORE: dict[str, dict[str, Any]] = {
     "TripletAgents, hardest": {"hardest": True},
     "MHE, power 1": {"power": 1},
     "MHE, power 2": {"power": 2},
@@ -40,7 +43,7 @@ def arguments(name):
 
 
 # called with features, weight, labels and, where the loss has one, a reduction; the mean without
-MEAN = {
+MEAN: dict[str, Callable[..., Tensor]] = {
     name: partial(by_name, getattr(cones, name.split(",")[0]), **fields)
     for name, fields in ({name: FIELDS_OF.get(name, {}) for name in KINDS} | MORE).items()
 }

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cones import MHE, RegularFace
 from cones.feature_losses import _blocks
 from tests.losses import problem
+from tests.narrowing import grad_of
 
 POWERS = [0, 1, 2, 0.5]
 
@@ -101,10 +102,10 @@ def test_coincident_rows(power, dtype):
     loss.backward()
     f = (lambda d: math.log(1 / d)) if power == 0 else (lambda d: d**-power)
     assert loss.item() == pytest.approx((f(0.01) + 2 * f(2**0.5)) / 3, rel=1e-6)
-    assert torch.isfinite(w.grad).all()
-    assert (w.grad[2] == torch.tensor([w.grad[2, 0], 0.0], dtype=dtype)).all()
-    assert w.grad[2, 0] > 0  # pushed the other way
-    torch.testing.assert_close(w.grad[0], 2 * w.grad[1])  # alike, but for the lengths
+    assert torch.isfinite(grad_of(w)).all()
+    assert (grad_of(w)[2] == torch.tensor([grad_of(w)[2, 0], 0.0], dtype=dtype)).all()
+    assert grad_of(w)[2, 0] > 0  # pushed the other way
+    torch.testing.assert_close(grad_of(w)[0], 2 * grad_of(w)[1])  # alike, but for the lengths
 
 
 def test_all_rows_the_same():
@@ -114,7 +115,7 @@ def test_all_rows_the_same():
         found = loss(w)
         found.backward()
         assert found.item() == pytest.approx(value, rel=1e-5)
-        assert w.grad.abs().max() < 1e-6
+        assert grad_of(w).abs().max() < 1e-6
 
 
 def test_the_floor_is_a_choice():
@@ -129,7 +130,7 @@ def test_a_zero_row_is_at_distance_one_and_has_cosine_zero():
         found = loss(w)
         found.backward()
         assert found.item() == value
-        assert (w.grad == 0).all()
+        assert (grad_of(w) == 0).all()
 
 
 def test_regularface_takes_the_first_of_the_nearest():

@@ -8,6 +8,7 @@ import torch
 
 from cones import UNPG, ArcFace, CosFace, margin_softmax
 from tests.losses import problem
+from tests.narrowing import grad_of
 
 SETTINGS = [
     UNPG(),
@@ -70,7 +71,7 @@ def test_the_whiskers_leave_out_what_stands_apart():
 def test_gradient_pushes_both_rows_of_a_pair_apart():
     x = torch.tensor([[1.0, 0.1], [1.0, -0.1]], requires_grad=True)
     UNPG(margin=0.0, scale=4.0)(x, torch.zeros(2, 2), torch.tensor([0, 1])).backward()
-    assert x.grad[0, 1] < 0 < x.grad[1, 1]
+    assert grad_of(x)[0, 1] < 0 < grad_of(x)[1, 1]
 
 
 @pytest.mark.parametrize(("kind", "margin"), [("arc", ArcFace(0.3, 8.0)), ("cos", CosFace(0.3, 8.0))])
@@ -101,10 +102,10 @@ def test_edges_are_finite(dtype):
     loss.backward()
     assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert torch.isfinite(loss)
-    assert torch.isfinite(x.grad).all()
-    assert torch.isfinite(w.grad).all()
-    assert (x.grad[3] == 0).all()
-    assert (w.grad[2] == 0).all()
+    assert torch.isfinite(grad_of(x)).all()
+    assert torch.isfinite(grad_of(w)).all()
+    assert (grad_of(x)[3] == 0).all()
+    assert (grad_of(w)[2] == 0).all()
 
 
 def test_order_of_rows_does_not_matter():
@@ -125,7 +126,7 @@ X, W, Y, _ = problem()
 WRONG = [
     (lambda: UNPG(margin=-0.1), r"UNPG: margin is -0.1, expected a finite number of at least 0"),
     (lambda: UNPG(scale=0.0), r"UNPG: scale is 0.0, expected a finite number above 0"),
-    (lambda: UNPG(kind="mag"), r"UNPG: kind is 'mag', expected 'arc' or 'cos'"),
+    (lambda: UNPG(kind="mag"), r"UNPG: kind is 'mag', expected 'arc' or 'cos'"),  # type: ignore[arg-type]
     (lambda: UNPG(whisker=-1.0), r"UNPG: whisker is -1.0, expected a finite number of at least 0, or None"),
     (lambda: UNPG(whisker=math.inf), r"UNPG: whisker is inf, expected a finite number of at least 0, or None"),
     (lambda: UNPG()(X, W[:, :3], Y), r"features has 5 dims and weight 3"),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cones import VPL, ArcFace, CosFace, Margin, NormFace, Rows, Softmax, margin_softmax
 from tests.losses import problem
+from tests.narrowing import grad_of
 
 each_margin = pytest.mark.parametrize("margin", [ArcFace(scale=8.0), NormFace(), Softmax()], ids=repr)
 
@@ -60,7 +61,7 @@ def in_numpy(loss, w, history):
 def test_prototypes_over_many_steps_equal_the_formula(start, delta):
     loss = VPL(9, 5, share=0.3, delta=delta, start=start).double()
     _, w, _, _ = problem(k=9)
-    history = []
+    history: list[tuple[np.ndarray, np.ndarray]] = []
     for step in range(8):
         np.testing.assert_allclose(loss.prototypes(w).numpy(), in_numpy(loss, w.numpy(), history), rtol=1e-12)
         x, _, y, _ = problem(n=4, k=9, seed=step)  # some classes twice in a batch: the last row is remembered
@@ -146,8 +147,8 @@ def test_edges_are_finite(dtype):
     value.backward()
     assert value.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert torch.isfinite(value)
-    assert torch.isfinite(x.grad).all()
-    assert torch.isfinite(w.grad).all()
+    assert torch.isfinite(grad_of(x)).all()
+    assert torch.isfinite(grad_of(w)).all()
 
 
 def test_no_rows_count_as_a_step():
@@ -167,7 +168,7 @@ def test_it_shows_its_configuration():
 X, W, Y, _ = problem()
 WRONG = [
     (lambda: VPL(0, 2), ValueError, r"VPL: num_classes is 0 and dim 2, expected at least 1 each"),
-    (lambda: VPL(3, 2, margin=0.5), TypeError, r"VPL: margin is 0.5, expected a cones.Margin"),
+    (lambda: VPL(3, 2, margin=0.5), TypeError, r"VPL: margin is 0.5, expected a cones.Margin"),  # type: ignore[arg-type]
     (lambda: VPL(3, 2, share=1.0), ValueError, r"VPL: share is 1.0, expected a number in \[0, 1\)"),
     (lambda: VPL(3, 2, delta=-1), ValueError, r"VPL: delta is -1, expected a number of steps of at least 0"),
     (lambda: VPL(3, 2, start=-1), ValueError, r"VPL: start is -1, expected a number of steps"),

@@ -187,7 +187,7 @@ class AngleIsNoField(Sound):
 
 @dataclass(frozen=True)
 class NoGeometry(Sound):
-    features: ClassVar = "Unit"
+    features: ClassVar = "Unit"  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)

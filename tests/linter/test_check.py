@@ -54,6 +54,7 @@ from tests.linter.broken_margins import (
     WrongShape,
 )
 from tests.losses import Bending
+from tests.narrowing import not_none
 
 # losses whose definition is not what the linter asks for: a hard switch, a factor that is not differentiated
 KNOWN_FAILURES: dict[str, set[str]] = {
@@ -176,7 +177,7 @@ def test_nothing_is_said_of_a_sound_one():
     assert report.ok
     assert names(report, "warns") == set()
     assert names(report, "not applicable") == {"statistics"}
-    assert report.cost.closed_form
+    assert not_none(report.cost).closed_form
 
 
 def test_clamped_cosine_is_asked_about():
@@ -272,7 +273,7 @@ class Needless(Sound):
 
 
 def test_cost_is_told_and_never_judged():
-    cost = check_margin(Bending()).cost
+    cost = not_none(check_margin(Bending()).cost)
     assert not cost.closed_form
     assert cost.time > 0
     assert cost.arrays >= 1
@@ -283,10 +284,10 @@ def test_cost_is_told_and_never_judged():
 
 def test_findings_are_values_and_angles_are_radians():
     found = next(f for f in check_margin(cones.ArcFace(tail="monotone")).findings if f.name == "continuous")
-    assert math.isclose(found.own_angle, math.pi - 0.5, abs_tol=1e-6)
+    assert math.isclose(not_none(found.own_angle), math.pi - 0.5, abs_tol=1e-6)
     assert found.other_angle is None
     with pytest.raises(dataclasses.FrozenInstanceError):
-        found.verdict = "holds"
+        found.verdict = "holds"  # type: ignore[misc]
 
 
 def test_report_is_a_readable_table():
@@ -302,9 +303,9 @@ def test_report_is_a_readable_table():
 
 def test_wrong_arguments():
     with pytest.raises(TypeError, match=r"margin is the class Sound, expected a value: write Sound\(\)"):
-        check_margin(Sound)
+        check_margin(Sound)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"margin is 0.3, expected a cones.Margin"):
-        check_margin(0.3)
+        check_margin(0.3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"num_classes is 1, expected at least 2"):
         check_margin(Sound(), num_classes=1)
     with pytest.raises(ValueError, match=r"dim is 1, expected at least 2"):

@@ -139,6 +139,6 @@ def test_scale_is_saved_and_resumed():
 
 def test_errors_name_the_field():
     with pytest.raises(ValueError, match=r"AdaCos: dynamic is 'no', expected True or False"):
-        AdaCos(dynamic="no")
+        AdaCos(dynamic="no")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"AdaCos has no scale field"):
         Head(5, 23, AdaCos(), learn_scale=True)

@@ -45,7 +45,7 @@ def with_field(margin, name, value):
 def assert_formula(margin, x, w, y):
     expected = formula(x.numpy(), w.numpy(), y.numpy(), margin)
     # LM-Softmax divides its loss by the scale, and with it what rounding took from the logarithm
-    atol = 1e-8 + (1e-15 / margin.scale if isinstance(margin, cones.LMSoftmax) else 0)
+    atol = 1e-8 + (1e-15 / float(margin.scale) if isinstance(margin, cones.LMSoftmax) else 0)
     np.testing.assert_allclose(engine(x, w, y, margin).numpy(), expected, rtol=1e-9, atol=atol, err_msg=repr(margin))
 
 

@@ -49,7 +49,7 @@ def package(tmp_path, monkeypatch):
 def test_a_margin_of_ones_own(text):
     margin = parse(text)
     assert type(margin).__module__ == "inventor.losses"
-    assert (margin.scale, margin.kind) == (3.0, "x:y")
+    assert (margin.scale, vars(margin)["kind"]) == (3.0, "x:y")
     assert parse(written(margin)) == margin
 
 

@@ -9,6 +9,7 @@ import torch
 import cones
 from cones import ArcFace, CombinedMargin, CosFace, Head, dense_margin_softmax, margin_softmax
 from tests.losses import problem
+from tests.narrowing import grad_of
 
 AXES = torch.eye(2, dtype=torch.float64)
 KINDS = {
@@ -68,8 +69,8 @@ def test_gradient_of_a_margin_is_known_and_0_for_absent_classes():
     losses = margin_softmax(x, w, y, CosFace(margin=margins, scale=4.0))
     losses.sum().backward()
     expected = torch.zeros(23, dtype=torch.float64).index_add_(0, y, 4 * (1 - (-losses.detach()).exp()))
-    torch.testing.assert_close(margins.grad.double(), expected, rtol=1e-6, atol=1e-6)
-    assert (margins.grad[[1, 2, 3]] == 0).all()
+    torch.testing.assert_close(grad_of(margins).double(), expected, rtol=1e-6, atol=1e-6)
+    assert (grad_of(margins)[[1, 2, 3]] == 0).all()
 
 
 def test_margins_are_learnt_beside_the_scale():
@@ -77,8 +78,8 @@ def test_margins_are_learnt_beside_the_scale():
     margins = torch.full((23,), 0.3, requires_grad=True)
     head = Head(5, 23, CosFace(margin=margins, scale=4.0), learn_scale=True, subcenters=2)
     head(x, y).backward()
-    assert head.scale.grad != 0
-    assert ((margins.grad != 0) == torch.isin(torch.arange(23), y)).all()
+    assert grad_of(head.scale) != 0
+    assert ((grad_of(margins) != 0) == torch.isin(torch.arange(23), y)).all()
 
 
 def test_the_margin_is_by_the_number_among_all_classes_where_a_step_takes_some():
@@ -120,9 +121,9 @@ X, W, Y, _ = problem(k=3)
 WRONG = [
     (lambda: CosFace(margin=(0.1, -0.2)), r"CosFace: margin\[1\] is -0.2, expected a finite number of at least 0"),
     (lambda: ArcFace(margin=(float("nan"), 0.1)), r"ArcFace: margin\[0\] is nan, expected a finite number"),
-    (lambda: CosFace(margin=(0.1, "0.2")), r"CosFace: margin\[1\] is '0.2', expected a finite number"),
-    (lambda: CosFace(margin=(0.1, torch.tensor(0.2))), r"CosFace: margin\[1\] is a tensor, expected a number, or one"),
-    (lambda: CosFace(margin=[0.1, -0.2]), r"CosFace: margin\[1\] is -0.2, expected a finite number of at least 0"),
+    (lambda: CosFace(margin=(0.1, "0.2")), r"CosFace: margin\[1\] is '0.2', expected a finite number"),  # type: ignore[arg-type]
+    (lambda: CosFace(margin=(0.1, torch.tensor(0.2))), r"CosFace: margin\[1\] is a tensor, expected a number, or one"),  # type: ignore[arg-type]
+    (lambda: CosFace(margin=[0.1, -0.2]), r"CosFace: margin\[1\] is -0.2, expected a finite number of at least 0"),  # type: ignore[arg-type]
     (lambda: CosFace(margin=torch.zeros(2, 3)), r"CosFace: margin has shape \(2, 3\), expected \(\) or \(K,\)"),
     (lambda: CombinedMargin(m2=(0.1, -0.2)), r"CombinedMargin: m2\[1\] is -0.2"),
     (lambda: CombinedMargin(m3=-0.2), r"CombinedMargin: m3 is -0.2, expected a finite number of at least 0"),

@@ -16,6 +16,7 @@ from cones.data import DataError
 from cones.evaluation import evaluate, evaluate_pairs, pair_scores
 from cones.open_set import EvaluationOptions, evaluate_list, evaluate_scores, subjects_of
 from cones.protocols import Pairs, read_embeddings, read_scores_csv, write_embeddings
+from tests.narrowing import not_none
 from tests.tiny_run import train
 
 PEOPLE = ("ann", "bob", "cy", "di", "ed", "flo")
@@ -53,11 +54,11 @@ def test_labelled_embeddings(faces, tmp_path, capsys):
     out = tmp_path / "out"
     assert cones(faces, "--far", 0.1, 0.01, "--resamples", 20, "--out", out) == 0
     given = read_embeddings(faces)
-    expected = evaluate(given.features, given.labels, (0.1, 0.01), resamples=20)
+    expected = evaluate(given.features, not_none(given.labels), (0.1, 0.01), resamples=20)
     numbers, lines = written(out)
     assert numbers["verification"]["eer"] == expected.verification.eer
-    assert float(lines["R@1"]["value"]) == expected.retrieval.recall[0]
-    assert lines["TAR at FAR 0.1"]["low"] == repr(expected.intervals.tar[0][0])
+    assert float(lines["R@1"]["value"]) == not_none(expected.retrieval).recall[0]
+    assert lines["TAR at FAR 0.1"]["low"] == repr(not_none(not_none(expected.intervals).tar[0])[0])
     text = capsys.readouterr().out
     assert "48 samples of 6 subjects" in text
     assert str(out / "report.html") in text
@@ -72,14 +73,14 @@ def test_lists_of_pairs(faces, tmp_path, form):
         names = tuple(f"{name}/{name}_{place:04d}.jpg" for name in PEOPLE for place in range(1, 9))
         np.savez(faces, features=given.features.numpy(), names=names)
         given = read_embeddings(faces)
-    person = [name.split("/")[0] for name in given.names]
+    person = [name.split("/")[0] for name in not_none(given.names)]
     same = torch.tensor([person[i] == person[j] for i, j in zip(first.tolist(), second.tolist(), strict=True)])
     if form == "lfw":  # as many genuine pairs as impostors
         some = torch.cat([same.nonzero()[:60, 0], (~same).nonzero()[:60, 0]])
         first, second, same = first[some], second[some], same[some]
-    lines = []
+    lines, names = [], not_none(given.names)
     for i, j, genuine in zip(first.tolist(), second.tolist(), same.tolist(), strict=True):
-        a, b = given.names[i], given.names[j]
+        a, b = names[i], names[j]
         if form == "csv":
             lines.append(f"{a},{b},{int(genuine)}")
         elif form == "trials":
@@ -123,7 +124,7 @@ def test_lists_of_lfw_beside_aligned_pictures(tmp_path, form, mark):
         found.evaluation.verification.genuine == found.evaluation.verification.impostors == (1 if form == "1" else 12)
     )
     assert found.evaluation.folds is None
-    assert found.names[0] == "ann/ann_0001.png"
+    assert not_none(found.names)[0] == "ann/ann_0001.png"
 
 
 def test_whose_files_they_are():
@@ -136,7 +137,7 @@ def test_whose_files_they_are():
     # a folder a recording, not a speaker: genuine pairs link them
     linked = pairs(("x/1", "y/1", "z/1", "v/1"), [(1, 0, True), (2, 1, True), (3, 0, False)])
     numbers, names = subjects_of(linked)
-    assert (numbers.tolist(), names) == ([0, 0, 0, 1], ["x/1", "v/1"])
+    assert (not_none(numbers).tolist(), names) == ([0, 0, 0, 1], ["x/1", "v/1"])
     contradicting = pairs(("a", "b", "c"), [(0, 1, True), (1, 2, True), (0, 2, False)])
     assert subjects_of(contradicting) == (None, None)
 
@@ -155,7 +156,7 @@ def test_a_pair_that_is_listed_twice(faces, tmp_path, capsys):
 def test_templates(faces, tmp_path):
     given = read_embeddings(faces)
     members = tmp_path / "tid_mid.txt"
-    members.write_text("".join(f"{name} {place // 2} {place}\n" for place, name in enumerate(given.names)))
+    members.write_text("".join(f"{name} {place // 2} {place}\n" for place, name in enumerate(not_none(given.names))))
     pairs = tmp_path / "pairs.txt"
     lines = [f"{i} {j} {int(i // 4 == j // 4)}" for i in range(24) for j in range(i + 1, 24)]
     pairs.write_text("\n".join(lines) + "\n")
@@ -267,7 +268,7 @@ def test_scores_with_subjects(tmp_path):
     path.write_text("score,same,subject_a,subject_b\n0.9,1,a,a\n0.1,0,a,b\n0.8,TRUE,b,b\n-1,false,b,a\n")
     given = read_scores_csv(path)
     assert given.names == ("a", "b")
-    assert given.subjects.tolist() == [[0, 0], [0, 1], [1, 1], [1, 0]]
+    assert not_none(given.subjects).tolist() == [[0, 0], [0, 1], [1, 1], [1, 0]]
     assert evaluate_scores(path, EvaluationOptions(resamples=0)).evaluation.subjects == 2
 
 
@@ -301,4 +302,4 @@ def test_labels_of_strangers_in_a_file(tmp_path):
     assert (numbers["verification"]["genuine"], numbers["unknown"], numbers["subjects"]) == (4 * 6, 4, 4)
     given = read_embeddings(tmp_path / "f.npz")
     write_embeddings(tmp_path / "again.npz", given)
-    assert torch.equal(read_embeddings(tmp_path / "again.npz").labels, labels)
+    assert torch.equal(not_none(read_embeddings(tmp_path / "again.npz").labels), labels)

@@ -4,10 +4,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle, StepPatch
 from torch import Tensor
 
 from cones.evaluation import (
@@ -33,6 +36,7 @@ from cones.plots import (
     subject_figure,
     write_evaluation_report,
 )
+from tests.narrowing import instance_of, not_none
 from tests.plots.pairs import details_of, embeddings, evaluation_of
 
 FAR = (0.01, 1e-6)
@@ -76,9 +80,14 @@ def images(rows: int, channels: int = 1) -> Tensor:
     return torch.randint(0, 256, (rows, channels, 8, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
+def xy(line: Line2D) -> tuple[np.ndarray, np.ndarray]:
+    """The points of a line."""
+    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+
+
 def marks(axes: Axes) -> list[tuple[float, float]]:
     """Where single dots and arrows stand."""
-    return [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if len(line.get_xdata()) == 1]
+    return [(x[0], y[0]) for x, y in map(xy, axes.lines) if len(x) == 1]
 
 
 def words(figure: Figure) -> str:
@@ -94,7 +103,7 @@ def test_roc_begins_at_the_smallest_rate_above_0_on_a_logarithmic_axis(details: 
     smallest = details.far[details.far > 0].min().item()
     assert axes.get_xscale() == "log"
     assert axes.get_xlim() == pytest.approx((smallest, 1))
-    assert min(axes.lines[0].get_xdata()) == pytest.approx(smallest)
+    assert min(xy(axes.lines[0])[0]) == pytest.approx(smallest)
 
 
 def test_roc_marks_the_threshold_and_draws_the_band(details: VerificationDetails) -> None:
@@ -128,8 +137,8 @@ def test_det_marks_where_both_errors_are_equal(details: VerificationDetails, eva
     figure = det_figure(details)
     ((far, frr),) = marks(figure.axes[0])
     assert far == frr == pytest.approx(evaluation.verification.eer, abs=1e-6)
-    diagonal = figure.axes[0].lines[0]
-    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
+    x, y = xy(figure.axes[0].lines[0])
+    assert list(x) == list(y)
 
 
 def test_det_is_straight_for_normal_scores() -> None:
@@ -169,12 +178,12 @@ def test_scores_are_densities_and_numbers(details: VerificationDetails) -> None:
     figure = score_figure(details)
     left, right = figure.axes
     for patch in left.patches:
-        values, edges, _ = patch.get_data()
+        values, edges, _ = instance_of(StepPatch, patch).get_data()
         assert (values * (edges[1:] - edges[:-1])).sum() == pytest.approx(1)
     assert right.get_yscale() == "log"
-    assert right.patches[0].get_data().values.sum() == 120
+    assert instance_of(StepPatch, right.patches[0]).get_data()[0].sum() == 120
     assert legend(figure)[:2] == ["120 genuine pairs", "1,650 impostor pairs"]
-    assert {line.get_xdata()[0] for axes in figure.axes for line in axes.lines} == {details.threshold}
+    assert {xy(line)[0][0] for axes in figure.axes for line in axes.lines} == {details.threshold}
 
 
 def test_threshold_that_accepts_nothing_is_not_drawn(details: VerificationDetails, tmp_path: Path) -> None:
@@ -188,9 +197,9 @@ def test_cmc_says_what_is_refused(evaluation: Evaluation, tmp_path: Path) -> Non
     assert found is not None
     figure = cmc_figure(found)
     closed, opened = figure.axes
-    assert list(closed.lines[0].get_ydata()) == list(found.cmc or ())
+    assert list(xy(closed.lines[0])[1]) == list(found.cmc or ())
     assert opened.get_xscale() == "log"
-    assert list(opened.lines[0].get_xdata()) == [0.1]
+    assert list(xy(opened.lines[0])[0]) == [0.1]
     assert "n/a: FAR 0.001 is below" in opened.get_xlabel()
     save(figure, tmp_path / "cmc")
     nobody = Identification(
@@ -229,7 +238,7 @@ def test_worst_subjects_come_first_with_their_names(details: VerificationDetails
     )
     bars, nobody, curve, _ = figure.axes
     assert [label.get_text() for label in bars.get_yticklabels()] == ["person 1", "person 4", "person 3"]
-    assert [bar.get_width() for bar in bars.patches] == [0.5, 0.5, 0.25]
+    assert [instance_of(Rectangle, bar).get_width() for bar in bars.patches] == [0.5, 0.5, 0.25]
     assert [text.get_text() for text in nobody.texts] == ["no subject has any"]
     assert curve.get_title(loc="left").startswith("8 of 11 subjects without\nmean 11.4 %")
 
@@ -264,8 +273,8 @@ def test_report_holds_figures_intervals_and_reasons(
     assert found is not None
     for reason in (verified.refused["tar@1e-06"], found.open_set[1].reason):
         assert f'colspan="2">{reason}<' in text
-    assert f"{100 * verified.eer:.2f} %" in text  # type: ignore[operator]
-    low, high = evaluation.intervals.eer  # type: ignore[union-attr, misc]
+    assert f"{100 * not_none(verified.eer):.2f} %" in text
+    low, high = not_none(not_none(evaluation.intervals).eer)
     assert f"{100 * low:.2f} – {100 * high:.2f} %" in text
     assert "1,650 impostor pairs" in text
     for heading in ("ROC", "DET", "Scores", "Identification", "Hardest pairs", "Subjects"):

@@ -2,6 +2,7 @@
 
 import math
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -23,6 +24,7 @@ from cones.plots import (
     save,
     target_curve,
 )
+from tests.narrowing import not_none
 from tests.plots.clusters import clusters
 
 FOUR = ["0", "1", "2", "3"]
@@ -154,9 +156,9 @@ def test_errors_name_the_argument() -> None:
         (LSoftmax(margin=1), torch.cos),
     ],
 )
-def test_target_curves_of_known_margins(margin: Margin, curve: object) -> None:
+def test_target_curves_of_known_margins(margin: Margin, curve: Callable[[Tensor], Tensor]) -> None:
     theta, value, slope = target_curve(margin)
-    assert torch.allclose(value, curve(theta))  # type: ignore[operator]
+    assert torch.allclose(value, curve(theta))
     assert torch.allclose(slope, -torch.sin(theta))
 
 
@@ -199,4 +201,4 @@ def test_learning_leaves_out_what_is_missing_or_never_moves() -> None:
     assert [axes.get_title(loc="left") for axes in figure.axes if axes.axison] == ["loss"]
     moving = [record | {"margin": {"margin": 0.1 * i, "scale": 16.0}} for i, record in enumerate(records)]
     schedule = learning_figure(moving).axes[1]
-    assert [text.get_text() for text in schedule.get_legend().get_texts()] == ["margin (1 = 0.4)"]
+    assert [text.get_text() for text in not_none(schedule.get_legend()).get_texts()] == ["margin (1 = 0.4)"]

@@ -13,6 +13,7 @@ from cones.probing.margins import draws_at_random
 from tests.artificial import Prior, Quality, Random, Running, Tail, YesOrNo
 from tests.engine.contract import differentiable
 from tests.losses import Bending, Biased
+from tests.narrowing import not_none
 
 ODD: list[Margin] = [Prior(), Quality(), Random(), Running(), Tail(), YesOrNo(), Bending(), Biased()]
 MARGINS = [example(kind) for kind in every_loss().values() if issubclass(kind, Margin)]
@@ -45,7 +46,7 @@ def test_curves_over_norm_and_class() -> None:
 def test_odd_margins_are_drawn(margin: Margin) -> None:
     figure = loss_figure(margin)
     assert len(figure.axes) == (4 if isinstance(margin, Bending | YesOrNo) else 3)
-    names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    names = [text.get_text() for text in not_none(figure.axes[0].get_legend()).get_texts()]
     assert names[0] == "cos θ"
     if isinstance(margin, Quality):
         assert names[1:] == ["‖x‖ = 1", "‖x‖ = 10", "‖x‖ = 40", "‖x‖ = 110"]

@@ -13,6 +13,7 @@ from cones.catalogue import every_loss, example
 from cones.margins import Margin
 from cones.plots import feature_loss_figure, save
 from cones.probing.feature_losses import loss_curve
+from tests.narrowing import not_none
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Parting(nn.Module):
         self.register_buffer("centers", torch.zeros(num_classes, dim))
 
     def forward(self, features, labels, reduction="mean"):
-        squared = torch.cdist(features, self.centers) ** 2
+        squared = torch.cdist(features, self.get_buffer("centers")) ** 2
         own = squared.gather(1, labels[:, None]).squeeze(1)
         return 0.5 * own / (squared.sum(dim=1) - own + 1)
 
@@ -66,29 +67,29 @@ class Odd:
 
 
 def test_center_loss_along_the_distance():
-    found = loss_curve(cones.CenterLoss(2, 2))
+    found = not_none(loss_curve(cones.CenterLoss(2, 2)))
     assert found.variable.startswith("‖x − c‖")
     torch.testing.assert_close(found.loss, found.places**2 / 2)
     torch.testing.assert_close(found.force, -found.places)
 
 
 def test_ring_loss_and_incay_along_the_norm():
-    found = loss_curve(cones.RingLoss())
+    found = not_none(loss_curve(cones.RingLoss()))
     assert found.variable.startswith("‖x‖")
     torch.testing.assert_close(found.loss, (found.places - 2) ** 2 / 2)
     torch.testing.assert_close(found.force, 2 - found.places)
-    found = loss_curve(cones.FeatureIncay())
+    found = not_none(loss_curve(cones.FeatureIncay()))
     torch.testing.assert_close(found.loss, 1 / (found.places**2 + 1e-6))
     torch.testing.assert_close(found.force, 2 * found.places / (found.places**2 + 1e-6) ** 2)
     assert "rightly classified" in found.about
 
 
 def test_what_depends_on_the_angle():
-    found = loss_curve(Agents())
+    found = not_none(loss_curve(Agents()))
     assert found.is_angle
     expected = 2 - 2 * found.places.cos() + (1 - (2 - 2 * found.places.sin())).clamp(min=0)
     torch.testing.assert_close(found.loss, expected)
-    found = loss_curve(Pairs())
+    found = not_none(loss_curve(Pairs()))
     assert found.is_angle
     assert found.loss.argmin() < 30
     numeric = -(found.loss[2:] - found.loss[:-2]) / (found.places[2:] - found.places[:-2])
@@ -96,13 +97,13 @@ def test_what_depends_on_the_angle():
 
 
 def test_what_looks_at_the_weights_alone():
-    found = loss_curve(Spread())
+    found = not_none(loss_curve(Spread()))
     assert found.variable == "θ, angle between two classes"
     torch.testing.assert_close(found.loss, 1 / (2 - 2 * found.places.cos()))
 
 
 def test_what_has_centers_moves_between_them():
-    found = loss_curve(Parting(2, 2))
+    found = not_none(loss_curve(Parting(2, 2)))
     torch.testing.assert_close(found.loss, 0.5 * found.places**2 / ((2 - found.places) ** 2 + 1))
     assert found.marks == ((2.0, "other center"),)
 
@@ -116,7 +117,7 @@ def test_each_kind_is_drawn(loss, tmp_path):
     "kind", [kind for kind in every_loss().values() if not issubclass(kind, Margin)], ids=lambda kind: kind.__name__
 )
 def test_public_losses_are_finite_along_their_curve(kind):
-    found = loss_curve(example(kind))
+    found = not_none(loss_curve(example(kind)))
     if found is not None:
         assert torch.isfinite(found.loss).all()
         assert torch.isfinite(found.force).all()

@@ -107,8 +107,10 @@ def test_what_is_wrong_in_an_npz_is_said(tmp_path: Path, arrays: dict[str, Any],
 def test_what_is_pickled_is_refused_unread(tmp_path: Path, suffix: str) -> None:
     trap = np.array([Trap(tmp_path / "sprung")], dtype=object)
     path = tmp_path / f"toy{suffix}"
-    save = np.savez if suffix == ".npz" else np.save
-    save(path, **({"features": FEATURES, "names": trap} if suffix == ".npz" else {"arr": trap}))  # type: ignore[operator]
+    if suffix == ".npz":
+        np.savez(path, features=FEATURES, names=trap)
+    else:
+        np.save(path, trap)
     with pytest.raises(DataError, match="holds pickled Python objects, which are not read"):
         read_embeddings(path)
     (tmp_path / "bare.npy").write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))

@@ -105,7 +105,7 @@ def test_it_is_a_map_style_data_set_that_workers_can_be_sent(tmp_path: Path) -> 
         Image.new("L", (5, 5), shade * 30).save(file, "PNG")
         records.append(packed(float(shade % 3), shade + 1, file.getvalue()))
     faces = pickle.loads(pickle.dumps(read_face_records(write(tmp_path, records))))  # as it goes to a worker
-    batches = list(DataLoader(faces, batch_size=4, collate_fn=list))  # type: ignore[arg-type]
+    batches = list(DataLoader(faces, batch_size=4, collate_fn=list))
     images = decode_pictures("toy", [face.image for batch in batches for face in batch])
     assert images[:, 0, 0, 0].tolist() == [shade * 30 for shade in range(8)]
     assert [face.label for batch in batches for face in batch] == [0, 1, 2, 0, 1, 2, 0, 1]

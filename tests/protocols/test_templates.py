@@ -19,7 +19,7 @@ def write(tmp_path: Path, members: str | bytes, pairs: str | bytes = PAIRS) -> t
 
 
 @pytest.mark.parametrize("turn", [lambda text: text, lambda text: text.replace(" ", "\t").replace("\n", "\r\n")])
-def test_templates_are_lists_of_images(tmp_path: Path, turn) -> None:  # type: ignore[no-untyped-def]
+def test_templates_are_lists_of_images(tmp_path: Path, turn) -> None:
     templates = read_templates(*write(tmp_path, turn(MEMBERS), turn(PAIRS)))
     assert templates.ids.tolist() == [5, 8, 12]
     assert templates.names == ("1.jpg", "2.jpg", "3.jpg")

@@ -18,5 +18,5 @@ def losses(margin, x, w, y, b=None, statistics=None, held_at=None):
     """(N,) losses of a margin by its formula; `held_at` is (x, w) where what is held fixed is taken."""
     fields, numbers = asdict(margin), {name: float(value) for name, value in (statistics or {}).items()}
     g = Given(fields, x, w, y, b, numbers)
-    g0 = g if held_at is None else Given(fields, *held_at, y, b, numbers)
+    g0 = g if held_at is None else Given(fields, held_at[0], held_at[1], y, b, numbers)
     return FORMULAS[type(margin).__name__](g, g0)

@@ -5,6 +5,7 @@ N rows, D dims, K classes.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,12 @@ PI = np.pi
 class Given:
     """One problem: a loss's fields and running numbers, features (N, D), weight (K, D), labels (N,), bias (K,)."""
 
-    fields: dict
+    fields: dict[str, Any]
     x: np.ndarray
     w: np.ndarray
     y: np.ndarray
     b: np.ndarray | None = None
-    statistics: dict | None = None
+    statistics: dict[str, Any] | None = None
 
     @cached_property
     def rows(self):

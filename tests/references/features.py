@@ -7,11 +7,11 @@ Centers, where a loss has some, stand in the place of the weight.
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import cones
 
@@ -22,8 +22,8 @@ from .classic import arc
 class FeatureCase(NamedTuple):
     """A feature loss: how it is called with tensors features, weight and labels, and its formula."""
 
-    call: Callable
-    formula: Callable
+    call: Callable[..., Tensor]
+    formula: Callable[..., Any]
 
 
 def by_name(kind, x, w, y, reduction="mean", **fields):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import cones
 from cones import bounds, suggest
 from cones.suggestion import far_outside
+from tests.narrowing import not_none
 
 SIZES = [(2, 2), (2, 64), (3, 2), (4, 2), (10, 2), (10, 3), (10, 64), (12, 2), (40, 3), (100, 64), (10_000, 512)]
 
@@ -96,7 +97,7 @@ def test_a_larger_probability_takes_a_larger_scale():
 
 def test_a_suggestion_is_frozen():
     with pytest.raises(FrozenInstanceError):
-        suggest(10, 2).scale = 1.0
+        suggest(10, 2).scale = 1.0  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_what_is_suggested_is_never_far_outside(num_classes, dim):
 @pytest.mark.parametrize("dim", [2, 3, 64, 512])
 @pytest.mark.parametrize("margin", [cones.ArcFace(margin=0.1), cones.CosFace(margin=0.1), cones.NormFace(scale=64.0)])
 def test_scale_64_with_10_classes_is_far_outside(margin, dim):
-    text = far_outside(margin, 10, dim)
+    text = not_none(far_outside(margin, 10, dim))
     assert text.startswith(f"{type(margin).__name__}: scale is 64.0, far above the 3.955")
     assert "arXiv 1801.09414, eq. 6" in text
     assert f"take {suggest(10, dim).scale:g}, see cones.suggest(10, {dim})" in text
@@ -147,7 +148,7 @@ def test_scale_30_with_10_classes_is_not(dim):
 
 
 def test_a_scale_too_small_for_the_classes_is():
-    text = far_outside(cones.NormFace(scale=5.0), 10_000, 512)
+    text = not_none(far_outside(cones.NormFace(scale=5.0), 10_000, 512))
     assert text.startswith(
         "NormFace: scale is 5.0, but 10,000 classes reach probability 0.9 from 11.41 on and not below"
     )
@@ -158,17 +159,17 @@ def test_a_scale_too_small_for_the_classes_is():
 def test_a_margin_that_looks_like_degrees_is():
     text = far_outside(cones.ArcFace(margin=28.6, scale=16.0), 10, 64)
     assert text == ("ArcFace: margin is 28.6 radians, past pi / 2: angles are radians; 28.6 degrees would be 0.4992")
-    assert "m2 is 20 radians" in far_outside(cones.CombinedMargin(m2=20, m3=0.0, scale=16.0), 10, 64)
+    assert "m2 is 20 radians" in not_none(far_outside(cones.CombinedMargin(m2=20, m3=0.0, scale=16.0), 10, 64))
 
 
 def test_a_margin_that_nothing_can_meet_is():
-    text = far_outside(cones.CosFace(margin=0.35, scale=16.0), 10, 2)
+    text = not_none(far_outside(cones.CosFace(margin=0.35, scale=16.0), 10, 2))
     assert text.startswith("CosFace: margin is 0.35, but 10 class directions in 2 dims stand at most 0.191 in cosine")
     assert "eq. 7" in text
     assert "take 0.064" in text
-    text = far_outside(cones.ArcFace(margin=0.7, scale=16.0), 10, 2)
+    text = not_none(far_outside(cones.ArcFace(margin=0.7, scale=16.0), 10, 2))
     assert text.startswith("ArcFace: margin is 0.7 radians, but 10 class directions in 2 dims stand at most 0.6283")
-    assert "m3 is 0.2" in far_outside(cones.CombinedMargin(scale=16.0), 10, 2)
+    assert "m3 is 0.2" in not_none(far_outside(cones.CombinedMargin(scale=16.0), 10, 2))
     assert far_outside(cones.ArcFace(margin=0.5, scale=16.0), 10, 2) is None
 
 
@@ -179,7 +180,7 @@ def test_angles_and_cosines_are_fields(name):
 
 
 def test_both_are_told_at_once():
-    text = far_outside(cones.CosFace(), 10, 2)
+    text = not_none(far_outside(cones.CosFace(), 10, 2))
     assert "margin is 0.35" in text
     assert "; CosFace: scale is 64.0" in text
 
@@ -231,4 +232,4 @@ def test_scales_with_a_meaning_of_their_own_are_left_alone(margin):
 @pytest.mark.parametrize(("num_classes", "dim"), [(1, 2), (1, 1), (2, 1), (5, 1)])
 def test_one_class_and_a_line_are_left_alone(num_classes, dim):
     assert far_outside(cones.ArcFace(), num_classes, dim) is None
-    assert "radians" in far_outside(replace(cones.ArcFace(), margin=28.6), num_classes, dim)
+    assert "radians" in not_none(far_outside(replace(cones.ArcFace(), margin=28.6), num_classes, dim))

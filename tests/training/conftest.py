@@ -9,7 +9,7 @@ from cones.training import Run
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory) -> Path:
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An npz of 12x12 pictures, 4 classes of 30: a bright quarter each, with noise."""
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(4), 30)

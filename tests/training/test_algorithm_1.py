@@ -11,6 +11,7 @@ from cones.data import load
 from cones.training import fit
 from cones.training.batches import order
 from cones.training.model import build_model
+from tests.narrowing import not_none
 
 LAMBDA, ALPHA, MU = 0.7, 0.3, 0.05
 
@@ -53,8 +54,8 @@ def test_one_step_is_the_papers(points, tmp_path, small):
     backbone, loss = build_model(run, train)
     (only,) = order(10, 10, run.seed, 0)
     inputs, y = train.inputs[only].double().numpy(), train.labels[only].numpy()
-    theta, theta_b = backbone.weight.detach().numpy().copy(), backbone.bias.detach().numpy().copy()
-    w, b = loss.head.weight.detach().numpy().copy(), loss.head.bias.detach().numpy().copy()
+    theta, theta_b = (backbone.get_parameter(name).detach().numpy().copy() for name in ("weight", "bias"))
+    w, b = loss.head.weight.detach().numpy().copy(), not_none(loss.head.bias).detach().numpy().copy()
     c = np.zeros((3, 2))
 
     x = inputs @ theta.T + theta_b

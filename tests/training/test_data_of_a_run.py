@@ -174,7 +174,7 @@ def test_a_pair_without_a_common_class_is_a_split_by_identity(small, tmp_path):
     run = replace(small, backbone="mlp", epochs=1)
     assert "accuracy" not in list(fit(run, tmp_path, data=(sides[0], sides[1])))[-1]
     with pytest.raises(TypeError, match=r"data is a list, expected cones.data.Splits or a pair \(train, test\)"):
-        next(fit(run, tmp_path, data=[sides[0]]))
+        next(fit(run, tmp_path, data=[sides[0]]))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="different classes"):
         next(fit(run, tmp_path, data=(sides[0], replace(sides[1], classes=("a", "c")))))
-    assert Splits(*sides, "identity").kind == "identity"
+    assert Splits(sides[0], sides[1], "identity").kind == "identity"

@@ -16,6 +16,7 @@ from cones.training.batches import to_input
 from cones.training.checkpoint import load_checkpoint
 from cones.training.data import read_data
 from cones.training.model import build_model
+from tests.tiny_run import leave
 
 JOINT = (
     "ASoftmax(margin=3, blend=Annealing(base=10.0, gamma=0.1, power=2.0, minimum=0.0)) "
@@ -82,10 +83,7 @@ def test_resume_is_bit_exact(small, tmp_path, optimizer, stop_after):
     """Weights, optimiser, centers, radius, schedules, augmentation, data order: all go on as they were."""
     run = replace(small, loss=JOINT, optimizer=optimizer, shift=1, flip=True, save_every=1, warmup_steps=5)
     whole = list(fit(run, tmp_path / "whole"))
-    lines = fit(run, tmp_path / "parts")
-    for _ in range(stop_after):
-        next(lines)
-    lines.close()
+    leave(fit(run, tmp_path / "parts"), after=stop_after)
     list(fit(run, tmp_path / "parts", resume=True))
     assert_same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
 
@@ -102,7 +100,7 @@ def test_optimizer_goes_on_in_the_layout_of_its_parameters(small, tmp_path, opti
     run = replace(small, optimizer=optimizer, width=0.25, channels_last=channels_last)
     list(fit(run, tmp_path))
     backbone, loss = build_model(run, read_data(run).train)
-    kernel = backbone.stages[1][0].weight
+    kernel = backbone.get_parameter("stages.1.0.weight")
     assert kernel.is_contiguous(memory_format=torch.channels_last) is channels_last
     state = build_optimizer(run, backbone, loss)
     load_checkpoint(tmp_path / "last.safetensors", backbone, loss, state)
@@ -134,10 +132,7 @@ def test_resume_of_a_finished_run_does_nothing(small, tmp_path):
 
 
 def test_a_line_cut_short_is_dropped(small, tmp_path):
-    lines = fit(replace(small, save_every=1), tmp_path)
-    for _ in range(3):
-        next(lines)
-    lines.close()
+    leave(fit(replace(small, save_every=1), tmp_path), after=3)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "train", "st')
     list(fit(replace(small, save_every=1), tmp_path, resume=True))

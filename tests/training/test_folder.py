@@ -16,6 +16,7 @@ from cones.engine import matmul as products
 from cones.open_set import check_evaluation_folder
 from cones.plots import write_index
 from cones.training import TrainingError, compare, fit, read_run, write_run
+from tests.tiny_run import leave
 
 
 def tree(folder):
@@ -40,9 +41,7 @@ def test_a_folder_with_other_files_is_refused(small, tmp_path, name, resume):
 
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(small, tmp_path):
-    lines = fit(replace(small, log_every=1), tmp_path)
-    next(lines)
-    lines.close()
+    leave(fit(replace(small, log_every=1), tmp_path), after=1)
     (tmp_path / "notes.txt").write_text("a person's own")
     assert list(fit(small, tmp_path))[-1]["epoch"] == small.epochs
     assert (tmp_path / "notes.txt").exists()
@@ -50,9 +49,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(small, t
 
 def test_a_comparison_goes_on_in_its_own_folder(small, tmp_path):
     run = replace(small, epochs=1)
-    lines = compare(run, ["Softmax", "NormFace(scale=8.0)"], tmp_path)
-    next(lines)
-    lines.close()
+    leave(compare(run, ["Softmax", "NormFace(scale=8.0)"], tmp_path), after=1)
     assert not (tmp_path / "comparison.json").exists()
     list(compare(run, ["Softmax", "NormFace(scale=8.0)"], tmp_path))
     assert {line["kind"] for _, line in compare(run, ["Softmax", "NormFace(scale=8.0)"], tmp_path)} == {"end"}
@@ -145,10 +142,7 @@ def test_a_stop_without_a_checkpoint_says_so(small, tmp_path):
 
 def test_versions_are_kept_for_every_part_of_a_run(small, tmp_path):
     path = tmp_path / "versions.json"
-    lines = fit(replace(small, save_every=1), tmp_path)
-    next(lines)
-    next(lines)
-    lines.close()
+    leave(fit(replace(small, save_every=1), tmp_path), after=2)
     now = {"cones": cones.__version__, "torch": torch.__version__, "python": platform.python_version()}
     now["kernel"] = products.kernel()
     assert json.loads(path.read_text()) == [{"from_step": 0, **now}]

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+import cones
 from cones import (
     MHE,
     ArcFace,
@@ -46,6 +47,8 @@ def test_every_feature_loss_with_its_fields():
     assert agents == ContrastiveAgents(margin=1.0)
     assert triplet == TripletAgents(hardest=True)
     assert coco == BatchCOCO(scale=4.0)
+    assert isinstance(center, cones.ContrastiveCenter)
+    assert isinstance(disc, cones.DiscFace)
     assert (center.centers.shape, center.delta) == ((7, 3), 0.5)
     assert pairs == CirclePairs(margin=0.4, scale=64)
     assert disc.xi.shape == (3,)

@@ -3,11 +3,14 @@
 import logging
 import warnings
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from cones.engine import processor
 from cones.engine.processor import Speeds
 from cones.training import Run, TrainingError, _precision, compare, fit, read_run
 from cones.training._precision import decided, heaviest_layer
@@ -19,16 +22,18 @@ FASTER, SLOWER = Speeds("convolutions", 3.0, 1.5), Speeds("convolutions", 0.5, 6
 @pytest.fixture
 def processor_is(monkeypatch):
     """Make the processor one of the given speeds; returns the layers that it was asked about."""
-    asked = []
+    asked: list[tuple[Any, ...]] = []
 
     def become(speeds):
+        def measured(name, *sizes, **_):
+            asked.append((name, *sizes))
+            return speeds
+
         for name in ("convolution_speeds", "product_speeds"):
-            monkeypatch.setattr(
-                _precision, name, lambda *sizes, _name=name, **_: asked.append((_name, *sizes)) or speeds
-            )
+            monkeypatch.setattr(_precision, name, partial(measured, name))
         return asked
 
-    _precision.warn_of.cache_clear()
+    processor.warn_of.cache_clear()
     return become
 
 

@@ -67,9 +67,9 @@ def test_the_command_decodes_each_picture_once(pictures, decoded, tmp_path, monk
 
 def test_shared_data_give_the_same_numbers(pictures, tmp_path):
     data = DataCache()
-    for folder, shared in (("own", None), ("shared", data)):
-        list(fit(pictures, tmp_path / folder, data=shared))
-        write_results(tmp_path / folder, name="run", data=shared)
+    for folder, cache in (("own", None), ("shared", data)):
+        list(fit(pictures, tmp_path / folder, data=cache))
+        write_results(tmp_path / folder, name="run", data=cache)
     own, shared = (load_file(tmp_path / folder / "features.safetensors") for folder in ("own", "shared"))
     assert own.keys() == shared.keys()
     assert all(torch.equal(own[name], shared[name]) for name in own)

@@ -9,6 +9,7 @@ import time
 import warnings
 from dataclasses import asdict, replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 
 from cones.data import DataError
 from cones.training import Run, Stop, TrainingError, _compare, _side_by_side, compare, jobs_for, read_summaries
+from tests.narrowing import not_none
 
 GOOD = ("Softmax + 0.1 * CenterLoss", "ArcFace(margin=0.1, scale=8)")
 NAMES = ("softmax-centerloss", "arcface")
@@ -23,7 +25,7 @@ BAD = "NormFace(scale=1e38)"
 
 
 @pytest.fixture
-def tiny(small) -> Run:
+def tiny(small: Run) -> Run:
     return replace(small, epochs=2, log_every=1)
 
 
@@ -43,7 +45,7 @@ def alone(tiny, tmp_path):
 
 
 def test_jobs_give_the_same_bits_and_a_loss_that_fails_is_named(tiny, tmp_path, alone):
-    heard = []
+    heard: list[tuple[str, dict[str, Any]]] = []
     said = r"1 of 3 losses failed: NormFace\(scale=1e38\) \(normface\): .*; the other 2 are trained: cones plot"
     with pytest.warns(UserWarning, match="far above"), pytest.raises(TrainingError, match=said):
         heard.extend(compare(tiny, (BAD, *GOOD), tmp_path / "two", jobs=2))
@@ -53,7 +55,7 @@ def test_jobs_give_the_same_bits_and_a_loss_that_fails_is_named(tiny, tmp_path, 
 
 
 def test_a_loss_that_fails_in_this_process_is_named_too(tiny, tmp_path):
-    heard = []
+    heard: list[tuple[str, dict[str, Any]]] = []
     said = r"1 of 2 losses failed: NormFace\(scale=1e38\) \(normface\): "
     with pytest.warns(UserWarning, match="far above"), pytest.raises(TrainingError, match=said):
         heard.extend(compare(tiny, (BAD, GOOD[0]), tmp_path))
@@ -116,7 +118,7 @@ def test_a_process_that_is_killed_is_named_and_the_others_are_trained(tiny, tmp_
             if name == "arcface" and not killed:
                 killed = True
                 (child,) = [each for each in multiprocessing.active_children() if each.name == "arcface"]
-                os.kill(child.pid, signal.SIGKILL)
+                os.kill(not_none(child.pid), signal.SIGKILL)
 
     with pytest.raises(TrainingError, match=r"\(arcface\): its process was ended by SIGKILL; the other 1"):
         train()
@@ -157,7 +159,7 @@ def test_signals_to_the_parent_leave_checkpoints_in_all_children(tiny, tmp_path,
     script.write_text(PARENT.format(run=run, losses=GOOD, folder=str(tmp_path / "out")))
     parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    heard = set()
+    heard: set[str] = set()
     while len(heard) < 2:
         heard.add(parent.stdout.readline().split()[0])
     parent.send_signal(number)
@@ -185,11 +187,14 @@ def test_jobs_for_the_cores(monkeypatch, threads, cores, losses, jobs):
 
 
 def test_jobs_share_the_cores_where_threads_are_not_given(tiny, tmp_path, monkeypatch):
-    threads = []
+    threads: list[int] = []
+
+    def trained(runs, *_, **__):
+        threads.extend(run.threads for run in runs.values())
+        return ()
+
     monkeypatch.setattr(_compare, "cores", lambda: 7)
-    monkeypatch.setattr(
-        _compare, "side_by_side", lambda runs, *_, **__: threads.extend(run.threads for run in runs.values()) or ()
-    )
+    monkeypatch.setattr(_compare, "side_by_side", trained)
     list(compare(replace(tiny, threads=0), GOOD, tmp_path, jobs=2))
     list(compare(replace(tiny, threads=2), GOOD, tmp_path, jobs=2))
     assert threads == [3, 3, 2, 2]

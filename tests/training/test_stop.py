@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from cones.cli.app import main
 from cones.training import Stop, compare, fit
 from cones.training._stop import SIGNALS, stop_on_signals
+from tests.tiny_run import leave
 
 SOFT = [number for number in SIGNALS if number != signal.SIGINT]
 
@@ -71,7 +72,7 @@ def test_a_second_ctrl_c_acts_as_usual(small, tmp_path):
     os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
-    lines.close()
+    leave(lines, after=0)
 
 
 def test_a_request_that_is_watched_already_keeps_its_handlers():

@@ -48,7 +48,7 @@ def pair_scores(features: Array, pairs: Array, similarity: Similarity = "cosine"
     return scores
 
 
-def combine_embeddings(views: Sequence[Array], unit: bool = True) -> Tensor:
+def combine_embeddings(views: Sequence[Array] | Tensor, unit: bool = True) -> Tensor:
     """Combine the embeddings of several views of each image, such as the image and its mirror image, or crops.
 
         x = sum_v u_v / |sum_v u_v|,   u_v = x_v / |x_v|
