@@ -4,11 +4,10 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction, widened
-from ..engine.checks import check_features_and_weight, check_labels
 from ..engine.reduction import reduce
 from ._blocks import blocks, recomputed, to_others
+from ._own_class import unit_and_own
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,7 @@ class ContrastiveAgents:
         Raises:
             TypeError, ValueError: dtypes, shapes, labels or reduction are wrong.
         """
-        check_features_and_weight(features, weight)
-        check_labels(labels, len(features), len(weight))
-        dtype, labels = working_dtype(features, weight), labels.long()
-        x, _ = direction(features.to(dtype))
-        own, _ = direction(widened(weight[labels], dtype))
+        x, own, labels = unit_and_own(features, weight, labels)
         losses = (x - own).square().sum(dim=1)
         for start, block in blocks(weight, len(x)):
             losses = losses + recomputed(self._push, x, block, labels - start)

@@ -5,11 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction, widened
-from ..engine.checks import check_features_and_weight, check_labels
 from ..engine.reduction import reduce
 from ._blocks import blocks, recomputed, to_others
+from ._own_class import unit_and_own
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,7 @@ class TripletAgents:
         Raises:
             TypeError, ValueError: dtypes, shapes, labels or reduction are wrong.
         """
-        check_features_and_weight(features, weight)
-        check_labels(labels, len(features), len(weight))
-        dtype, labels = working_dtype(features, weight), labels.long()
-        x, _ = direction(features.to(dtype))
-        own, _ = direction(widened(weight[labels], dtype))
+        x, own, labels = unit_and_own(features, weight, labels)
         limit = self.margin + (x - own).square().sum(dim=1)
         if self.hardest:
             nearest = torch.full_like(limit, torch.inf)
