@@ -3,7 +3,7 @@
 import sys
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import rich.console
 from rich.progress import Progress, ProgressColumn, TaskID
@@ -42,11 +42,11 @@ class Display:
             with suppress(OSError):  # the terminal has closed
                 self._bars.stop()
 
-    def _draw(self, name: str, completed: float, total: float, **fields: str) -> None:
-        """Move the bar of a name, which begins with its first call."""
+    def _draw(self, name: str, completed: float, total: float, epoch: str = "", numbers: str = "") -> None:
+        """Move the bar of a name, which is added by its first call; `epoch` and `numbers` are texts of columns."""
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(printable(name), total=total, **fields)
-        self._bars.update(self._tasks[name], completed=completed, total=total, **fields)
+            self._tasks[name] = self._bars.add_task(printable(name), total=total, epoch="", numbers="")
+        self._bars.update(self._tasks[name], completed=completed, total=total, epoch=epoch, numbers=numbers)
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)
