@@ -80,7 +80,9 @@ def read_run_features(path: Path) -> RunFeatures:
     except DamagedError as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     try:
-        train, test = (Side(tensors[f"{name}_features"], tensors[f"{name}_labels"].long()) for name in ("train", "test"))
+        train, test = (
+            Side(tensors[f"{name}_features"], tensors[f"{name}_labels"].long()) for name in ("train", "test")
+        )
         margin, classes = metadata["margin"], metadata["classes"]
         return RunFeatures(
             train=train,

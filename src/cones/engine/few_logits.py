@@ -158,11 +158,11 @@ class _FewLogits(torch.autograd.Function):
             logits *= column
         if bias is not None:
             logits += bias * LOG2_E
-        own_place = local_labels[:, None]
+        own_column = local_labels[:, None]
         others_sum = x.new_empty(0)
         if form.others_sum:
-            others_sum = logits.scatter_(1, own_place, 0).sum(dim=1) / LOG2_E
-        logits.scatter_(1, own_place, -math.inf)
+            others_sum = logits.scatter_(1, own_column, 0).sum(dim=1) / LOG2_E
+        logits.scatter_(1, own_column, -math.inf)
         if form.bounded:
             exponentials = logits.exp2_()
             total = exponentials.sum(dim=1).to(own.dtype)

@@ -69,7 +69,7 @@ class ContrastiveAgents:
             losses = losses + recomputed(self._push, x, block, labels - start)
         return reduce(losses, reduction)
 
-    def _push(self, x: Tensor, block: Tensor, place: Tensor) -> Tensor:
+    def _push(self, x: Tensor, block: Tensor, local_labels: Tensor) -> Tensor:
         """sum_j max(0, m - |x_i - w_j|^2) over the other classes of a block: (N,)."""
         unit, _ = direction(widened(block, x.dtype))
-        return F.relu(self.margin - to_others(x, unit, place)).sum(dim=1)
+        return F.relu(self.margin - to_others(x, unit, local_labels)).sum(dim=1)

@@ -79,13 +79,13 @@ class TripletAgents:
         return reduce(losses, reduction)
 
 
-def _violations(x: Tensor, limit: Tensor, block: Tensor, place: Tensor) -> Tensor:
+def _violations(x: Tensor, limit: Tensor, block: Tensor, local_labels: Tensor) -> Tensor:
     """sum_k max(0, limit_i - |x_i - w_k|^2) over the other classes of a block: (N,)."""
     unit, _ = direction(widened(block, x.dtype))
-    return F.relu(limit[:, None] - to_others(x, unit, place)).sum(dim=1)
+    return F.relu(limit[:, None] - to_others(x, unit, local_labels)).sum(dim=1)
 
 
-def _nearest(x: Tensor, block: Tensor, place: Tensor) -> Tensor:
+def _nearest(x: Tensor, block: Tensor, local_labels: Tensor) -> Tensor:
     """min_k |x_i - w_k|^2 over the other classes of a block: (N,), infinite where there is none."""
     unit, _ = direction(widened(block, x.dtype))
-    return to_others(x, unit, place).amin(dim=1)
+    return to_others(x, unit, local_labels).amin(dim=1)

@@ -91,12 +91,12 @@ class UNPG:
             features = features.to(working_dtype(features, weight))
             classes = LocalClasses(weight, bias=None, subcenters=1, local_labels=labels, ranks=None)
             options = EngineOptions(MEMORY_BUDGET, compute_dtype=None)
-            found = target_and_rest(features, Step(labels, margin, classes, {}, options))
+            terms = target_and_rest(features, Step(labels, margin, classes, {}, options))
             pairs = self._kept(negative_cosines(direction(features)[0], labels))
-            rest = found.rest
+            rest = terms.rest
             if len(pairs):  # without any, and K = 1, there is nothing to add up
                 rest = torch.logaddexp(rest, (self.scale * pairs).logsumexp(dim=0).to(rest.dtype))
-            return reduce(margin.join(found.target, rest).to(features.dtype), reduction)
+            return reduce(margin.join(terms.target, rest).to(features.dtype), reduction)
 
     def _kept(self, cosines: Tensor) -> Tensor:
         """The cosines (P,) within the whiskers."""
