@@ -43,6 +43,14 @@ def scored_pairs_of_both_kinds(scores: Array, same: Array, name: str = "scores")
     return numbers, kinds
 
 
+def check_bounded(scores: Tensor) -> None:
+    """Raise unless no score is infinite."""
+    wrong = scores.isinf().nonzero()
+    if len(wrong):
+        place = int(wrong[0])
+        raise ValueError(f"scores[{place}] is {scores[place].item()}, expected a finite number")
+
+
 def subjects_of_pairs(subjects: Array | None, pairs: int) -> tuple[Tensor | None, bool]:
     """Return the subjects (N, 2) of N pairs, each unknown one numbered apart, and whether there are unknown ones."""
     if subjects is None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from .._arrays import Array, as_tensor
-from .._checks import scored_pairs_of_both_kinds
+from .._checks import check_bounded, scored_pairs_of_both_kinds
 
 STEPS = 200
 
@@ -84,9 +84,7 @@ def calibrate(scores: Array, same: Array, prior: float = 0.5) -> Calibration:
         llr = 1.09861 * score + -1.09861, fitted for a prior of 0.5
     """
     scores, same = scored_pairs_of_both_kinds(scores, same)
-    if bool(scores.isinf().any()):
-        place = int(scores.isinf().nonzero()[0])
-        raise ValueError(f"scores[{place}] is {scores[place].item()}, expected a finite number")
+    check_bounded(scores)
     if not 0 < prior < 1:
         raise ValueError(f"prior is {prior}, expected a number in (0, 1)")
     values = scores.detach().to(torch.float64)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_features, as_tensor, strangers_apart
-from .._checks import check_other_rows, labelled_rows, scored_pairs_of_both_kinds
+from .._checks import check_bounded, check_other_rows, labelled_rows, scored_pairs_of_both_kinds
 from ..similarity import Similarity, between
 from ..verification import (
     VerificationSettings,
@@ -182,9 +182,7 @@ def threshold_at_far(scores: Array, same: Array, far: float) -> float:
 def _threshold_at_far(scores: Tensor, same: Tensor, far: float, stacklevel: int) -> float:
     _check_far(far)
     warn_of_scores(scores, same, stacklevel)
-    if bool(scores.isinf().any()):
-        place = int(scores.isinf().nonzero()[0])
-        raise ValueError(f"scores[{place}] is {scores[place].item()}, expected a finite number")
+    check_bounded(scores)
     values = scores.detach().to(torch.float64)
     different = values[~same].sort(descending=True).values
     number = len(different)
