@@ -2,7 +2,6 @@
 
 # N rows, D dims, C classes that occur.
 
-import math
 from collections.abc import Iterator
 
 import torch
@@ -99,10 +98,3 @@ def one_minus_cosine(a: Tensor, b: Tensor) -> Tensor:
     """1 - cos of rows that are unit or zero, as half a squared distance, which is exact where they meet."""
     nonzero = a.ne(0).any(1) & b.ne(0).any(1)
     return torch.where(nonzero, (a - b).square().sum(1) / 2, 1.0)
-
-
-def row_angles(a: Tensor, b: Tensor) -> Tensor:
-    """Angles of rows that are unit or zero; unlike acos this keeps its digits near 0 and π."""
-    nonzero = a.ne(0).any(1) & b.ne(0).any(1)
-    angle = 2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1))
-    return torch.where(nonzero, angle, math.pi / 2)

@@ -1,10 +1,10 @@
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..common.checks import check_not_negative
 from ..common.unit_vectors import direction, widened
 from ..engine.reduction import reduce
 from ._blocks import blocks, recomputed, to_others
@@ -48,8 +48,7 @@ class TripletAgents:
     hardest: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin < math.inf:
-            raise ValueError(f"TripletAgents: margin is {self.margin!r}, expected a finite number of at least 0")
+        check_not_negative("TripletAgents: margin", self.margin)
 
     def __call__(self, features: Tensor, weight: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
         """The loss of the rows.
