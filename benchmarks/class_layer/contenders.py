@@ -91,10 +91,10 @@ class Bent(Margin):
 
 
 def cones_loss(
-    features: Tensor, weight: Tensor, labels: Tensor, *, margin: Margin, budget: int, low: torch.dtype | None
+    features: Tensor, weight: Tensor, labels: Tensor, *, margin: Margin, budget: int, compute_dtype: torch.dtype | None
 ) -> Tensor:
     """The streaming engine under a margin, `budget` bytes of temporaries."""
-    return margin_softmax(features, weight, labels, margin, memory_budget=budget, compute_dtype=low)
+    return margin_softmax(features, weight, labels, margin, memory_budget=budget, compute_dtype=compute_dtype)
 
 
 def one_hot_arcface(features: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class Contender:
         name: as the tables show it.
         build: makes the layer from a weight (K, D); None for the three products alone.
         arcface: whether its loss is ArcFace, so that its error can be told.
-        low: whether its products round to bfloat16.
+        in_bfloat16: whether its products round to bfloat16.
         matrices: (N, K) arrays of float32 that live at its peak.
         copies: (K, D) arrays of float32 that live then, beside W and its gradient.
         budget: bytes it holds whatever the size.
@@ -149,7 +149,7 @@ class Contender:
     name: str
     build: Callable[[Tensor], Layer | PmlArcFace] | None
     arcface: bool = False
-    low: bool = False
+    in_bfloat16: bool = False
     matrices: int = 0
     copies: int = 0
     budget: int = 0
@@ -161,7 +161,7 @@ class Contender:
 
     def missing(self) -> str | None:
         """Why it cannot run here, or None."""
-        if self.low and not torch.cuda.is_available():
+        if self.in_bfloat16 and not torch.cuda.is_available():
             speeds = product_speeds(512, 512)
             if speeds.slower:
                 return f"bfloat16 is the slower here ({speeds})"
@@ -180,13 +180,15 @@ def _through_matrix(cosine: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(cosine.mul_(SCALE), labels, reduction="none")
 
 
-def _cones(margin: Margin, budget: int = MEMORY_BUDGET, low: torch.dtype | None = None) -> Callable[[Tensor], Layer]:
-    return partial(Layer, partial(cones_loss, margin=margin, budget=budget, low=low))
+def _cones(
+    margin: Margin, budget: int = MEMORY_BUDGET, compute_dtype: torch.dtype | None = None
+) -> Callable[[Tensor], Layer]:
+    return partial(Layer, partial(cones_loss, margin=margin, budget=budget, compute_dtype=compute_dtype))
 
 
-def _arcface(name: str, budget: int, low: torch.dtype | None = None) -> Contender:
-    build = _cones(ArcFace(MARGIN, SCALE), budget, low)
-    return Contender(name, build, arcface=True, low=low is not None, budget=budget)
+def _arcface(name: str, budget: int, compute_dtype: torch.dtype | None = None) -> Contender:
+    build = _cones(ArcFace(MARGIN, SCALE), budget, compute_dtype)
+    return Contender(name, build, arcface=True, in_bfloat16=compute_dtype is not None, budget=budget)
 
 
 FAST_PRODUCTS = "three products, tiled, cones' kernel"
@@ -213,7 +215,7 @@ CONTENDERS = (
     Contender("pytorch-metric-learning ArcFaceLoss", PmlArcFace, arcface=True, matrices=5, copies=2),
     Contender("dense ArcFace, one-hot", partial(Layer, one_hot_arcface), arcface=True, matrices=10, copies=2),
     Contender(INDEXED, partial(Layer, indexed_arcface), arcface=True, matrices=3, copies=2),
-    Contender(AUTOCAST, partial(Layer, autocast_arcface), arcface=True, low=True, matrices=4, copies=3),
+    Contender(AUTOCAST, partial(Layer, autocast_arcface), arcface=True, in_bfloat16=True, matrices=4, copies=3),
     Contender(LINEAR_CE, partial(Layer, linear_ce), matrices=3),
     Contender(TORCH_CE, partial(Layer, torch_linear_ce), matrices=3),
     Contender(TORCH_CE_CHUNKED, partial(Layer, torch_linear_ce_chunked), matrices=1, copies=1),

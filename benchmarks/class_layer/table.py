@@ -121,7 +121,7 @@ def _worst(results: dict[str, Any], name: str) -> str:
 
 
 def _yardstick(name: str) -> str:
-    return AUTOCAST if by_name(name).low else INDEXED
+    return AUTOCAST if by_name(name).in_bfloat16 else INDEXED
 
 
 def _errors(results: dict[str, Any]) -> str:

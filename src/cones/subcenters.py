@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .common.dtypes import working_dtype
-from .common.unit_vectors import direction
+from .common.unit_vectors import direction, row_angles
 from .engine.checks import check_arguments
 from .head import Head
 from .margins import NormFace
@@ -143,7 +143,9 @@ def drop(features: Tensor, labels: Tensor, weight: Tensor, subcenters: int, *, m
     centers = dominant_centers(features, labels, weight, subcenters)
     dominant = weight.detach()[centers.rows()]
     angles = [
-        _angle(_unit(features[rows]), _unit(dominant[labels[rows].long()])) for rows in _blocks(features, subcenters)
+        row_angles(_unit(features[rows]), _unit(dominant[labels[rows].long()]))
+        for rows in _blocks(features, subcenters)
+        for rows in _blocks(features, subcenters)
     ]
     whole = torch.cat(angles) if angles else _unit(features).sum(dim=1)
     return Dropped(dominant, whole <= max_angle, whole, centers)
@@ -211,9 +213,3 @@ def _blocks(features: Tensor, subcenters: int) -> Iterator[slice]:
 def _unit(vectors: Tensor) -> Tensor:
     """Directions of vectors (N, D), in float32 at least."""
     return direction(vectors.to(working_dtype(vectors)))[0]
-
-
-def _angle(a: Tensor, b: Tensor) -> Tensor:
-    """Angles (N,) of rows that are unit or zero; unlike arccos this keeps its digits near 0 and pi."""
-    angle = 2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1))
-    return torch.where(a.ne(0).any(dim=1) & b.ne(0).any(dim=1), angle, math.pi / 2)

@@ -59,11 +59,11 @@ def test_every_contender_runs(contender):
 
 def test_those_who_compute_arcface_compute_the_same():
     found = errors(16, 200, 16)
-    low = {contender.name: contender.low for contender in CONTENDERS}
+    in_bfloat16 = {contender.name: contender.in_bfloat16 for contender in CONTENDERS}
     assert INDEXED in found
     for name, error in found.items():
         assert error.keys() == {"loss", "features", "weight"}
-        assert max(error.values()) < (0.05 if low[name] else 1e-4), name
+        assert max(error.values()) < (0.05 if in_bfloat16[name] else 1e-4), name
 
 
 def test_the_peak_of_a_step_is_seen():

@@ -32,6 +32,14 @@ def gradients(function, *tensors):
     return losses.detach(), [leaf.grad for leaf in leaves]
 
 
+def assert_equal_with_gradients(one, other, inputs, rtol=1e-12, atol=1e-12, of_gradients=1):
+    """Compare the losses of two functions, and their gradients within `of_gradients` times as much."""
+    (losses, grads), (expected, expected_grads) = gradients(one, *inputs), gradients(other, *inputs)
+    torch.testing.assert_close(losses, expected, rtol=rtol, atol=atol)
+    for grad, expected_grad in zip(grads, expected_grads, strict=True):
+        torch.testing.assert_close(grad, expected_grad, rtol=of_gradients * rtol, atol=of_gradients * atol)
+
+
 def seeded(function):
     """The function with its random draws the same at every call."""
 

@@ -57,8 +57,10 @@ def test_error_against_the_truth_is_no_larger_than_the_dense_way(margin, budget,
     truth, truth_grads = gradients(lambda x, w: dense(x, w, y, margin), x.double(), w.double())
     plainly = dense if precision == torch.float32 else dense_in_bfloat16
     plain, plain_grads = gradients(lambda x, w: plainly(x, w, y, margin), x, w)
-    low = None if precision == torch.float32 else precision
-    ours, our_grads = gradients(lambda x, w: engine(x, w, y, margin, memory_budget=budget, compute_dtype=low), x, w)
+    compute_dtype = None if precision == torch.float32 else precision
+    ours, our_grads = gradients(
+        lambda x, w: engine(x, w, y, margin, memory_budget=budget, compute_dtype=compute_dtype), x, w
+    )
     for one, other, true in zip((ours, *our_grads), (plain, *plain_grads), (truth, *truth_grads), strict=True):
         # two roundings of the same size differ by luck
         assert (one - true).norm() <= 1.25 * (other - true).norm()

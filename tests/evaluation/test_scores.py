@@ -116,7 +116,7 @@ def test_combined_embeddings():
         (lambda x, p, c: pair_scores(x, p[0]), r"pairs has shape \(2,\), expected \(P, 2\)"),
         (lambda x, p, c: pair_scores(x, p.double()), r"pairs has dtype torch.float64, expected integers"),
         (lambda x, p, c: pair_scores(x[:2], p), r"pairs\[1\] is \[0, 2\], but features has 2 rows"),
-        (lambda x, p, c: pair_scores(x - math.inf, p), r"features\[0\] holds nan or inf"),
+        (lambda x, p, c: pair_scores(x - math.inf, p), r"features\[0\] is not finite"),
         (lambda x, p, c: normalised_scores(x, p, c, "as"), r"kind is 'as', expected one of z, t, s"),  # type: ignore[arg-type]
         (lambda x, p, c: normalised_scores(x, p, c[:1]), r"cohort has 1 row, expected at least 2"),
         (lambda x, p, c: normalised_scores(x, p, c[:, :1]), r"cohort has 1 dims and features 2"),

@@ -29,9 +29,7 @@ def evaluation_of(
     geometry: Geometry | None = None,
 ) -> Evaluation:
     """An evaluation that has these figures alone."""
-    return Evaluation(
-        samples, subjects, verification, intervals, identification, retrieval, geometry, details=None, confidence=0.95
-    )
+    return Evaluation(samples, subjects, verification, intervals, None, 0.95, identification, retrieval, geometry)
 
 
 def embeddings(subjects: int, samples: int, noise: float = 0.8, dims: int = 16) -> tuple[Tensor, Tensor]:

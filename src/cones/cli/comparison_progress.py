@@ -2,16 +2,15 @@
 
 import heapq
 import math
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
 
-from .terminal import Console
+from .display import Display
 
 EVERY = 30.0
 """Seconds after which a line is printed without a terminal, even if no epoch has ended."""
@@ -44,7 +43,7 @@ class Shown:
         return "  ".join(part for part in (self.loss, self.test) if part)
 
 
-class ComparisonDisplay:
+class ComparisonDisplay(Display):
     """Progress of several runs, some of them at a time, and the time until all are trained.
 
     Args:
@@ -64,43 +63,31 @@ class ComparisonDisplay:
         clock: Callable[[], float] = time.monotonic,
         console: Console | None = None,
     ) -> None:
-        self._runs, self._epochs, self._jobs, self._clock = runs, epochs, jobs, clock
-        self._console = console or Console(file=sys.stderr, highlight=False, emoji=False)
-        self._shown: dict[str, Shown] = {}
-        self._printed = -math.inf
-        self._progress = Progress(
+        super().__init__(
             TextColumn("{task.description:<24}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[epoch]}", markup=False),
             TextColumn("{task.fields[numbers]}", markup=False),
-            console=self._console,
+            console=console,
         )
-        self._together = self._progress.add_task(f"{runs} losses", total=runs * epochs, epoch="", numbers="")
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> "ComparisonDisplay":
-        if self._console.is_terminal:
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._progress.stop()
+        self._runs, self._epochs, self._jobs, self._clock = runs, epochs, jobs, clock
+        self._shown: dict[str, Shown] = {}
+        self._printed = -math.inf
+        self._draw_total()
 
     def show(self, name: str, metrics: dict[str, Any]) -> None:
         """Show a line of metrics of the run `name`."""
         shown, epoch = self._hear(name, metrics)
         if self._console.is_terminal:
-            self._draw(name, shown, epoch)
+            self._draw(name, shown.epoch, self._epochs, epoch=epoch, numbers=shown.numbers)
+            self._draw_total()
             return
         left, now = self._left(), self._clock()
         due = left and (self._printed == -math.inf or now - self._printed >= EVERY)
         if metrics["kind"] in ("test", "error") or due:
             self._printed = now
             parts = [part for part in (epoch, shown.numbers, left) if part]
-            self._console.print(f"{name}: {'  '.join(parts)}", markup=False, soft_wrap=True)
+            self._print(f"{name}: {'  '.join(parts)}")
 
     def _hear(self, name: str, metrics: dict[str, Any]) -> tuple[Shown, str]:
         now = self._clock()
@@ -119,13 +106,11 @@ class ComparisonDisplay:
                 shown.test, shown.ended = f"failed: {metrics['error']}", True
         return shown, f"epoch {math.ceil(epoch)}/{self._epochs}"
 
-    def _draw(self, name: str, shown: Shown, epoch: str) -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=self._epochs, epoch="", numbers="")
-        self._progress.update(self._tasks[name], completed=shown.epoch, epoch=epoch, numbers=shown.numbers)
+    def _draw_total(self) -> None:
         ended = sum(each.ended for each in self._shown.values())
         done = sum(self._epochs if each.ended else each.epoch for each in self._shown.values())
-        self._progress.update(self._together, completed=done, epoch=f"{ended} trained", numbers=self._left())
+        count = f"{ended} trained" if self._shown else ""
+        self._draw(f"{self._runs} losses", done, self._runs * self._epochs, epoch=count, numbers=self._left())
 
     def _left(self) -> str:
         """The time until all runs are trained, in words; empty before it can be estimated."""

@@ -4,13 +4,12 @@ import math
 import sys
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from ..common.printable import printable
 from ..evaluation.quantities import GEOMETRY
+from .display import Display
 from .terminal import Console
 
 
@@ -22,7 +21,7 @@ class _Console(Console):
         self.quiet = True
 
 
-class TrainingDisplay:
+class TrainingDisplay(Display):
     """A progress bar per run, with loss, accuracy, target cosine, images/s and the time left.
 
     A terminal or a pipe that closes ends the display, not the run.
@@ -33,32 +32,17 @@ class TrainingDisplay:
     """
 
     def __init__(self, epochs: int, *, every: float = 30.0) -> None:
-        self._epochs = epochs
-        self._every, self._last = every, time.monotonic()
-        self._console = _Console(file=sys.stderr, highlight=False, emoji=False)
-        self._progress = Progress(
+        super().__init__(
             TextColumn("{task.description:<22}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[epoch]}", markup=False),
             TextColumn("{task.fields[numbers]}", markup=False),
             TimeRemainingColumn(),
-            console=self._console,
+            console=_Console(file=sys.stderr, highlight=False, emoji=False),
         )
-        self._tasks: dict[str, TaskID] = {}
+        self._epochs = epochs
+        self._every, self._last = every, time.monotonic()
         self._numbers = ""
-
-    def __enter__(self) -> "TrainingDisplay":
-        if self._console.is_terminal:
-            self._progress.start()
-        self._last = time.monotonic()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            with suppress(OSError):  # the terminal has closed
-                self._progress.stop()
 
     def show(self, name: str, metrics: dict[str, Any]) -> None:
         """Show a line of metrics of the run `name`."""
@@ -79,12 +63,9 @@ class TrainingDisplay:
             if not within or now - self._last >= self._every:
                 self._last = now
                 place = f"{epoch}, step {metrics['step']}" if within else epoch
-                self._console.print(f"{name}: {place}  {self._numbers}", markup=False, soft_wrap=True)
+                self._print(f"{name}: {place}  {self._numbers}")
             return
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(printable(name), total=self._epochs, epoch="", numbers="")
-        task = self._tasks[name]
-        self._progress.update(task, completed=metrics["epoch"], epoch=epoch, numbers=self._numbers)
+        self._draw(name, metrics["epoch"], self._epochs, epoch=epoch, numbers=self._numbers)
 
 
 def summary_line(summary: dict[str, Any]) -> str:

@@ -20,3 +20,15 @@ def check_positive(name: str, value: object) -> None:
     """Raise ValueError unless `value` is a finite number above 0."""
     if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
         raise ValueError(f"{name} is {value!r}, expected a finite number above 0")
+
+
+def check_not_negative(name: str, value: object) -> None:
+    """Raise ValueError unless `value` is a finite number of at least 0."""
+    if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} is {value!r}, expected a finite number of at least 0")
+
+
+def check_finite(name: str, value: object) -> None:
+    """Raise ValueError unless `value` is a finite number."""
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"{name} is {value!r}, expected a finite number")

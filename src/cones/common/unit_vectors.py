@@ -1,5 +1,6 @@
 """Directions and lengths of vectors, right at every magnitude and exactly 0 at the origin."""
 
+import math
 from typing import Any, cast
 
 import torch
@@ -42,6 +43,13 @@ def within(x: Tensor, dtype: torch.dtype) -> Tensor:
     """x in another dtype, where what would overflow is the largest number of its sign; NaN stays NaN."""
     largest = torch.finfo(dtype).max
     return (x.clamp(-largest, largest) if largest < torch.finfo(x.dtype).max else x).to(dtype)
+
+
+def row_angles(a: Tensor, b: Tensor) -> Tensor:
+    """Angles (N,) of rows (N, D) that are unit or zero; unlike arccos this keeps its digits near 0 and pi."""
+    nonzero = a.ne(0).any(dim=1) & b.ne(0).any(dim=1)
+    angle = 2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1))
+    return torch.where(nonzero, angle, math.pi / 2)
 
 
 class _Widened(torch.autograd.Function):

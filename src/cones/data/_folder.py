@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ._dataset import Dataset, Splits
 from ._files import DataError
-from ._scan import Found, PassedOver, scan, tell
+from ._scan import PassedOver, ScannedFolder, scan, tell
 from ._split import as_given
 from .labels import encode
 from .pictures import read_pictures
@@ -38,22 +38,22 @@ def read_folder(name: str, path: Path, image_size: int | None, *, nested: bool =
     """
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; expected one that holds a folder of images for each class")
-    found = scan(path)
-    sides = _sides(found)
+    scanned = scan(path)
+    sides = _sides(scanned)
     if sides is None:
-        pictures = _labelled(found, nested)
-        tell(name, _passed_over(found, nested), path)
+        pictures = _labelled(scanned, nested)
+        tell(name, _passed_over(scanned, nested), path)
         return _read(name, path, pictures, image_size)
     train, test = (_labelled(side, nested) for side in sides)
-    tell(name, chain(*(_passed_over(side, nested) for side in sides), _beside(found, sides)), path)
+    tell(name, chain(*(_passed_over(side, nested) for side in sides), _beside(scanned, sides)), path)
     is_test = torch.tensor([False] * len(train) + [True] * len(test))
     return as_given(_read(name, path, train + test, image_size), is_test)
 
 
 def is_flat(path: Path) -> bool:
     """Say whether more images lie right in the folder `path` than in the folders below it, or it has no folders."""
-    found = scan(path)
-    return not found.folders or len(found.pictures) > sum(1 for _ in found.below())
+    scanned = scan(path)
+    return not scanned.folders or len(scanned.pictures) > sum(1 for _ in scanned.below())
 
 
 def read_flat_folder(path: Path, image_size: int | None, *, nested: bool = False) -> tuple[Tensor, tuple[str, ...]]:
@@ -74,11 +74,13 @@ def read_flat_folder(path: Path, image_size: int | None, *, nested: bool = False
     """
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; expected one that holds images")
-    found = scan(path)
-    images = sorted((*found.pictures, *found.below())) if nested else list(found.pictures)
+    scanned = scan(path)
+    images = sorted((*scanned.pictures, *scanned.below())) if nested else list(scanned.pictures)
     why = f"in folders below it, which nested:{path} reads"
     tell(
-        str(path), chain([] if nested else (PassedOver(file, why) for file in found.below()), found.all_unread()), path
+        str(path),
+        chain([] if nested else (PassedOver(file, why) for file in scanned.below()), scanned.all_unread()),
+        path,
     )
     if not images:
         raise DataError(f"{path} holds no image ({_KINDS}); put images right into it")
@@ -92,57 +94,57 @@ def _read(name: str, folder: Path, pictures: list[tuple[Path, str]], image_size:
     return Dataset(name, read_pictures(name, paths, image_size), labels, classes, files)
 
 
-def _sides(found: Found) -> tuple[Found, Found] | None:
+def _sides(scanned: ScannedFolder) -> tuple[ScannedFolder, ScannedFolder] | None:
     """The folders of train and test, if there are both and both hold folders."""
-    inner = {side.folder.name.lower(): side for side in found.folders if side.folders}
+    inner = {side.folder.name.lower(): side for side in scanned.folders if side.folders}
     train, test = ([inner[name] for name in names if name in inner] for names in (_TRAIN, _TEST))
     return (train[0], test[0]) if train and test else None
 
 
-def _labelled(found: Found, nested: bool) -> list[tuple[Path, str]]:
+def _labelled(scanned: ScannedFolder, nested: bool) -> list[tuple[Path, str]]:
     """Images with the name of their class."""
-    if not found.folders:
+    if not scanned.folders:
         raise DataError(
-            f"{found.folder} holds no folders and {len(found.pictures)} images; "
+            f"{scanned.folder} holds no folders and {len(scanned.pictures)} images; "
             "expected one folder of images for each class"
         )
     pictures: list[tuple[Path, str]] = []
-    for inner in found.folders:
+    for inner in scanned.folders:
         images = sorted((*inner.pictures, *inner.below())) if nested else list(inner.pictures)
         if not images:
-            raise DataError(f"the class folder {inner.folder} holds no image {_hint(found.folder, inner)}")
+            raise DataError(f"the class folder {inner.folder} holds no image {_hint(scanned.folder, inner)}")
         pictures += [(image, inner.folder.name) for image in images]
     return pictures
 
 
-def _passed_over(found: Found, nested: bool) -> Iterator[PassedOver]:
+def _passed_over(scanned: ScannedFolder, nested: bool) -> Iterator[PassedOver]:
     """Files that `_labelled` does not read."""
-    yield from (PassedOver(file, "beside the class folders") for file in found.pictures)
+    yield from (PassedOver(file, "beside the class folders") for file in scanned.pictures)
     if not nested:
         why = "in folders below a class folder, which nested:PATH reads"
-        yield from (PassedOver(file, why) for inner in found.folders for file in inner.below())
-    yield from found.all_unread()
+        yield from (PassedOver(file, why) for inner in scanned.folders for file in inner.below())
+    yield from scanned.all_unread()
 
 
-def _beside(found: Found, sides: tuple[Found, Found]) -> Iterator[PassedOver]:
+def _beside(scanned: ScannedFolder, sides: tuple[ScannedFolder, ScannedFolder]) -> Iterator[PassedOver]:
     """Files in neither of the two sides."""
     why = f"neither in {sides[0].folder.name} nor in {sides[1].folder.name}"
-    yield from (PassedOver(file, why) for file in found.pictures)
-    yield from found.unread
-    for inner in found.folders:
+    yield from (PassedOver(file, why) for file in scanned.pictures)
+    yield from scanned.unread
+    for inner in scanned.folders:
         if inner not in sides:
             yield from (PassedOver(file, why) for file in chain(inner.pictures, inner.below()))
             yield from inner.all_unread()
 
 
-def _hint(path: Path, found: Found) -> str:
+def _hint(path: Path, scanned: ScannedFolder) -> str:
     """Return the advice for a class folder that holds no image itself."""
-    below = sum(1 for _ in found.below())
+    below = sum(1 for _ in scanned.below())
     if below:
         return (
-            f"right in it, but {below} in folders below: nested:{path} takes them as its own, folder:{found.folder} "
+            f"right in it, but {below} in folders below: nested:{path} takes them as its own, folder:{scanned.folder} "
             "takes those folders as classes"
         )
-    reasons = sorted({file.why for file in found.all_unread() if file.why.startswith(".")})
+    reasons = sorted({file.why for file in scanned.all_unread() if file.why.startswith(".")})
     kinds = f"but {', '.join(reasons)}" if reasons else f"({_KINDS})"
     return f"{kinds}; put images right into it or take it away"

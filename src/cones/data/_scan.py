@@ -27,7 +27,7 @@ class PassedOver:
 
 
 @dataclass(frozen=True)
-class Found:
+class ScannedFolder:
     """Files of a folder; hidden ones are left out.
 
     Args:
@@ -40,7 +40,7 @@ class Found:
     folder: Path
     pictures: tuple[Path, ...]
     unread: tuple[PassedOver, ...]
-    folders: tuple["Found", ...]
+    folders: tuple["ScannedFolder", ...]
 
     def below(self) -> Iterator[Path]:
         """Pictures in the folders below, at any depth."""
@@ -55,7 +55,7 @@ class Found:
             yield from inner.all_unread()
 
 
-def scan(folder: Path) -> Found:
+def scan(folder: Path) -> ScannedFolder:
     """Return the files in `folder` and below it. Links are followed, but for those to a folder around them.
 
     Raises:
@@ -88,10 +88,10 @@ def _print_once(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _scan(folder: Path, around: frozenset[Path]) -> Found:
+def _scan(folder: Path, around: frozenset[Path]) -> ScannedFolder:
     pictures: list[Path] = []
     unread: list[PassedOver] = []
-    folders: list[Found] = []
+    folders: list[ScannedFolder] = []
     here = around | {folder.resolve()}
     for entry in _entries(folder):
         path = Path(entry)
@@ -105,7 +105,7 @@ def _scan(folder: Path, around: frozenset[Path]) -> Found:
             pictures.append(path)
         else:
             unread.append(PassedOver(path, why_passed_over(path.suffix.lower())))
-    return Found(folder, tuple(pictures), tuple(unread), tuple(folders))
+    return ScannedFolder(folder, tuple(pictures), tuple(unread), tuple(folders))
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:

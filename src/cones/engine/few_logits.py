@@ -1,6 +1,7 @@
-"""Few logits: all at once, with hand-written gradients, in as few operations as plain PyTorch takes.
+"""Few logits of margins that bend no other class: all at once, with hand-written gradients, in few operations.
 
-N rows, D dims, K classes. With P = x @ W.T, r_i = 1 / |x_i| and c_j = 1 / |w_j| (1 in a raw geometry),
+For any other margin there is `small`, by autograd and for very few logits. N rows, D dims, K classes.
+With P = x @ W.T, r_i = 1 / |x_i| and c_j = 1 / |w_j| (1 in a raw geometry),
 
     similarity_ij = r_i c_j P_ij        rest_i = logsumexp_{j != y_i} (s similarity_ij + b_j)
 
@@ -157,11 +158,11 @@ class _FewLogits(torch.autograd.Function):
             logits *= column
         if bias is not None:
             logits += bias * LOG2_E
-        own_place = local_labels[:, None]
+        own_column = local_labels[:, None]
         others_sum = x.new_empty(0)
         if form.others_sum:
-            others_sum = logits.scatter_(1, own_place, 0).sum(dim=1) / LOG2_E
-        logits.scatter_(1, own_place, -math.inf)
+            others_sum = logits.scatter_(1, own_column, 0).sum(dim=1) / LOG2_E
+        logits.scatter_(1, own_column, -math.inf)
         if form.bounded:
             exponentials = logits.exp2_()
             total = exponentials.sum(dim=1).to(own.dtype)

@@ -157,9 +157,9 @@ def _brought_home(
     columns = [rest] + [rest.new_zeros(len(rest)).index_copy(0, here, value.to(rest.dtype)) for value in own.values()]
     columns += [] if logits_sum is None else [logits_sum.to(rest.dtype)]
     parts = home(scale_gradient(torch.stack(columns, dim=1), 1 / ranks.world), ranks)
-    sums = parts[..., 1:].sum(dim=0).unbind(dim=1)
-    returned = {name: value.to(own[name].dtype) for name, value in zip(own, sums, strict=False)}
-    return _over_ranks(parts[..., 0], step.margin), None if logits_sum is None else sums[-1], returned
+    totals = parts[..., 1:].sum(dim=0).unbind(dim=1)
+    returned = {name: value.to(own[name].dtype) for name, value in zip(own, totals, strict=False)}
+    return _over_ranks(parts[..., 0], step.margin), None if logits_sum is None else totals[-1], returned
 
 
 def _over_ranks(parts: Tensor, margin: Margin) -> Tensor:

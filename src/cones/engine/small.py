@@ -1,4 +1,8 @@
-"""Very few logits: all at once by autograd, where a stream of tiles would spend its time on fixed costs.
+"""Very few logits under any margin: all at once by autograd, where a stream of tiles would mostly be fixed costs.
+
+Margins that bend no other class, most of them, have `few_logits` for up to 256 times as many logits: its hand-written
+gradients are faster, but know neither bent logits nor sub-centers, and take ordinary vectors and plain PyTorch alone.
+This module computes the rest: those margins, zero or huge vectors, torch.compile and torch.func.
 
 N rows, D dims, K classes, S centers each.
 """

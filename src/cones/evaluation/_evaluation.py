@@ -22,11 +22,11 @@ class Evaluation:
         subjects: S, without the unknown; 0 where they are not known.
         verification: of all pairs.
         intervals: of its figures; None without.
+        details: curve, errors by subject and hardest pairs; None where the figures are refused.
+        confidence: of all intervals.
         identification: None where no subject has two samples, or pairs alone are known.
         retrieval: as identification.
         geometry: as identification.
-        details: curve, errors by subject and hardest pairs; None where the figures are refused.
-        confidence: of all intervals.
         folds: accuracy by folds; None where the pairs have none.
         unknown: rows whose subject is not known, with the label -1.
         zero_rows: rows that are 0, whose cosine is 0 with everything; 0 for the distance.
@@ -37,11 +37,11 @@ class Evaluation:
     subjects: int
     verification: Verification
     intervals: VerificationIntervals | None
-    identification: Identification | None
-    retrieval: Retrieval | None
-    geometry: Geometry | None
     details: VerificationDetails | None
     confidence: float
+    identification: Identification | None = None
+    retrieval: Retrieval | None = None
+    geometry: Geometry | None = None
     folds: FoldAccuracy | None = None
     unknown: int = 0
     zero_rows: int = 0

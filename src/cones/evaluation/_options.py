@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._arrays import UNKNOWN, Array, as_features, as_labels, as_tensor, known_rows
+from ._arrays import UNKNOWN, Array, as_labels, known_rows
 from ._bootstrap import Bootstrap
-from ._checks import check_embeddings, check_integers
+from ._checks import labelled_rows, scored_pairs
 from ._evaluation import Evaluation
 from .embedding_space import geometry
 from .progress import Progress, silent
@@ -70,10 +70,7 @@ class EvaluationOptions:
     @torch.no_grad()
     def evaluate(self, embeddings: Array, labels: Array, progress: Progress = silent) -> Evaluation:
         """Evaluate labelled embeddings; see `cones.evaluation.evaluate`."""
-        embeddings = as_features("embeddings", embeddings)
-        check_embeddings(embeddings)
-        labels, names = as_labels("labels", labels)
-        check_integers("labels", labels, (len(embeddings),), "one subject a row")
+        embeddings, labels, names = labelled_rows(embeddings, labels)
         report = report_of_rows(
             embeddings, labels, self.similarity, self.verification, self.bootstrap, progress=progress
         )
@@ -93,11 +90,11 @@ class EvaluationOptions:
             subjects=len(counts),
             verification=report.figures,
             intervals=report.intervals,
+            details=report.details,
+            confidence=self.confidence,
             identification=identified,
             retrieval=retrieved,
             geometry=shape,
-            details=report.details,
-            confidence=self.confidence,
             unknown=unknown,
             zero_rows=report.figures.zero_rows,
             subject_names=names,
@@ -142,22 +139,19 @@ def evaluation_of_pairs(
     progress: Progress = silent,
 ) -> Evaluation:
     """`cones.evaluation.evaluate_pairs` with its settings as objects."""
-    scores, same = as_tensor("scores", scores), as_tensor("same", same)
+    scores, same = scored_pairs(scores, same)
     numbers = names = None
     if subjects is not None:
         numbers, names = as_labels("subjects", subjects)
     report = report_of_pairs(scores, same, numbers, settings, bootstrap, rows, progress, stacklevel=4)
     accuracy = None
     if folds is not None:
-        accuracy = accuracy_of_folds(scores, same, folds if isinstance(folds, int) else as_tensor("folds", folds))
+        accuracy = accuracy_of_folds(scores, same, folds)
     return Evaluation(
         samples=0,
         subjects=0 if numbers is None else len(numbers[numbers != UNKNOWN].unique()),
         verification=report.figures,
         intervals=report.intervals,
-        identification=None,
-        retrieval=None,
-        geometry=None,
         details=report.details,
         confidence=bootstrap.confidence,
         folds=accuracy,

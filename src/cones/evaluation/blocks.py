@@ -2,13 +2,13 @@
 
 # N rows, D dims, C classes that occur.
 
-import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from ._arrays import UNKNOWN, Array, as_features, as_labels, as_tensor
+from ._checks import check_finite, check_labels, check_matrix
 
 BLOCK = 2**21
 ROUNDING = 1e-12
@@ -17,28 +17,17 @@ ROUNDING = 1e-12
 
 def check_rows(features: Tensor, name: str = "features") -> None:
     """Raise ValueError unless features are (N, D) of finite numbers with N ≥ 1."""
-    if features.ndim != 2:
-        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected 2 dimensions, one vector per row")
+    check_matrix(name, features)
     if len(features) == 0:
         raise ValueError(f"{name} has no rows, expected at least one")
-    wrong = (~features.isfinite().all(dim=1)).nonzero()
-    if len(wrong):
-        raise ValueError(f"{name}[{int(wrong[0])}] holds nan or inf, expected finite numbers: leave the row out")
-
-
-def check_labelled(features: Tensor, labels: Tensor) -> None:
-    """Raise ValueError unless features are (N, D) of finite numbers and labels (N,) of integers, with N ≥ 1."""
-    check_rows(features)
-    if labels.shape != features.shape[:1]:
-        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label per row")
-    if labels.is_floating_point():
-        raise ValueError(f"labels has dtype {labels.dtype}, expected integers: convert with labels.long()")
+    check_finite(name, features)
 
 
 def labelled(features: Array, labels: Array) -> tuple[Tensor, Tensor, Tensor]:
     """Features and labels as tensors, checked, of the rows (N,) whose subject is known; and the mask of these rows."""
     rows, (numbers, _) = as_features("features", features), as_labels("labels", labels)
-    check_labelled(rows, numbers)
+    check_rows(rows)
+    check_labels("labels", numbers, len(rows))
     known = numbers != UNKNOWN
     if not bool(known.any()):
         raise ValueError("labels is -1 in all rows, unknown subjects: expected a row of a known one")
@@ -57,12 +46,8 @@ def beside(name: str, values: Array | None, known: Tensor) -> Tensor | None:
 
 def check(features: Tensor, labels: Tensor) -> None:
     """Raise ValueError unless there are two classes with a row each."""
-    if features.ndim != 2:
-        raise ValueError(f"features has shape {tuple(features.shape)}, expected (N, D): one row per sample")
-    if labels.shape != features.shape[:1]:
-        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({len(features)},): one label per row")
-    if labels.is_floating_point():
-        raise ValueError(f"labels has dtype {labels.dtype}, expected integers: convert with labels.long()")
+    check_matrix("features", features)
+    check_labels("labels", labels, len(features))
     if len(features) == 0:
         raise ValueError("features has no rows; geometry needs at least two classes with a row each")
     if bool((labels == labels[0]).all()):
@@ -113,10 +98,3 @@ def one_minus_cosine(a: Tensor, b: Tensor) -> Tensor:
     """1 - cos of rows that are unit or zero, as half a squared distance, which is exact where they meet."""
     nonzero = a.ne(0).any(1) & b.ne(0).any(1)
     return torch.where(nonzero, (a - b).square().sum(1) / 2, 1.0)
-
-
-def row_angles(a: Tensor, b: Tensor) -> Tensor:
-    """Angles of rows that are unit or zero; unlike acos this keeps its digits near 0 and π."""
-    nonzero = a.ne(0).any(1) & b.ne(0).any(1)
-    angle = 2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1))
-    return torch.where(nonzero, angle, math.pi / 2)

@@ -98,16 +98,17 @@ class Quantity(NamedTuple):
         return Figure(self.task, name, value, self.unit, interval, threshold, note or self.note, self.headline)
 
 
-def percent(share: float) -> str:
-    """A share in percent, with two decimals, and more where it is close to 0 or 1.
+def percent(share: float, decimals: int | None = None) -> str:
+    """A share in percent; by default with two decimals, and more where it is close to 0 or 1.
 
     Example:
-        >>> percent(0.98765), percent(0.0000324), percent(0.9999968), percent(1.0)
-        ('98.77 %', '0.0032 %', '99.99968 %', '100.00 %')
+        >>> percent(0.98765), percent(0.0000324), percent(0.9999968), percent(1.0), percent(0.98765, 1)
+        ('98.77 %', '0.0032 %', '99.99968 %', '100.00 %', '98.8 %')
     """
-    nearest = 100 * min(share, 1 - share)
-    decimals = 2 if nearest <= 1e-12 else max(2, 1 - math.floor(math.log10(nearest)))
-    return f"{100 * share:.{min(decimals, 12)}f} %"
+    if decimals is None:
+        nearest = 100 * min(share, 1 - share)
+        decimals = 2 if nearest <= 1e-12 else min(12, max(2, 1 - math.floor(math.log10(nearest))))
+    return f"{100 * share:.{decimals}f} %"
 
 
 def threshold_text(threshold: float) -> str:

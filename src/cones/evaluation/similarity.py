@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..common.unit_vectors import direction
+from ._checks import check_floats
 
 BLOCK = 2**21
 Similarity = Literal["cosine", "euclidean"]
@@ -101,10 +102,7 @@ def slices(count: int, step: int) -> Iterator[slice]:
 
 def check_features(name: str, features: Tensor, beside: Tensor | None = None) -> None:
     """Raise unless `features` is (N, D), floating and finite, with the dims and on the device of `beside`."""
-    if features.ndim != 2:
-        raise ValueError(f"{name} has shape {tuple(features.shape)}, expected (N, D): one row per sample")
-    if not features.is_floating_point():
-        raise ValueError(f"{name} has dtype {features.dtype}, expected a floating dtype: call {name}.float()")
+    check_floats(name, features)
     if beside is not None and features.shape[1] != beside.shape[1]:
         raise ValueError(
             f"{name} has {features.shape[1]} dims, expected {beside.shape[1]}: one network makes both sides"
@@ -119,14 +117,6 @@ def check_features(name: str, features: Tensor, beside: Tensor | None = None) ->
             raise ValueError(
                 f"{name}[{int(bad[0])}] is not finite (or too long for float64): drop it, or fix the network"
             )
-
-
-def check_labels(name: str, labels: Tensor, rows: int) -> None:
-    """Raise unless `labels` is (rows,) of integers."""
-    if labels.shape != (rows,):
-        raise ValueError(f"{name} has shape {tuple(labels.shape)}, expected ({rows},): one label per row")
-    if labels.is_floating_point() or labels.is_complex():
-        raise ValueError(f"{name} has dtype {labels.dtype}, expected integers: convert with {name}.long()")
 
 
 def zero_rows(features: Tensor, similarity: Similarity) -> int:

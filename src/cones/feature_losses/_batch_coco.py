@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..common.checks import check_positive
 from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
 from ..engine.checks import check_labels, check_vectors
@@ -47,8 +48,7 @@ class BatchCOCO:
     scale: float = 6.25
 
     def __post_init__(self) -> None:
-        if not 0 < self.scale < math.inf:
-            raise ValueError(f"BatchCOCO: scale is {self.scale!r}, expected a finite number above 0")
+        check_positive("BatchCOCO: scale", self.scale)
 
     def __call__(self, features: Tensor, labels: Tensor, num_classes: int, reduction: str = "mean") -> Tensor:
         """The loss of the rows.

@@ -51,13 +51,13 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     return lengths - 2 * inner_products(a, b)
 
 
-def to_others(x: Tensor, block: Tensor, place: Tensor) -> Tensor:
+def to_others(x: Tensor, block: Tensor, local_labels: Tensor) -> Tensor:
     """|x_i - w_j|^2 (N, C) to the classes of a block, infinite where w_j is the row's own class.
 
     Args:
         x: (N, D) unit vectors.
         block: (C, D) unit vectors.
-        place: (N,) column of the row's own class in the block; outside of 0..C-1 if it is not in it.
+        local_labels: (N,) column of the row's own class in the block; outside of 0..C-1 if it is not in it.
     """
-    own = place[:, None] == torch.arange(len(block), device=place.device)
+    own = local_labels[:, None] == torch.arange(len(block), device=local_labels.device)
     return squared_distances(x, block).masked_fill(own, torch.inf)

@@ -1,10 +1,10 @@
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..common.checks import check_not_negative, check_positive
 from ..common.dtypes import working_dtype
 from ..common.transforms import numbers_of
 from ..common.unit_vectors import direction
@@ -50,10 +50,8 @@ class CirclePairs:
     scale: float = 80.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin < math.inf:
-            raise ValueError(f"CirclePairs: margin is {self.margin!r}, expected a finite number of at least 0")
-        if not 0 < self.scale < math.inf:
-            raise ValueError(f"CirclePairs: scale is {self.scale!r}, expected a finite number above 0")
+        check_not_negative("CirclePairs: margin", self.margin)
+        check_positive("CirclePairs: scale", self.scale)
 
     def __call__(self, features: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of the batch.

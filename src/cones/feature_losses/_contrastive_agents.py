@@ -1,14 +1,13 @@
-import math
 from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..common.dtypes import working_dtype
+from ..common.checks import check_not_negative
 from ..common.unit_vectors import direction, widened
-from ..engine.checks import check_features_and_weight, check_labels
 from ..engine.reduction import reduce
 from ._blocks import blocks, recomputed, to_others
+from ._own_class import unit_and_own
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,7 @@ class ContrastiveAgents:
     margin: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin < math.inf:
-            raise ValueError(f"ContrastiveAgents: margin is {self.margin!r}, expected a finite number of at least 0")
+        check_not_negative("ContrastiveAgents: margin", self.margin)
 
     def __call__(self, features: Tensor, weight: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
         """The loss of the rows.
@@ -64,17 +62,13 @@ class ContrastiveAgents:
         Raises:
             TypeError, ValueError: dtypes, shapes, labels or reduction are wrong.
         """
-        check_features_and_weight(features, weight)
-        check_labels(labels, len(features), len(weight))
-        dtype, labels = working_dtype(features, weight), labels.long()
-        x, _ = direction(features.to(dtype))
-        own, _ = direction(widened(weight[labels], dtype))
+        x, own, labels = unit_and_own(features, weight, labels)
         losses = (x - own).square().sum(dim=1)
         for start, block in blocks(weight, len(x)):
             losses = losses + recomputed(self._push, x, block, labels - start)
         return reduce(losses, reduction)
 
-    def _push(self, x: Tensor, block: Tensor, place: Tensor) -> Tensor:
+    def _push(self, x: Tensor, block: Tensor, local_labels: Tensor) -> Tensor:
         """sum_j max(0, m - |x_i - w_j|^2) over the other classes of a block: (N,)."""
         unit, _ = direction(widened(block, x.dtype))
-        return F.relu(self.margin - to_others(x, unit, place)).sum(dim=1)
+        return F.relu(self.margin - to_others(x, unit, local_labels)).sum(dim=1)

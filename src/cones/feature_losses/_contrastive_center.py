@@ -1,8 +1,7 @@
-import math
-
 import torch
 from torch import Tensor, nn
 
+from ..common.checks import check_positive
 from ..common.dtypes import working_dtype
 from ..engine.checks import check_labels, check_vectors
 from ..engine.reduction import reduce
@@ -49,8 +48,7 @@ class ContrastiveCenter(nn.Module):
         super().__init__()
         if num_classes < 1 or dim < 1:
             raise ValueError(f"ContrastiveCenter: num_classes is {num_classes} and dim {dim}, expected at least 1 each")
-        if not 0 < delta < math.inf:
-            raise ValueError(f"ContrastiveCenter: delta is {delta!r}, expected a finite number above 0")
+        check_positive("ContrastiveCenter: delta", delta)
         self.delta = delta
         self.centers = nn.Parameter(torch.zeros(num_classes, dim))
 

@@ -1,10 +1,9 @@
 import torch
 from torch import Tensor, nn
 
-from ..common.dtypes import working_dtype
-from ..common.unit_vectors import direction, widened
-from ..engine.checks import check_features_and_weight, check_labels
+from ..common.unit_vectors import direction
 from ..engine.reduction import reduce
+from ._own_class import unit_and_own
 
 LONGEST = 0.05
 """Largest norm of xi that counts."""
@@ -59,17 +58,13 @@ class DiscFace(nn.Module):
         Raises:
             TypeError, ValueError: dtypes, shapes, labels or reduction are wrong.
         """
-        check_features_and_weight(features, weight)
-        check_labels(labels, len(features), len(weight))
+        x, own, _ = unit_and_own(features, weight, labels, self.xi)
         if features.shape[1] != len(self.xi):
             raise ValueError(
                 f"features has shape {tuple(features.shape)}, expected (N, {len(self.xi)}): "
                 f"DiscFace has dim={len(self.xi)}"
             )
-        dtype = working_dtype(features, weight, self.xi)
-        x, _ = direction(features.to(dtype))
-        own, _ = direction(widened(weight[labels.long()], dtype))
-        xi = self.xi.to(dtype)
+        xi = self.xi.to(x.dtype)
         _, norm = direction(xi[None])
         bounded = xi / (norm / LONGEST).clamp(min=1)
         _, distance = direction(x - own - bounded)

@@ -1,8 +1,8 @@
-import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..common.checks import check_not_negative, check_positive
 from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
 from ..engine.checks import check_weight
@@ -45,10 +45,8 @@ class MHE:
     floor: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 <= self.power < math.inf:
-            raise ValueError(f"MHE: power is {self.power!r}, expected a finite number of at least 0, such as 0, 1 or 2")
-        if not 0 < self.floor < math.inf:
-            raise ValueError(f"MHE: floor is {self.floor!r}, expected a finite number above 0")
+        check_not_negative("MHE: power", self.power)
+        check_positive("MHE: floor", self.floor)
 
     def __call__(self, weight: Tensor) -> Tensor:
         """The energy of the class weights.

@@ -1,15 +1,14 @@
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..common.dtypes import working_dtype
+from ..common.checks import check_not_negative
 from ..common.unit_vectors import direction, widened
-from ..engine.checks import check_features_and_weight, check_labels
 from ..engine.reduction import reduce
 from ._blocks import blocks, recomputed, to_others
+from ._own_class import unit_and_own
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,7 @@ class TripletAgents:
     hardest: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin < math.inf:
-            raise ValueError(f"TripletAgents: margin is {self.margin!r}, expected a finite number of at least 0")
+        check_not_negative("TripletAgents: margin", self.margin)
 
     def __call__(self, features: Tensor, weight: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
         """The loss of the rows.
@@ -67,11 +65,7 @@ class TripletAgents:
         Raises:
             TypeError, ValueError: dtypes, shapes, labels or reduction are wrong.
         """
-        check_features_and_weight(features, weight)
-        check_labels(labels, len(features), len(weight))
-        dtype, labels = working_dtype(features, weight), labels.long()
-        x, _ = direction(features.to(dtype))
-        own, _ = direction(widened(weight[labels], dtype))
+        x, own, labels = unit_and_own(features, weight, labels)
         limit = self.margin + (x - own).square().sum(dim=1)
         if self.hardest:
             nearest = torch.full_like(limit, torch.inf)
@@ -84,13 +78,13 @@ class TripletAgents:
         return reduce(losses, reduction)
 
 
-def _violations(x: Tensor, limit: Tensor, block: Tensor, place: Tensor) -> Tensor:
+def _violations(x: Tensor, limit: Tensor, block: Tensor, local_labels: Tensor) -> Tensor:
     """sum_k max(0, limit_i - |x_i - w_k|^2) over the other classes of a block: (N,)."""
     unit, _ = direction(widened(block, x.dtype))
-    return F.relu(limit[:, None] - to_others(x, unit, place)).sum(dim=1)
+    return F.relu(limit[:, None] - to_others(x, unit, local_labels)).sum(dim=1)
 
 
-def _nearest(x: Tensor, block: Tensor, place: Tensor) -> Tensor:
+def _nearest(x: Tensor, block: Tensor, local_labels: Tensor) -> Tensor:
     """min_k |x_i - w_k|^2 over the other classes of a block: (N,), infinite where there is none."""
     unit, _ = direction(widened(block, x.dtype))
-    return to_others(x, unit, place).amin(dim=1)
+    return to_others(x, unit, local_labels).amin(dim=1)

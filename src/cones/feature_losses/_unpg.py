@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..common.checks import check_not_negative, check_positive
 from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
 from ..engine.checks import check_arguments
@@ -62,10 +63,8 @@ class UNPG:
     def __post_init__(self) -> None:
         if self.kind not in ("arc", "cos"):
             raise ValueError(f"UNPG: kind is {self.kind!r}, expected 'arc' or 'cos'")
-        if not 0 <= self.margin < math.inf:
-            raise ValueError(f"UNPG: margin is {self.margin!r}, expected a finite number of at least 0")
-        if not 0 < self.scale < math.inf:
-            raise ValueError(f"UNPG: scale is {self.scale!r}, expected a finite number above 0")
+        check_not_negative("UNPG: margin", self.margin)
+        check_positive("UNPG: scale", self.scale)
         if self.whisker is not None and not 0 <= self.whisker < math.inf:
             raise ValueError(f"UNPG: whisker is {self.whisker!r}, expected a finite number of at least 0, or None")
 
@@ -91,12 +90,12 @@ class UNPG:
             features = features.to(working_dtype(features, weight))
             classes = LocalClasses(weight, bias=None, subcenters=1, local_labels=labels, ranks=None)
             options = EngineOptions(MEMORY_BUDGET, compute_dtype=None)
-            found = target_and_rest(features, Step(labels, margin, classes, {}, options))
+            terms = target_and_rest(features, Step(labels, margin, classes, {}, options))
             pairs = self._kept(negative_cosines(direction(features)[0], labels))
-            rest = found.rest
+            rest = terms.rest
             if len(pairs):  # without any, and K = 1, there is nothing to add up
                 rest = torch.logaddexp(rest, (self.scale * pairs).logsumexp(dim=0).to(rest.dtype))
-            return reduce(margin.join(found.target, rest).to(features.dtype), reduction)
+            return reduce(margin.join(terms.target, rest).to(features.dtype), reduction)
 
     def _kept(self, cosines: Tensor) -> Tensor:
         """The cosines (P,) within the whiskers."""

@@ -1,33 +1,26 @@
 """Checks of hyperparameters, each an error that names the field, the value and what was expected."""
 
-import math
-from numbers import Real
-
 from torch import Tensor
+
+from ..common import checks
 
 
 def check_positive(owner: str, name: str, value: object) -> None:
     """Raise ValueError unless `value` is a finite number above 0; a tensor (a learnt scale) is taken as it is."""
-    if isinstance(value, Tensor):
-        return
-    if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
-        raise ValueError(f"{owner}: {name} is {value!r}, expected a finite number above 0")
+    if not isinstance(value, Tensor):
+        checks.check_positive(f"{owner}: {name}", value)
 
 
 def check_not_negative(owner: str, name: str, value: object) -> None:
     """Raise ValueError unless `value` is a finite number of at least 0; a tensor is taken as it is."""
-    if isinstance(value, Tensor):
-        return
-    if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
-        raise ValueError(f"{owner}: {name} is {value!r}, expected a finite number of at least 0")
+    if not isinstance(value, Tensor):
+        checks.check_not_negative(f"{owner}: {name}", value)
 
 
 def check_finite(owner: str, name: str, value: object) -> None:
     """Raise ValueError unless `value` is a finite number; a tensor is taken as it is."""
-    if isinstance(value, Tensor):
-        return
-    if not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"{owner}: {name} is {value!r}, expected a finite number")
+    if not isinstance(value, Tensor):
+        checks.check_finite(f"{owner}: {name}", value)
 
 
 def check_multiple(owner: str, name: str, value: object) -> None:

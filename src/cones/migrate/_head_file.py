@@ -8,10 +8,10 @@ from torch import Tensor
 from ..common.atomic_files import replacing
 from ..common.expressions import brief
 from ..common.import_path import TrustError
-from ..common.tensor_file import DamagedError, read_tensors, write_tensors
+from ..common.tensor_file import write_tensors
 from ..head import Head
 from ..margins import parse, written
-from ._read import WeightsError
+from ._read import WeightsError, read_safetensors
 
 FORMAT = "cones-head-1"
 
@@ -72,10 +72,7 @@ def read_head(path: Path | str, *, trust: bool = False) -> Head:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    try:
-        tensors, metadata = read_tensors(path)
-    except (OSError, DamagedError) as error:
-        raise WeightsError(f"{path} is broken ({error}): put a whole copy in its place") from error
+    tensors, metadata = read_safetensors(path)
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} is no head: expected the format {FORMAT}, as `cones migrate` writes it")
     try:

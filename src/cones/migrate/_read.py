@@ -43,7 +43,7 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    content = read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_torch(path)
     if isinstance(content, Tensor):
         content = {"weight": content}
     tensors = dict(_flat(content, ()))
@@ -54,9 +54,14 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
     return tensors
 
 
-def _read_safetensors(path: Path) -> Any:
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read tensors and metadata.
+
+    Raises:
+        WeightsError: the file is broken.
+    """
     try:
-        return read_tensors(path)[0]
+        return read_tensors(path)
     except (OSError, DamagedError) as error:
         raise WeightsError(f"{path} is broken ({_one_line(error)}): put a whole copy in its place") from error
 

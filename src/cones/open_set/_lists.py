@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..data import with_channels
 from ..embedding import Model, embed
-from ..evaluation import EvaluationOptions, Progress, combine_embeddings, pair_scores
+from ..evaluation import Evaluation, EvaluationOptions, Progress, combine_embeddings, pair_scores
 from ..evaluation.progress import silent
 from ..evaluation.similarity import zero_rows
 from ..protocols import (
@@ -70,15 +70,11 @@ def evaluate_list(
     rows = embeddings.rows(pairs.names)
     features = embeddings.features[rows]
     row_pairs = torch.stack([pairs.first, pairs.second], dim=1)
-    scores = pair_scores(features, row_pairs, options.similarity)
     subjects, names = subjects_of(pairs)
     folds = pairs.fold if pairs.fold is not None and len(pairs.fold.unique()) > 1 else None
     if subjects is None:
         warnings.warn(f"{path}: {_contradiction(pairs)}; intervals are by pair, not by subject", stacklevel=2)
-    evaluation = options.evaluate_pairs(
-        scores, pairs.same, None if subjects is None else subjects[row_pairs], progress, rows=row_pairs, folds=folds
-    )
-    evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
+    evaluation = _verified(features, row_pairs, pairs.same, subjects, options, progress, folds)
     embedded = pairs.names if embeddings.names is None else [embeddings.names[row] for row in rows.tolist()]
     images = None if folder is None else PictureFiles([Path(folder) / name for name in embedded])
     return Evaluated(path.name, evaluation, images, embedded, names)
@@ -124,11 +120,7 @@ def evaluate_templates(
             "not by subject",
             stacklevel=2,
         )
-    scores = pair_scores(features, row_pairs, options.similarity)
-    evaluation = options.evaluate_pairs(
-        scores, templates.same, subjects[row_pairs] if known else None, progress, rows=row_pairs
-    )
-    evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
+    evaluation = _verified(features, row_pairs, templates.same, subjects if known else None, options, progress)
     return Evaluated(Path(pairs).name, evaluation, None, [str(number) for number in templates.ids.tolist()])
 
 
@@ -179,11 +171,25 @@ def evaluate_bin(
     images = with_channels(decoded, model.input.shape[0])
     features = embed(model, images, flip=flip)
     row_pairs = torch.stack([given.first, given.second], dim=1)
-    scores = pair_scores(features, row_pairs, options.similarity)
     folds = min(FOLDS, len(given)) if len(given) > 1 else None
-    evaluation = options.evaluate_pairs(scores, given.same, None, progress, rows=row_pairs, folds=folds)
-    evaluation = replace(evaluation, zero_rows=zero_rows(features, options.similarity))
+    evaluation = _verified(features, row_pairs, given.same, None, options, progress, folds)
     return Evaluated(path.name, evaluation, images, [f"image {row}" for row in range(len(images))])
+
+
+def _verified(
+    features: Tensor,
+    row_pairs: Tensor,
+    same: Tensor,
+    subjects: Tensor | None,
+    options: EvaluationOptions,
+    progress: Progress,
+    folds: int | Tensor | None = None,
+) -> Evaluation:
+    """Verify pairs (P, 2) of rows of features (N, D), by the subjects (N,) of the rows where they are known."""
+    scores = pair_scores(features, row_pairs, options.similarity)
+    of_pairs = None if subjects is None else subjects[row_pairs]
+    evaluation = options.evaluate_pairs(scores, same, of_pairs, progress, rows=row_pairs, folds=folds)
+    return replace(evaluation, zero_rows=zero_rows(features, options.similarity))
 
 
 def read_list(path: Path, form: ListForm, repeats: bool) -> Pairs:

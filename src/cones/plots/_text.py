@@ -6,6 +6,7 @@ import textwrap
 
 from ..common.expressions import parse_tree
 from ..common.printable import printable
+from ..evaluation import figure
 
 DASH = "–"
 
@@ -92,14 +93,14 @@ def _power(text: str) -> str:
 
 
 def percent(value: object, decimals: int = 2) -> str:
-    """A share in 0..1 as a percentage.
+    """A share in 0..1 in percent, with as many decimals wherever it is; an en dash for what is missing.
 
     Example:
         >>> percent(0.98765), percent(None)
         ('98.77 %', '–')
     """
     known = finite(value)
-    return DASH if known is None else f"{100 * known:.{decimals}f} %"
+    return DASH if known is None else figure.percent(known, decimals)
 
 
 def degrees(value: object) -> str:

@@ -4,13 +4,9 @@ from pathlib import Path
 
 from ..common.expressions import brief
 from ..data import DataError
-from ..data.csv_files import read_table
+from ._pair_columns import parse_same, read_columns
 from ._pairs import Pairs, Row, collect
 from .lines import whole_number
-
-_COLUMNS = ("a", "b", "same", "fold")
-_EXPECTED = "expected a first line a,b,same or a,b,same,fold"
-_ANSWERS = {"1": True, "true": True, "0": False, "false": False}
 
 
 def read_pairs_csv(path: Path | str, folder: Path | str | None = None, *, repeats: bool = False) -> Pairs:
@@ -38,35 +34,18 @@ def read_pairs_csv(path: Path | str, folder: Path | str | None = None, *, repeat
         Pairs(2 pairs of 3 files, 1 genuine, no folds)
     """
     path, folder = Path(path), None if folder is None else Path(folder)
-    table = read_table(path)
-    if not table:
-        raise DataError(f"{path} is empty; {_EXPECTED}")
-    (line, header), *lines = table
-    names = [cell.lower() for cell in header]
-    if not {"a", "b", "same"} <= set(names):
-        raise DataError(f"line {line} of {path} is {brief(repr(','.join(header)))}; {_EXPECTED}")
-    twice = [name for name in _COLUMNS if names.count(name) > 1]
-    if twice:
-        raise DataError(f"line {line} of {path} has two columns {twice[0]!r}; {_EXPECTED}")
-    if not lines:
-        raise DataError(f"{path} lists no pair; expected lines below its header")
-    places = [names.index(column) for column in _COLUMNS if column in names]
-    rows = []
-    for number, cells in lines:
-        if len(cells) != len(header):
-            raise DataError(f"line {number} of {path} has {len(cells)} columns, the header has {len(header)}")
-        rows.append(_row(path, number, [cells[place] for place in places], len(lines)))
+    lines = read_columns(path, ("a", "b", "same"), ("fold",))
+    rows = [_row(path, number, cells, len(lines)) for number, cells in lines]
     return collect(path, rows, folder, repeats)
 
 
 def _row(path: Path, line: int, cells: list[str], most: int) -> Row:
     first, second, answer, *folds = cells
-    if answer.lower() not in _ANSWERS:
-        raise DataError(f"line {line} of {path} has same {brief(repr(answer))}; expected 1 or 0, true or false")
+    same = parse_same(path, line, answer)
     fold = whole_number(folds[0]) if folds else None
     if folds and (fold is None or not 0 <= fold < most):
         raise DataError(
             f"line {line} of {path} has fold {brief(repr(folds[0]))}; expected a whole number from 0 and below {most}, "
             f"the pairs"
         )
-    return Row(line, first, second, _ANSWERS[answer.lower()], fold)
+    return Row(line, first, second, same, fold)

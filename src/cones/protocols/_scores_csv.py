@@ -9,11 +9,8 @@ import torch
 from torch import Tensor
 
 from ..data import DataError
-from ..data.csv_files import read_table
 from ._embeddings import as_classes
-
-_EXPECTED = "expected a first line score,same or score,same,subject_a,subject_b"
-_ANSWERS = {"1": True, "true": True, "0": False, "false": False}
+from ._pair_columns import parse_same, read_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,28 +56,14 @@ def read_scores_csv(path: Path | str) -> ScoredPairs:
         tensor([ 0.9000, -0.1000], dtype=torch.float64)
     """
     path = Path(path)
-    table = read_table(path)
-    if not table:
-        raise DataError(f"{path} is empty; {_EXPECTED}")
-    (line, header), *lines = table
-    columns = [cell.lower() for cell in header]
-    subject_columns = [name for name in ("subject_a", "subject_b") if name in columns]
-    wanted = ["score", "same", *subject_columns]
-    if any(columns.count(name) != 1 for name in wanted) or len(subject_columns) == 1:
-        raise DataError(f"line {line} of {path} is {','.join(header)!r}; {_EXPECTED}")
-    if not lines:
-        raise DataError(f"{path} lists no pair; expected lines below its header")
     scores, same, subjects = [], [], []
-    for number, cells in lines:
-        if len(cells) != len(header):
-            raise DataError(f"line {number} of {path} has {len(cells)} columns, the header has {len(header)}")
-        score, answer, *both = (cells[columns.index(name)] for name in wanted)
+    for number, (score, answer, *both) in read_columns(path, ("score", "same"), ("subject_a", "subject_b")):
         scores.append(_number(path, number, score))
-        same.append(_answer(path, number, answer))
+        same.append(parse_same(path, number, answer))
         subjects += both
         if both and (both[0] == both[1] != "-1") != same[-1]:
             raise DataError(f"line {number} of {path} pairs the subjects {both[0]} and {both[1]} with same {answer}")
-    names, numbers = as_classes(np.array(subjects)) if subject_columns else ((), None)
+    names, numbers = as_classes(np.array(subjects)) if subjects else ((), None)
     return ScoredPairs(
         torch.tensor(scores, dtype=torch.float64),
         torch.tensor(same),
@@ -97,9 +80,3 @@ def _number(path: Path, line: int, cell: str) -> float:
     if not math.isfinite(score):
         raise DataError(f"line {line} of {path} has score {cell!r}; expected a finite number")
     return score
-
-
-def _answer(path: Path, line: int, cell: str) -> bool:
-    if cell.lower() not in _ANSWERS:
-        raise DataError(f"line {line} of {path} has same {cell!r}; expected 1 or 0, true or false")
-    return _ANSWERS[cell.lower()]

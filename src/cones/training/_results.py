@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..common.atomic_files import replacing, write_text
+from ..common.atomic_files import write_text
+from ..common.run_features import RunFeatures, Side, write_run_features
 from ..common.run_folder import CONFIG, FEATURES, LAST, METRICS, SUMMARY, read_metrics
-from ..common.tensor_file import write_tensors
 from ..data import Dataset
 from ..engine.similarity import cross_entropy_of
 from ..engine.softmax import margin_softmax
@@ -72,26 +72,23 @@ def write_results(
     train = features_of(backbone, splits.train.inputs, device, run)
     test = features_of(backbone, splits.test.inputs, device, run)
     logits = loss.head.logits(train.to(device)).float().cpu()
-    tensors = {"weight": loss.head.weight.detach().float().cpu()}
-    if loss.head.bias is not None:
+    weight, bias = loss.head.weight.detach().float().cpu(), loss.head.bias
+    contents = RunFeatures(
+        train=_some_rows(train, splits.train.labels),
+        test=_some_rows(test, splits.test.labels),
+        weight=weight,
         # one number for all classes in a loss of K binary problems
-        tensors["bias"] = loss.head.bias.detach().float().cpu().expand(len(tensors["weight"])).contiguous()
-    for side, features, dataset in (("train", train, splits.train), ("test", test, splits.test)):
-        rows = torch.linspace(0, len(dataset) - 1, min(len(dataset), AT_MOST)).round().long()
-        tensors[f"{side}_features"], tensors[f"{side}_labels"] = features[rows], dataset.labels[rows]
-    metadata = {
-        "objective": str(run.objective),
-        "in_force": " + ".join([written(margin), *(str(term) for term in run.objective.terms)]),
-        "margin": written(margin),
-        "classes": json.dumps(splits.train.classes),
-        "test_classes": json.dumps(splits.test.classes),
-    }
-    with replacing(folder / FEATURES) as aside:
-        write_tensors(aside, tensors, metadata)
+        bias=None if bias is None else bias.detach().float().cpu().expand(len(weight)),
+        margin=written(margin),
+        objective=str(run.objective),
+        in_force=" + ".join([written(margin), *(str(term) for term in run.objective.terms)]),
+        classes=splits.train.classes,
+        test_classes=splits.test.classes,
+    )
+    write_run_features(folder / FEATURES, contents)
 
     lines = read_metrics(folder / METRICS, cut_short=True)
     rates = [line["images_per_second"] for line in lines if "images_per_second" in line]
-    weight = tensors["weight"] if closed else None
     summary = {
         "name": name or folder.name,
         "objective": str(run.objective),
@@ -105,12 +102,18 @@ def write_results(
         "step": position.step,
         "epoch": position.epoch,
         "finished": position.epoch == run.epochs,
-        "geometry": _geometry(test, splits.test.labels, weight),
-        "train_geometry": _geometry(train, splits.train.labels, tensors["weight"], logits),
+        "geometry": _geometry(test, splits.test.labels, weight if closed else None),
+        "train_geometry": _geometry(train, splits.train.labels, weight, logits),
         "confident_gradient": _confident_gradient(loss, margin, train, splits.train.labels, logits),
     }
     write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def _some_rows(features: Tensor, labels: Tensor) -> Side:
+    """All rows, or AT_MOST of them at equal distances."""
+    rows = torch.linspace(0, len(labels) - 1, min(len(labels), AT_MOST)).round().long()
+    return Side(features[rows], labels[rows])
 
 
 def _geometry(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..common.atomic_files import replacing
 from ..common.expressions import brief
 from ..common.run_folder import parse_object
-from ..common.tensor_file import DamagedError, read_tensors, write_tensors
+from ..common.tensor_file import read_tensors, write_tensors
 
 FORMAT = "cones-1"
 
@@ -178,13 +178,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(f"there is no checkpoint {path}")
     try:
         tensors, metadata = read_tensors(path)
-    except (OSError, DamagedError) as error:
-        raise CheckpointError(f"{path} is broken ({error}): delete it, or put a whole copy in its place") from error
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path} was not written by this trainer: expected the format {FORMAT}")
-    try:
+        if metadata.get("format") != FORMAT:
+            raise CheckpointError(f"{path} was not written by this trainer: expected the format {FORMAT}")
         return tensors, parse_object(metadata.get("header", ""), "its header")
-    except ValueError as error:
+    except (OSError, ValueError) as error:  # a DamagedError is a ValueError
         raise CheckpointError(f"{path} is broken ({error}): delete it, or put a whole copy in its place") from error
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...common.unit_vectors import direction
+from ...common.unit_vectors import direction, row_angles
 from .. import blocks as _blocks
 from .._arrays import Array, as_features
 from .._table import Row, table_of_rows
-from ..blocks import check_rows, row_angles
+from ..blocks import check_rows
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 BINS = 36

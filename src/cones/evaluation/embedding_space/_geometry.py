@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...common.unit_vectors import direction
+from ...common.unit_vectors import direction, row_angles
 from .. import blocks as _blocks
 from .._arrays import UNKNOWN, Array, as_features, as_labels
-from ..blocks import blocks, check, check_range, classes, mean_direction, one_minus_cosine, row_angles, sum_blocks
+from ..blocks import blocks, check, check_range, classes, mean_direction, one_minus_cosine, sum_blocks
 from ..figure import Figure
 from ..quantities import GEOMETRY
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from .._arrays import Array, as_tensor
-from ._pairs import check_same
+from .._checks import check_bounded, scored_pairs_of_both_kinds
 
 STEPS = 200
 
@@ -83,11 +83,8 @@ def calibrate(scores: Array, same: Array, prior: float = 0.5) -> Calibration:
         >>> print(calibrate(scores, same))  # of scores 2, 3 in 4 are the same: llr = log 3; of scores 0 1 in 4
         llr = 1.09861 * score + -1.09861, fitted for a prior of 0.5
     """
-    scores, same = as_tensor("scores", scores), as_tensor("same", same)
-    check_same(same, scores)
-    if bool(scores.isinf().any()):
-        place = int(scores.isinf().nonzero()[0])
-        raise ValueError(f"scores[{place}] is {scores[place].item()}, expected a finite number")
+    scores, same = scored_pairs_of_both_kinds(scores, same)
+    check_bounded(scores)
     if not 0 < prior < 1:
         raise ValueError(f"prior is {prior}, expected a number in (0, 1)")
     values = scores.detach().to(torch.float64)

@@ -5,21 +5,19 @@ import warnings
 import torch
 from torch import Tensor
 
-from .._arrays import Array, as_features, as_tensor
-from .._checks import check_other_rows
+from .._arrays import Array, as_features, as_tensor, strangers_apart
+from .._checks import check_bounded, check_other_rows, labelled_rows, scored_pairs_of_both_kinds
 from ..similarity import Similarity, between
 from ..verification import (
     VerificationSettings,
     place_at_far,
     points_of_tiles,
-    rows_and_subjects,
     tiles_of,
     warn_of_scores,
 )
 from ._calibration import Calibration, calibrate
 from ._decision import Decision, Normalisation, plain_scores, tensor_sha256
 from ._files import file_sha256
-from ._pairs import check_same
 
 
 def choose_decision(
@@ -65,10 +63,10 @@ def choose_decision(
         >>> round(d.threshold, 6), d.accept(x, pairs)
         (0.7, tensor([ True, False, False]))
     """
-    features, pairs, same = as_features("features", features), as_tensor("pairs", pairs), as_tensor("same", same)
+    features, pairs = as_features("features", features), as_tensor("pairs", pairs)
     cohort = None if cohort is None else as_features("cohort", cohort)
     scores = plain_scores(features, pairs, similarity, normalisation, top, cohort)
-    check_same(same, scores)
+    scores, same = scored_pairs_of_both_kinds(scores, same)
     check_other_rows("pairs", pairs)
     calibration: Calibration | None = None
     if prior is not None:
@@ -129,10 +127,10 @@ def decision_of_all_pairs(
         >>> round(d.threshold, 6), d.measured_far, d.measured_tar
         (0.3, 0.25, 1.0)
     """
-    rows, subjects, _ = rows_and_subjects(embeddings, labels)
+    rows, numbers, _ = labelled_rows(embeddings, labels)
     _check_far(far)
     settings = VerificationSettings((far,), 0.01, (1.0, 1.0), 1)
-    points, _ = points_of_tiles(tiles_of(rows, subjects, similarity, 1024), settings)
+    points, _ = points_of_tiles(tiles_of(rows, strangers_apart(numbers), similarity, 1024), settings)
     genuine, impostors = int(points.genuine[-1]), int(points.impostors[-1])
     if genuine == 0 or impostors == 0:
         raise ValueError(
@@ -177,17 +175,14 @@ def threshold_at_far(scores: Array, same: Array, far: float) -> float:
         >>> round(threshold_at_far(scores, same, far=0.0), 6), round(threshold_at_far(scores, same, far=0.5), 6)
         (0.75, 0.6)
     """
-    scores, same = as_tensor("scores", scores), as_tensor("same", same)
-    check_same(same, scores)
+    scores, same = scored_pairs_of_both_kinds(scores, same)
     return _threshold_at_far(scores, same, far, stacklevel=3)
 
 
 def _threshold_at_far(scores: Tensor, same: Tensor, far: float, stacklevel: int) -> float:
     _check_far(far)
     warn_of_scores(scores, same, stacklevel)
-    if bool(scores.isinf().any()):
-        place = int(scores.isinf().nonzero()[0])
-        raise ValueError(f"scores[{place}] is {scores[place].item()}, expected a finite number")
+    check_bounded(scores)
     values = scores.detach().to(torch.float64)
     different = values[~same].sort(descending=True).values
     number = len(different)

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from .._arrays import Array, as_tensor
-from ._pairs import check_same
+from .._checks import scored_pairs_of_both_kinds
 
 
 def cllr(llr: Array, same: Array) -> float:
@@ -30,8 +30,7 @@ def cllr(llr: Array, same: Array) -> float:
         >>> cllr(torch.zeros(3), torch.tensor([True, False, False]))
         1.0
     """
-    llr, same = as_tensor("llr", llr), as_tensor("same", same)
-    check_same(same, llr, "llr")
+    llr, same = scored_pairs_of_both_kinds(llr, same, "llr")
     values = llr.detach().to(torch.float64)
     missed = -logsigmoid(values[same]).mean()
     alarmed = -logsigmoid(-values[~same]).mean()
@@ -88,8 +87,7 @@ def pav_llr(scores: Array, same: Array) -> Tensor:
         >>> pav_llr(torch.tensor([0.0, 1.0, 2.0, 3.0]), same)
         tensor([-inf, 0., 0., inf], dtype=torch.float64)
     """
-    scores, same = as_tensor("scores", scores), as_tensor("same", same)
-    check_same(same, scores)
+    scores, same = scored_pairs_of_both_kinds(scores, same)
     _, place, counts = scores.detach().unique(return_inverse=True, return_counts=True)
     hits = torch.zeros(len(counts), dtype=torch.float64, device=scores.device)
     hits.index_add_(0, place, same.to(torch.float64))

@@ -93,20 +93,3 @@ def check_pairs(pairs: Tensor, num_rows: int) -> None:
     if len(wrong):
         pair = int(wrong[0])
         raise ValueError(f"pairs[{pair}] is {pairs[pair].tolist()}, but features has {num_rows} rows: expected 0..N-1")
-
-
-def check_same(same: Tensor, scores: Tensor, name: str = "scores") -> None:
-    """Raise ValueError unless scores are (P,) without nan, same (P,) of truth values with both of them."""
-    if scores.ndim != 1:
-        raise ValueError(f"{name} has shape {tuple(scores.shape)}, expected (P,): one number per pair")
-    if same.shape != scores.shape:
-        raise ValueError(
-            f"same has shape {tuple(same.shape)}, expected {tuple(scores.shape)}: one truth value per pair"
-        )
-    if same.dtype != torch.bool:
-        raise ValueError(f"same has dtype {same.dtype}, expected torch.bool: whether both are of one class")
-    if bool(scores.isnan().any()):
-        raise ValueError(f"{name}[{int(scores.isnan().nonzero()[0])}] is nan, expected a number: leave the pair out")
-    if not bool(same.any()) or bool(same.all()):
-        kind = "different" if bool(same.any()) else "same"
-        raise ValueError(f"same holds no pair of the {kind} class, expected pairs of both kinds")

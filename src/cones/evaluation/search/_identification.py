@@ -8,11 +8,12 @@ from torch import Tensor
 from ...common.unit_vectors import direction
 from .._arrays import Array, as_features, as_labels_alike, strangers_apart
 from .._bootstrap import Bootstrap, weighted_mean
+from .._checks import check_labels
 from .._table import table
 from ..figure import Figure, Interval
 from ..progress import Progress, silent
 from ..quantities import IDENTIFICATION
-from ..similarity import BLOCK, Score, Similarity, check_features, check_labels, score_named
+from ..similarity import BLOCK, Score, Similarity, check_features, score_named
 from ._mates import best_scores
 from ._open_set import NO_MATE, OpenSet, ProbeScores, open_set_at
 

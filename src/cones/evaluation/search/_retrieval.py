@@ -8,11 +8,12 @@ from torch import Tensor
 from ...common.unit_vectors import direction
 from .._arrays import Array, as_features, as_labels, known_rows, strangers_apart
 from .._bootstrap import Bootstrap, weighted_mean
+from .._checks import check_labels
 from .._table import table
 from ..figure import Figure, Interval
 from ..progress import Progress, silent
 from ..quantities import RETRIEVAL
-from ..similarity import BLOCK, Similarity, check_features, check_labels, score_named
+from ..similarity import BLOCK, Similarity, check_features, score_named
 from ._information import adjusted_mutual_information, normalized_mutual_information
 from ._k_means import k_means
 from ._mates import Best, best_scores

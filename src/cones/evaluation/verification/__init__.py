@@ -1,7 +1,6 @@
 """One-to-one verification: exact figures from scores, pairs, or all pairs of labelled embeddings."""
 
 from ._all_pairs import points_of_tiles as points_of_tiles
-from ._all_pairs import rows_and_subjects as rows_and_subjects
 from ._all_pairs import verification_of_all_pairs as verification_of_all_pairs
 from ._curve import Roc as Roc
 from ._curve import roc as roc

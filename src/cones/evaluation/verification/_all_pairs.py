@@ -5,8 +5,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from .._arrays import UNKNOWN, Array, as_features, as_labels, strangers_apart
-from .._checks import check_embeddings, check_integers
+from .._arrays import Array, strangers_apart
+from .._checks import labelled_rows
 from ..progress import Progress, silent
 from ..similarity import Similarity, zero_rows
 from ._bins import turned
@@ -73,24 +73,15 @@ def verification_of_all_pairs(
         >>> v.genuine, v.impostors, v.tar[0].tar, round(v.tar[0].threshold, 6)
         (2, 4, 1.0, 0.3)
     """
-    rows, subjects, _ = rows_and_subjects(embeddings, labels)
+    rows, numbers, _ = labelled_rows(embeddings, labels)
     settings = VerificationSettings(far, p_target, costs, min_pairs)
     if tile < 1:
         raise ValueError(f"tile is {tile}, expected at least 1 row: 1024 is a good size")
-    tiles = tiles_of(rows, subjects, similarity, tile)
+    tiles = tiles_of(rows, strangers_apart(numbers), similarity, tile)
     if not len(rows):
         return verification_of(ScoreHistogram(rows.device).points()[0], settings)
     points, bins = points_of_tiles(tiles, settings, group, progress)
     return verification_of(points, settings, auc_error(points, bins), zero_rows(rows, similarity))
-
-
-def rows_and_subjects(embeddings: Array, labels: Array) -> tuple[Tensor, Tensor, bool]:
-    """Embeddings (N, D); subjects (N,) with each unknown one numbered apart, below 0; and whether there are any."""
-    rows = as_features("embeddings", embeddings)
-    check_embeddings(rows)
-    numbers, _ = as_labels("labels", labels)
-    check_integers("labels", numbers, (len(rows),), "one subject a row")
-    return rows, strangers_apart(numbers), bool((numbers == UNKNOWN).any())
 
 
 def points_of_tiles(

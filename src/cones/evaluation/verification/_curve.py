@@ -3,8 +3,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .._arrays import Array, as_tensor
-from .._checks import check_scores
+from .._arrays import Array
+from .._checks import scored_pairs_of_both_kinds
 from ._distances import warn_of_distances
 from ._points import points_of
 
@@ -63,10 +63,7 @@ def roc(scores: Array, same: Array) -> Roc:
         >>> curve.far.tolist(), curve.tar.tolist()
         ([0.0, 0.0, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0])
     """
-    scores, same = as_tensor("scores", scores), as_tensor("same", same)
-    check_scores(scores, same)
-    if bool(same.all()) or not bool(same.any()):
-        raise ValueError(f"same is true in {int(same.sum())} of {len(same)} pairs, expected both kinds of pairs")
+    scores, same = scored_pairs_of_both_kinds(scores, same)
     points = points_of(scores, same)
     warn_of_distances(points, stacklevel=2)
     return Roc(points.threshold, points.far, points.tar)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .._arrays import Array, as_tensor
-from .._checks import check_integers, check_scores
+from .._checks import check_integers, scored_pairs
 from ..figure import Figure, percent
 from ..quantities import FOLDS
 from ._distances import warn_of_scores
@@ -62,14 +62,13 @@ def fold_accuracy(scores: Array, same: Array, folds: int | Array = 10) -> FoldAc
         >>> fold_accuracy(scores, torch.tensor([True, False, True, False, True, False]), folds=3).accuracies
         (1.0, 1.0, 0.5)
     """
-    scores, same = as_tensor("scores", scores), as_tensor("same", same)
-    check_scores(scores, same)
+    scores, same = scored_pairs(scores, same)
     warn_of_scores(scores, same, stacklevel=2)
-    return accuracy_of_folds(scores, same, folds if isinstance(folds, int) else as_tensor("folds", folds))
+    return accuracy_of_folds(scores, same, folds)
 
 
-def accuracy_of_folds(scores: Tensor, same: Tensor, folds: int | Tensor) -> FoldAccuracy:
-    """`fold_accuracy` of tensors, without its warning."""
+def accuracy_of_folds(scores: Tensor, same: Tensor, folds: int | Array) -> FoldAccuracy:
+    """`fold_accuracy` of `scored_pairs`, without its warning."""
     place, count = _folds(folds, len(scores))
     place = place.to(scores.device)
     accuracies, thresholds = [], []
@@ -91,9 +90,10 @@ def best_threshold(scores: Tensor, same: Tensor) -> float:
     return points.threshold[right.argmax()].item()  # of equals argmax takes the first
 
 
-def _folds(folds: int | Tensor, pairs: int) -> tuple[Tensor, int]:
+def _folds(folds: int | Array, pairs: int) -> tuple[Tensor, int]:
     """The fold (N,) of each pair, 0..K-1, and K."""
-    if isinstance(folds, Tensor):
+    if not isinstance(folds, int):
+        folds = as_tensor("folds", folds)
         check_integers("folds", folds, (pairs,), "the fold of each pair")
         distinct, place = torch.unique(folds, return_inverse=True)
         if len(distinct) < 2:

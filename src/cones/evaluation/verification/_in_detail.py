@@ -4,13 +4,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .._arrays import Array, as_labels, as_tensor, strangers_apart
+from .._arrays import Array, as_tensor, strangers_apart
 from .._bootstrap import Bootstrap
-from .._checks import check_integers, check_other_rows, check_scores
+from .._checks import check_integers, check_other_rows, labelled_rows, scored_pairs, subjects_of_pairs
 from ..figure import Interval
 from ..progress import Progress, silent
 from ..similarity import Similarity, zero_rows
-from ._all_pairs import auc_error, points_of_tiles, rows_and_subjects
+from ._all_pairs import auc_error, points_of_tiles
 from ._describe import ErrorPoint, curve_of, details_of
 from ._details import VerificationDetails
 from ._distances import warn_of_distances
@@ -94,7 +94,8 @@ def verification_in_detail(
         ([1, 2], 0.6)
     """
     settings, bootstrap = VerificationSettings(far, p_target, costs, min_pairs), Bootstrap(resamples, confidence, seed)
-    return report_of_rows(embeddings, labels, similarity, settings, bootstrap, tile, progress)
+    rows, numbers, _ = labelled_rows(embeddings, labels)
+    return report_of_rows(rows, numbers, similarity, settings, bootstrap, tile, progress)
 
 
 @torch.no_grad()
@@ -141,20 +142,21 @@ def pairs_in_detail(
         ([2, 2], [3, 3])
     """
     settings, bootstrap = VerificationSettings(far, p_target, costs, min_pairs), Bootstrap(resamples, confidence, seed)
+    scores, same = scored_pairs(scores, same)
     return report_of_pairs(scores, same, subjects, settings, bootstrap, rows, progress, stacklevel=3)
 
 
 def report_of_rows(
-    embeddings: Array,
-    labels: Array,
+    rows: Tensor,
+    labels: Tensor,
     similarity: Similarity,
     settings: VerificationSettings,
     bootstrap: Bootstrap,
     tile: int = 1024,
     progress: Progress = silent,
 ) -> VerificationReport:
-    """`verification_in_detail` with its settings as objects."""
-    rows, subjects, strangers = rows_and_subjects(embeddings, labels)
+    """`verification_in_detail` of `labelled_rows`, with its settings as objects."""
+    subjects = strangers_apart(labels)
     tiles = tiles_of(rows, subjects, similarity, tile)
     if not len(rows):
         none = points_of(rows.new_empty(0), torch.empty(0, dtype=torch.bool))
@@ -164,12 +166,12 @@ def report_of_rows(
     if figures.eer is None or figures.genuine > MOST_GENUINE:
         return VerificationReport(figures, None, None)
     pairs = list_pairs(tiles, floor_of(points), progress)
-    return _report(points, figures, pairs, settings, bootstrap, strangers, progress)
+    return _report(points, figures, pairs, settings, bootstrap, subjects is not labels, progress)
 
 
 def report_of_pairs(
-    scores: Array,
-    same: Array,
+    scores: Tensor,
+    same: Tensor,
     subjects: Array | None,
     settings: VerificationSettings,
     bootstrap: Bootstrap,
@@ -177,15 +179,8 @@ def report_of_pairs(
     progress: Progress = silent,
     stacklevel: int = 1,
 ) -> VerificationReport:
-    """`pairs_in_detail` with its settings as objects; `stacklevel`: that of its warning, 1 for the caller."""
-    scores, same = as_tensor("scores", scores), as_tensor("same", same)
-    check_scores(scores, same)
-    subject_pairs, strangers = None, False
-    if subjects is not None:
-        numbers, _ = as_labels("subjects", subjects)
-        check_integers("subjects", numbers, (len(scores), 2), "both ends of each pair")
-        subject_pairs = strangers_apart(numbers, "subjects")
-        strangers = subject_pairs is not numbers
+    """`pairs_in_detail` of `scored_pairs`, its settings as objects; `stacklevel` of its warning, 1 for the caller."""
+    subject_pairs, strangers = subjects_of_pairs(subjects, len(scores))
     if rows is not None:
         rows = as_tensor("rows", rows)
         check_integers("rows", rows, (len(scores), 2), "both ends of each pair")

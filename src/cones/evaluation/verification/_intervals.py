@@ -3,9 +3,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .._arrays import Array, as_labels, as_tensor, strangers_apart
+from .._arrays import Array
 from .._bootstrap import Bootstrap
-from .._checks import check_integers, check_scores
+from .._checks import scored_pairs, subjects_of_pairs
 from ..progress import Progress, silent
 from ._distances import warn_of_scores
 from ._draws import multiplicities
@@ -61,14 +61,9 @@ def verification_intervals(
         >>> intervals.resampled, intervals.auc[0] < intervals.figures.auc < intervals.auc[1]
         ('pairs', True)
     """
-    scores, same = as_tensor("scores", scores), as_tensor("same", same)
-    check_scores(scores, same)
+    scores, same = scored_pairs(scores, same)
     settings = VerificationSettings(far, p_target, costs, min_pairs)
-    subject_pairs = None
-    if subjects is not None:
-        numbers, _ = as_labels("subjects", subjects)
-        check_integers("subjects", numbers, (len(same), 2), "the subjects of both ends of each pair")
-        subject_pairs = strangers_apart(numbers, "subjects")
+    subject_pairs, _ = subjects_of_pairs(subjects, len(same))
     warn_of_scores(scores, same, stacklevel=2)
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}, expected at least 1: 1000 for a steady interval")

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .._checks import check_embeddings
 from ..progress import Progress, silent
 from ..similarity import Score, Similarity, score_named, slices
 from ._bins import GENUINE, NO_PAIR, by_bits
@@ -79,9 +78,8 @@ def tiles_of(embeddings: Tensor, labels: Tensor, similarity: Similarity, size: i
     """Sort the rows by class; the order of the classes is drawn, so that tiles near the diagonal represent the others.
 
     Raises:
-        ValueError: embeddings that are not (N, D) and finite, rows too long for distances, or another similarity.
+        ValueError: rows too long for distances, or another similarity.
     """
-    check_embeddings(embeddings)
     score = score_named(similarity, embeddings)
     if score.length > 2 * LONGEST:
         raise ValueError(

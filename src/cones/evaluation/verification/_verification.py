@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
-from .._arrays import Array, as_tensor
-from .._checks import check_scores
+from .._arrays import Array
+from .._checks import scored_pairs
 from ._distances import warn_of_distances
 from ._figures import Verification, verification_of
 from ._points import points_of
@@ -62,8 +62,7 @@ def verification(
         AUC                0.9167
         minDCF             0.3333 at threshold 0.75
     """
-    scores, same = as_tensor("scores", scores), as_tensor("same", same)
-    check_scores(scores, same)
+    scores, same = scored_pairs(scores, same)
     points = points_of(scores, same)
     warn_of_distances(points, stacklevel=2)
     return verification_of(points, VerificationSettings(far, p_target, costs, min_pairs))

@@ -5,6 +5,7 @@
 from collections.abc import Mapping
 
 import torch
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from ...evaluation import VerificationDetails
@@ -40,6 +41,22 @@ def by_name(curves: Curves) -> dict[str, VerificationDetails]:
 def colors_of(named: Mapping[str, VerificationDetails]) -> list[str]:
     """A colour for each curve."""
     return [TRAIN] if len(named) == 1 else class_colors(len(named))
+
+
+def draw_dot(axes: Axes, x: float, y: float, color: str, label: str | None, marker: str = "o") -> None:
+    """Draw one point of a curve, above the curves and over the edge of the axes."""
+    axes.plot(
+        x,
+        y,
+        marker=marker,
+        markersize=6.5,
+        color=color,
+        markeredgecolor="white",
+        linestyle="none",
+        clip_on=False,
+        zorder=4,
+        label=label,
+    )
 
 
 def pairs(details: VerificationDetails) -> tuple[int, int]:

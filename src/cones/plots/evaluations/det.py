@@ -15,7 +15,7 @@ from .._legend import legend_below
 from .._palette import MUTED
 from .._style import new_figure, style
 from .._text import literal
-from ._curves import Curves, by_name, colors_of
+from ._curves import Curves, by_name, colors_of, draw_dot
 from .verification import HEIGHT, WIDTH
 
 TICKS = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
@@ -54,18 +54,7 @@ def det_figure(details: Curves) -> Figure:
         for name, (far, frr), eer, color in zip(named, curves, rates, colors_of(named), strict=True):
             label = f"{literal(name)}: EER {percent(eer)}" if name else f"EER {percent(eer)}"
             axes.plot(far, frr, color=color)
-            axes.plot(
-                max(eer, far_ends[0]),
-                max(eer, frr_ends[0]),
-                marker="o",
-                markersize=6.5,
-                color=color,
-                markeredgecolor="white",
-                linestyle="none",
-                clip_on=False,
-                zorder=4,
-                label=label,
-            )
+            draw_dot(axes, max(eer, far_ends[0]), max(eer, frr_ends[0]), color, label)
         axes.set_xlabel("false accept rate FAR, %")
         axes.set_ylabel("false reject rate FRR, %")
         legend_below(figure)

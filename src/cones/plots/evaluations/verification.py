@@ -12,7 +12,7 @@ from .._legend import legend_below
 from .._palette import GENUINE, IMPOSTOR, INK
 from .._style import half_width, new_figure, percents, style
 from .._text import literal
-from ._curves import Curves, by_name, colors_of, pairs, smallest_far, visible
+from ._curves import Curves, by_name, colors_of, draw_dot, pairs, smallest_far, visible
 
 WIDTH, HEIGHT = 5.2, 4.4
 
@@ -109,18 +109,8 @@ def _draw_roc(axes: Axes, name: str, details: VerificationDetails, color: str, s
         label = None if name else f"{100 * details.confidence:g} % interval"
         axes.fill_between(far, low, high, color=color, alpha=0.16, linewidth=0, label=label)
     reached, accepted = details.reached_far, details.reached_tar
-    axes.plot(
-        max(reached, start),
-        accepted,
-        marker="o" if reached > 0 else "<",
-        markersize=6.5,
-        color=color,
-        markeredgecolor="white",
-        linestyle="none",
-        clip_on=False,
-        zorder=4,
-        label=f"{_where(details)}: TAR {percent(accepted)} at FAR {reached:.3g}" if not name else None,
-    )
+    label = None if name else f"{_where(details)}: TAR {percent(accepted)} at FAR {reached:.3g}"
+    draw_dot(axes, max(reached, start), accepted, color, label, marker="o" if reached > 0 else "<")
 
 
 def _fill(axes: Axes, values: Tensor, edges: Tensor, color: str, label: str | None) -> None:

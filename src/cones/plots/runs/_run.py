@@ -11,8 +11,8 @@ from torch import Tensor
 from ...common.expressions import brief
 from ...common.import_path import TrustError
 from ...common.printable import printable, printable_lines
-from ...common.run_folder import CONFIG, FEATURES, METRICS, SUMMARY, parse_json, read_metrics, read_object, read_text
-from ...common.tensor_file import DamagedError, read_tensors
+from ...common.run_features import read_run_features
+from ...common.run_folder import CONFIG, FEATURES, METRICS, SUMMARY, read_metrics, read_object, read_text
 from ...margins import Margin, parse
 from .._text import short_objective
 from ._points import LabelledFeatures, check_weight
@@ -74,50 +74,30 @@ def read_finished_run(folder: Path, *, trust: bool = False) -> FinishedRun:
     metrics = tuple(read_metrics(folder / METRICS))
     config = read_text(folder / CONFIG)
     path = folder / FEATURES
-    tensors, metadata = _tensors(path)
+    read = read_run_features(path)
+    classes, tested = (tuple(printable(name) for name in names) for names in (read.classes, read.test_classes))
     try:
-        classes = _names(metadata["classes"], "classes")
-        train = LabelledFeatures("train", tensors["train_features"], tensors["train_labels"].long())
-        test = LabelledFeatures("test", tensors["test_features"], tensors["test_labels"].long())
-        tested = _names(metadata.get("test_classes", metadata["classes"]), "test_classes")
+        train, test = LabelledFeatures("train", *read.train), LabelledFeatures("test", *read.test)
         for points in (train, test) if tested == classes else (train,):
-            check_weight(points, tensors["weight"], len(classes))
-        margin = parse(metadata["margin"], trust=trust)
+            check_weight(points, read.weight, len(classes))
+        margin = parse(read.margin, trust=trust)
     except TrustError:
         raise
-    except KeyError as error:
-        raise ValueError(f"{path} has no {error}: was it written by this version of the trainer?") from error
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path}: {brief(' '.join(str(error).split()), 300)}") from error
     return FinishedRun(
         folder=folder,
         name=printable(str(summary.get("name") or folder.resolve().name)),
-        objective=printable(metadata.get("objective", metadata["margin"])),
-        title=printable(short_objective(metadata.get("in_force", metadata["margin"]))),
+        objective=printable(read.objective),
+        title=printable(short_objective(read.in_force)),
         margin=margin,
         classes=classes,
         train=train,
         test=test,
         test_classes=None if tested == classes else tested,
-        weight=tensors["weight"],
-        bias=tensors.get("bias"),
+        weight=read.weight,
+        bias=read.bias,
         summary=summary,
         metrics=metrics,
         config=printable_lines(config),
     )
-
-
-def _names(text: str, field: str) -> tuple[str, ...]:
-    names = parse_json(text, field)
-    if not isinstance(names, list) or not names:
-        raise ValueError(f"{field} is {brief(repr(names))}, expected a list of names")
-    return tuple(printable(str(name)) for name in names)
-
-
-def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: a report needs a finished run, with all the files it writes")
-    try:
-        return read_tensors(path)
-    except DamagedError as error:
-        raise ValueError(f"{path} is not a safetensors file: {error}") from error

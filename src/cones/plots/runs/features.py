@@ -51,7 +51,7 @@ def feature_figure(
         Wen et al. 2016 (center loss), fig. 2; Liu et al. 2016 (L-Softmax), fig. 2.
     """
     if not sets:
-        raise ValueError("sets is empty, expected at least one Points to draw")
+        raise ValueError("sets is empty, expected at least one LabelledFeatures to draw")
     for points in sets:
         check_weight(points, weight, len(classes))
     classes = [literal(name) for name in classes]

@@ -21,6 +21,9 @@ from .grid import Panel, grid_figure
 from .learning import learning_figure
 from .norms import norm_figure
 
+ANGLES = "How far features lie from their own class direction, and from the nearest other one."
+"""Text under figures of angles."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -77,7 +80,7 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
             run,
             "angles",
             "Angles",
-            "How far features lie from their own class direction, and from the nearest other one.",
+            ANGLES,
             lambda n: angle_figure(sets, read.weight, columns=n),
             columns=2,
         ),
@@ -160,7 +163,7 @@ def write_comparison_report(folder: str | os.PathLike[str], *, trust: bool = Fal
             folder,
             "angles",
             f"Angles on the {shown} set",
-            "How far features lie from their own class direction, and from the nearest other one.",
+            ANGLES,
             lambda n: angle_grid(angles, titles, columns=n),
             columns=4,
         ),
