@@ -206,7 +206,7 @@ CONTENDERS = (
     _arcface(CONES_TIGHT, SMALL_BUDGET),
     _arcface("cones ArcFace, bfloat16, 64 MiB", SMALL_BUDGET, torch.bfloat16),
     Contender(CONES_SOFTMAX, _cones(Softmax()), budget=MEMORY_BUDGET),
-    Contender("cones, a margin that bends the others", _cones(Bent()), copies=2, budget=MEMORY_BUDGET),
+    Contender("cones, a margin that modifies the others", _cones(Bent()), copies=2, budget=MEMORY_BUDGET),
     Contender("pytorch-metric-learning ArcFaceLoss", PmlArcFace, arcface=True, matrices=5, copies=2),
     Contender("dense ArcFace, one-hot", partial(Layer, one_hot_arcface), arcface=True, matrices=10, copies=2),
     Contender(INDEXED, partial(Layer, indexed_arcface), arcface=True, matrices=3, copies=2),
