@@ -191,7 +191,9 @@ def test_a_table_cell_keeps_its_bars():
 
 def test_losses_are_found_by_name():
     assert find_loss("ArcFace") is every_loss()["ArcFace"]
-    with pytest.raises(ValueError, match=r"'arcfac' is no loss \(did you mean ArcFace\?\); there are AdaCos, "):
+    with pytest.raises(
+        ValueError, match=r"'arcfac' is not a loss \(did you mean ArcFace\?\); expected one of AdaCos, "
+    ):
         find_loss("arcfac")
 
 

@@ -135,7 +135,7 @@ def test_one_loss_in_full_and_as_a_page(tmp_path, capsys):
     assert run("losses", "RingLoss", "--out", tmp_path / "pages") == 0
     assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["RingLoss.md", "RingLoss.svg"]
     assert run("losses", "arcfac") == 2
-    assert "'arcfac' is no loss (did you mean ArcFace?)" in capsys.readouterr().err
+    assert "'arcfac' is not a loss (did you mean ArcFace?)" in capsys.readouterr().err
 
 
 def test_plan_tells_memory_before_a_run(capsys):
@@ -256,8 +256,8 @@ def bad_file_as_folder(folder):
 BAD = {
     "a project's folder": (bad_project_folder, 1, "holds files that are not a run's (config.toml, report.html)"),
     "a file as folder": (bad_file_as_folder, 1, "file is a file, expected a folder to write a run to"),
-    "unknown command": (lambda _: ["trian"], 2, r"'trian' is no command (did you mean train?)"),
-    "unknown loss": (lambda _: ["train", "--loss", "ArcFase"], 2, "'ArcFase' is no loss (did you mean ArcFace?)"),
+    "unknown command": (lambda _: ["trian"], 2, r"'trian' is not a command (did you mean train?)"),
+    "unknown loss": (lambda _: ["train", "--loss", "ArcFase"], 2, "'ArcFase' is not a loss (did you mean ArcFace?)"),
     "unknown field": (lambda _: ["train", "--loss", "ArcFace(m=1)"], 2, "ArcFace has no field 'm'"),
     "unknown data": (lambda _: ["train", "--data", "mnist5"], 1, "mnist5k"),
     "unknown backbone": (lambda _: ["train", "--backbone", "lenet"], 2, "did you mean lenets?"),
@@ -333,7 +333,7 @@ def test_a_run_is_not_overwritten(pictures, tmp_path, capsys):
     assert run(*data) == 0
     capsys.readouterr()
     assert run(*data) == 1
-    assert "holds a run already" in capsys.readouterr().err
+    assert "already holds a run" in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(pictures, tmp_path):

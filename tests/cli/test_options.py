@@ -42,7 +42,7 @@ def test_the_option_that_is_meant(command: str, written: str, meant: str) -> Non
     with pytest.raises(UsageError) as caught:
         parse([command, written, "0.1"])
     name = written.partition("=")[0]
-    expected = f"{name} is no option of cones {command} (did you mean {meant}?); cones {command} --help lists them"
+    expected = f"{name} is not an option of cones {command} (did you mean {meant}?); cones {command} --help lists them"
     assert str(caught.value) == expected
 
 
@@ -53,7 +53,9 @@ def test_every_command_knows_its_own_options(command: str) -> None:
     check_options(
         command, COMMANDS[command], [*options, *(name.replace("-", "_").replace("__", "--") for name in options)]
     )
-    with pytest.raises(ValueError, match=rf"--quux is no option of cones {command}; cones {command} --help lists them"):
+    with pytest.raises(
+        ValueError, match=rf"--quux is not an option of cones {command}; cones {command} --help lists them"
+    ):
         check_options(command, COMMANDS[command], ["--quux"])
 
 

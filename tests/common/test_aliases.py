@@ -47,7 +47,7 @@ def test_the_right_name_is_suggested(name: str, place: str) -> None:
 @pytest.mark.parametrize("name", ["AM-Softmax(margin=0.2, scale=30)", "AMSoftmax(margin=0.2)"])
 def test_fields_do_not_hide_the_name(name: str) -> None:
     for read in (parse, parse_objective):
-        with pytest.raises(ValueError, match=r"is no (loss|margin) \(did you mean CosFace\?\)"):
+        with pytest.raises(ValueError, match=r"is not a (loss|margin) \(did you mean CosFace\?\)"):
             read(name)
 
 

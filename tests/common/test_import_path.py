@@ -203,7 +203,7 @@ def test_the_decision_of_a_strangers_program_is_read_without_unpickling(tmp_path
     with pytest.raises(ValueError, match=r'model.pt2 is not a decision, expected "format"'):
         read_metadata(tmp_path / "model.pt2")
     (tmp_path / "model.pt2").write_bytes(b"no archive")
-    with pytest.raises(ValueError, match=r"model.pt2 is no program of torch.export"):
+    with pytest.raises(ValueError, match=r"model.pt2 is not a program of torch.export"):
         read_metadata(tmp_path / "model.pt2")
     assert not marker.exists()
 

@@ -105,7 +105,7 @@ def test_a_run_from_before_input_json_reads_its_data(run: Path, model: Model, tm
 
 
 def test_missing_and_broken_runs_are_named(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no holds no run \(there is no .*config.toml\)"):
+    with pytest.raises(FileNotFoundError, match=r"no is not the folder of a run \(there is no .*config.toml\)"):
         load_backbone(tmp_path / "no")
     with pytest.raises(TrainingError, match="device is 'nowhere'"):
         load_backbone(run, device="nowhere")

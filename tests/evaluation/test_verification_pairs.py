@@ -199,7 +199,7 @@ X, Y = torch.randn(4, 3), torch.tensor([0, 0, 1, 1])
     [
         (lambda: verification_of_all_pairs(X[0], Y), r"embeddings has shape \(3,\).*expected \(N, D\) floats"),
         (lambda: verification_of_all_pairs(X * math.inf, Y), r"embeddings\[0\] is not finite"),
-        (lambda: verification_of_all_pairs(X, Y[:2]), r"labels has shape \(2,\), expected \(4,\): one subject a row"),
+        (lambda: verification_of_all_pairs(X, Y[:2]), r"labels has shape \(2,\), expected \(4,\): one subject per row"),
         (lambda: verification_of_all_pairs(X, Y.float()), r"labels has dtype torch.float32, expected integers"),
         (lambda: verification_of_all_pairs(X, Y, similarity="dot"), r"similarity is 'dot', expected one of"),
         (lambda: verification_of_all_pairs(X, Y, tile=0), r"tile is 0, expected at least 1"),

@@ -144,10 +144,10 @@ BROKEN: list[tuple[Margin, set[str], str, str]] = [
     (Impure(), {"statistics"}, "statistics", r"changes statistics in place"),
     (ForgetsStatistics(), {"statistics"}, "statistics", r"returns nothing, expected mean"),
     (NaNStatistics(), {"statistics"}, "statistics", r"for 1 rows, returns mean = nan"),
-    (NotFrozen(), {"frozen dataclass"}, "frozen dataclass", r"NotFrozen is no dataclass of its own"),
+    (NotFrozen(), {"frozen dataclass"}, "frozen dataclass", r"NotFrozen is not itself a dataclass"),
     (Unhashable(), {"hashable"}, "hashable", r"unhashable type: 'dict'"),
-    (SilentRepr(), {"repr"}, "repr", r"does not say margin, scale"),
-    (AngleIsNoField(), {"class attributes"}, "class attributes", r"angles names m, which is no field"),
+    (SilentRepr(), {"repr"}, "repr", r"does not show margin, scale"),
+    (AngleIsNoField(), {"class attributes"}, "class attributes", r"angles names m, which is not a field"),
     (NoGeometry(), {"class attributes"}, "class attributes", r"features is 'Unit', expected one of 'unit', 'raw'"),
     (Raising(), {"shapes and dtypes"}, "shapes and dtypes", r"others raised IndexError: index 99"),
     (RaisingForNoRows(), {"few rows"}, "few rows", r"target raised RuntimeError"),
@@ -321,7 +321,7 @@ def test_figure_shows_logits_loss_and_slopes(margin):
 
 
 def test_figure_of_what_cannot_be_drawn():
-    with pytest.raises(ValueError, match="there is nothing to draw: others raised IndexError"):
+    with pytest.raises(ValueError, match="nothing to draw: others raised IndexError"):
         check_margin(Raising()).figure()
 
 
@@ -373,7 +373,7 @@ def test_command_checks_an_inventors_margin(invented, capsys):
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("ArcFase", "'ArcFase' is no margin (did you mean ArcFace?)"),
+        ("ArcFase", "'ArcFase' is not a margin (did you mean ArcFace?)"),
         ("invented_margin:Nine", "invented_margin has no 'Nine' (did you mean Mine?)"),
         ("invented_margin:Mine(m=1)", "Mine has no field 'm'"),
         ("no_such_module:Mine", "there is no module 'no_such_module'"),

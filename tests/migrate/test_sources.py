@@ -274,9 +274,17 @@ WRONG = [
         ValueError,
         r"loss is 'ArcFace', expected one of ArcFa",
     ),
-    (lambda: from_pytorch_metric_learning({"W": W}, "SphereFaceLoss", margin=2.7), ValueError, r"cuts it to 2: pass"),
+    (
+        lambda: from_pytorch_metric_learning({"W": W}, "SphereFaceLoss", margin=2.7),
+        ValueError,
+        r"truncates it to 2: pass",
+    ),
     (lambda: from_pytorch_metric_learning({"W": W}, temperature=0.1), ValueError, r"temperature is 0.1, but ArcFace"),
-    (lambda: from_pytorch_metric_learning({"W": W}, sub_centers=2), ValueError, r"ArcFaceLoss has one center a class"),
+    (
+        lambda: from_pytorch_metric_learning({"W": W}, sub_centers=2),
+        ValueError,
+        r"ArcFaceLoss has one center per class",
+    ),
     (
         lambda: from_pytorch_metric_learning({"W": W}, "NormalizedSoftmaxLoss", scale=2),
         ValueError,
@@ -306,7 +314,11 @@ WRONG = [
     (lambda: from_insightface([{"weight": W[:2]}, {"weight": W[2:]}]), WeightsError, r"have 2, 3 classes, but.*3, 2"),
     (lambda: from_insightface([{"weight": W}, {"weight": W.T}]), WeightsError, r"shards have 23, 5 dims"),
     (lambda: from_wespeaker({"projection.weight": W}, "sphere"), ValueError, r"project_type is 'sphere', expected one"),
-    (lambda: from_wespeaker({"projection.weight": W}, sub_centers=2), ValueError, r"arc_margin has one center a class"),
+    (
+        lambda: from_wespeaker({"projection.weight": W}, sub_centers=2),
+        ValueError,
+        r"arc_margin has one center per class",
+    ),
     (
         lambda: from_wespeaker({"projection.weight": W}, "add_margin", easy_margin=True),
         ValueError,

@@ -222,7 +222,7 @@ def test_a_bin_file(run, tmp_path):
         (["{npz}", "--far", "0"], "--far holds 0.0"),
         (["{npz}", "--confidence", "1.5"], "--confidence is 1.5"),
         (["lfw.bin"], "name the run that embeds them with --model"),
-        (["nowhere"], "is no run .no config.toml in it., no embeddings"),
+        (["nowhere"], "is not a run .no config.toml in it., embeddings"),
         (["{npz}", "--templates", "a.txt"], "--templates and --template-pairs belong together"),
         (["scores.csv", "--pairs", "b.csv"], "--pairs needs embeddings with names"),
         (["{npz}", "--pairs", "a", "--templates", "b", "--template-pairs", "c"], "are both given"),

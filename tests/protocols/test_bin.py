@@ -74,9 +74,9 @@ def test_the_images_become_a_tensor(tmp_path: Path) -> None:
     assert tensor.shape == (4, 3, 4, 6)
     assert tensor[:, 0, 0, 0].tolist() == [10, 200, 30, 90]
     assert decode_pictures("toy", pairs.images, 8).shape == (4, 3, 8, 8)
-    with pytest.raises(DataError, match=r"^image 1 of toy cannot be read: it is no image or is damaged[^\n]*$"):
+    with pytest.raises(DataError, match=r"^image 1 of toy cannot be read: it is not an image or is damaged[^\n]*$"):
         decode_pictures("toy", [files[0], IMAGES[1]])
-    with pytest.raises(DataError, match="image 0 of toy cannot be read: it is no image"):
+    with pytest.raises(DataError, match="image 0 of toy cannot be read: it is not an image"):
         decode_pictures("toy", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 6\n%%EndComments\n"])
 
 

@@ -60,12 +60,12 @@ def test_a_comparison_goes_on_in_its_own_folder(small, tmp_path):
 
 def test_other_commands_do_not_replace_what_is_not_theirs(tmp_path):
     (tmp_path / "report.html").write_text("a run's")
-    with pytest.raises(FileExistsError, match=r"report.html is not of an evaluation: write to another folder"):
+    with pytest.raises(FileExistsError, match=r"report.html does not belong to an evaluation: write to another folder"):
         check_evaluation_folder(tmp_path)
     (tmp_path / "evaluation.json").write_text("{}")
     check_evaluation_folder(tmp_path)
     (tmp_path / "README.md").write_text("# A project")
-    with pytest.raises(FileExistsError, match=r"README.md is no list of losses"):
+    with pytest.raises(FileExistsError, match=r"README.md is not a list of losses"):
         write_index(tmp_path)
     assert write_index(tmp_path / "losses") == write_index(tmp_path / "losses")
 

@@ -73,7 +73,7 @@ class EvaluationOptions:
         embeddings = as_features("embeddings", embeddings)
         check_embeddings(embeddings)
         labels, names = as_labels("labels", labels)
-        check_integers("labels", labels, (len(embeddings),), "one subject a row")
+        check_integers("labels", labels, (len(embeddings),), "one subject per row")
         report = report_of_rows(
             embeddings, labels, self.similarity, self.verification, self.bootstrap, progress=progress
         )

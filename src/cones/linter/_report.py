@@ -106,7 +106,7 @@ class MarginReport:
 
         shapes = next(finding for finding in self.findings if finding.name == "shapes and dtypes")
         if shapes.verdict == "fails":
-            raise ValueError(f"there is nothing to draw: {shapes.sentence}")
+            raise ValueError(f"nothing to draw: {shapes.sentence}")
         findings = [finding for finding in self.findings if finding.verdict in ("fails", "warns")]
         own = [(finding.name, finding.own_angle) for finding in findings if finding.other_angle is None]
         other = [(finding.name, finding.other_angle) for finding in findings]

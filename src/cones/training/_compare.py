@@ -86,7 +86,7 @@ def compare(
         TrainingError: a folder holds another run; or losses failed, raised once the others are trained.
     """
     if jobs < 0:
-        raise ValueError(f"jobs is {jobs}, expected at least 1, or 0 for what the cores give")
+        raise ValueError(f"jobs is {jobs}, expected at least 1, or 0 to use the available cores")
     check_comparison_folder(folder)
     stop, run = Stop() if stop is None else stop, run.with_feature_dim()
     named = _named(losses)

@@ -35,7 +35,7 @@ def check_folder(run: Run, folder: Path, *, resume: bool) -> Run | None:
             _refuse_strangers(folder, names)
         return None
     if not resume:
-        raise TrainingError(f"{folder} holds a run already: resume it, or write to another folder")
+        raise TrainingError(f"{folder} already holds a run: resume it, or write to another folder")
     other = read_run(folder / CONFIG)
     for field in fields(Run):
         mine, theirs = getattr(run, field.name), getattr(other, field.name)

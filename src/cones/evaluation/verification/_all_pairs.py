@@ -89,7 +89,7 @@ def rows_and_subjects(embeddings: Array, labels: Array) -> tuple[Tensor, Tensor,
     rows = as_features("embeddings", embeddings)
     check_embeddings(rows)
     numbers, _ = as_labels("labels", labels)
-    check_integers("labels", numbers, (len(rows),), "one subject a row")
+    check_integers("labels", numbers, (len(rows),), "one subject per row")
     return rows, strangers_apart(numbers), bool((numbers == UNKNOWN).any())
 
 

@@ -35,7 +35,7 @@ def norm_figure(sets: Sequence[LabelledFeatures], classes: Sequence[str], *, col
         ValueError: for no sets, or labels without a name.
     """
     if not sets:
-        raise ValueError("sets is empty, expected at least one Points to draw")
+        raise ValueError("sets is empty, expected at least one LabelledFeatures to draw")
     for points in sets:
         if int(points.labels.min()) < 0 or int(points.labels.max()) >= len(classes):
             raise ValueError(
