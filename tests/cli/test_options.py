@@ -117,7 +117,7 @@ def test_a_configuration_may_be_spelled_as_options_are(tmp_path: Path, name: str
 
 def test_one_field_in_both_spellings_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text("learning_rate = 0.5\nlearning-rate = 0.1\n")
-    with pytest.raises(ValueError, match=r"learning_rate and learning-rate are one field: leave one of them out"):
+    with pytest.raises(ValueError, match=r"learning_rate and learning-rate are the same field: leave one of them out"):
         read_run(tmp_path / "run.toml")
 
 

@@ -52,7 +52,7 @@ def test_fields_do_not_hide_the_name(name: str) -> None:
 
 
 def test_a_margin_with_a_weight_is_not_called_a_feature_loss() -> None:
-    with pytest.raises(ValueError, match=r"0.1 \* ArcFace: only feature losses have a weight; there are"):
+    with pytest.raises(ValueError, match=r"0.1 \* ArcFace: only feature losses have a weight; expected one of"):
         parse_objective("Softmax + 0.1 * ArcFace")
     with pytest.raises(ValueError, match=r"only feature losses have a weight \(did you mean CenterLoss\?\)"):
         parse_objective("Softmax + 0.1 * CenterLos")

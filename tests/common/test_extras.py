@@ -81,7 +81,7 @@ def test_training_goes_on_without_matplotlib_and_says_that_pictures_are_left_out
     assert not (tmp_path / "run" / "report.html").exists()
     assert capsys.readouterr().out.splitlines()[-1] == (
         "no figures and no report: cones.plots needs matplotlib: pip install 'cones[plots]', "
-        f"then: cones plot {tmp_path / 'run'}"
+        f"then run: cones plot {tmp_path / 'run'}"
     )
     with pytest.raises(SystemExit, match="1"):
         main(["plot", str(tmp_path / "run")])

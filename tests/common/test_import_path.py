@@ -320,6 +320,6 @@ def test_what_is_no_margin_is_refused_before_it_is_called(marker, loss):
 
 
 def test_a_function_that_gives_no_net_is_said(marker):
-    with pytest.raises(ValueError, match=r"backbone 'strange:text' gave a str, expected a torch.nn.Module"):
+    with pytest.raises(ValueError, match=r"backbone 'strange:text' returned a str, expected a torch.nn.Module"):
         cones.backbones.build("strange:text", (1, 16, 16), 2)
     assert isinstance(cones.backbones.build("strange:make(dim=5)", (1, 16, 16), 2), torch.nn.Sequential)

@@ -92,7 +92,7 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
 
 def test_thirty_two_bits_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((2, 2), dtype=np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(DataError, match=r"a.tif cannot be read: .* 32 bits a pixel, expected 8 or 16"):
+    with pytest.raises(DataError, match=r"a.tif cannot be read: .* 32 bits per pixel, expected 8 or 16"):
         read_pictures("toy", [tmp_path / "a.tif"], None)
 
 

@@ -100,7 +100,7 @@ def test_a_run_from_before_input_json_reads_its_data(run: Path, model: Model, tm
     (folder / "input.json").unlink()
     assert load_backbone(folder, device="cpu").input == model.input
     (folder / "input.json").write_text(json.dumps({"shape": 3}))
-    with pytest.raises(ValueError, match=r"input.json is broken .*: delete it, and it is made again"):
+    with pytest.raises(ValueError, match=r"input.json is broken .*: delete it, and it is recreated"):
         load_backbone(folder)
 
 

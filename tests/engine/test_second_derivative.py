@@ -10,7 +10,7 @@ from cones.common.unit_vectors import direction
 from tests.engine.contract import dense, differentiable, each_margin_and_artificial, engine
 from tests.losses import ARTIFICIAL, EVERY_MARGIN, problem
 
-REFUSED = r"^the engine has no second derivative; dense_margin_softmax has"
+REFUSED = r"^the engine has no second derivative: use dense_margin_softmax"
 
 
 @pytest.fixture

@@ -235,7 +235,7 @@ def test_wrong_vectors(name):
         MEAN[name](x.long(), w.long(), y)
     flat = w.flatten()[:5] if name in {"MHE", "RegularFace"} else w
     with pytest.raises(
-        ValueError, match=r"(features|weight) has shape \(5,\), expected 2 dimensions, one vector a row"
+        ValueError, match=r"(features|weight) has shape \(5,\), expected 2 dimensions, one vector per row"
     ):
         MEAN[name](x[0], flat, y)
 

@@ -121,9 +121,7 @@ def test_a_w_of_other_classes_is_refused():
     assert from_pytorch_metric_learning({"W": matrix(D, K)}, "CosFaceLoss", num_classes=K).num_classes == K
     centers = {"W": matrix(D, 3 * 4)}
     assert from_pytorch_metric_learning(centers, "SubCenterArcFaceLoss", sub_centers=4, num_classes=3).num_classes == 3
-    with pytest.raises(
-        WeightsError, match=r"3 classes of 1 centers ask for \(D, 3\): is it of these .* not transposed"
-    ):
+    with pytest.raises(WeightsError, match=r"3 classes of 1 centers need \(D, 3\): is it of these .* not transposed"):
         from_pytorch_metric_learning({"W": matrix(3, D)}, "CosFaceLoss", num_classes=3)
 
 

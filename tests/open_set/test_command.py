@@ -238,7 +238,7 @@ def test_bad_usage_is_one_line(faces, arguments, text, capsys):
 def test_embeddings_without_labels(tmp_path, capsys):
     np.savez(tmp_path / "x.npz", features=np.eye(3))
     assert cones(tmp_path / "x.npz", "--out", tmp_path / "out") == 1
-    assert "x.npz has no labels; expected some, or a list of pairs" in capsys.readouterr().err
+    assert "x.npz has no labels; expected labels, or a list of pairs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
