@@ -156,10 +156,10 @@ def test_plan_tells_memory_before_a_run(capsys):
 def test_suggest_prints_the_bounds_and_what_to_take(capsys):
     assert run("suggest", "--classes", 10, "--dim", 2) == 0
     out = capsys.readouterr().out
-    assert "Take scale 16; CosFace margin 0.064; ArcFace margin 0.21 radians" in out
-    assert "Believe none of the scales in the plane" in out
+    assert "Use scale 16; CosFace margin 0.064; ArcFace margin 0.21 radians" in out
+    assert "Trust none of the scales in the plane" in out
     assert run("suggest", "--classes", 10, "--dim", 2, "--probability", 0.99) == 0
-    assert "Take scale 28;" in capsys.readouterr().out
+    assert "Use scale 28;" in capsys.readouterr().out
     assert run("suggest", "--classes", 1, "--dim", 2) == 2
     assert "--classes is 1, expected a whole number of at least 2" in capsys.readouterr().err
     assert run("suggest", "--classes", 10, "--dim", 2, "--probability", 2) == 2

@@ -324,7 +324,7 @@ def test_one_subject_alone_still_makes_a_page(tmp_path: Path) -> None:
         tmp_path, title="T", evaluation=evaluated, details=alone, images=images(12), subject_names=["me"]
     ).read_text(encoding="utf-8")
     assert text.count("0 impostor pairs are too few, at least 10 are needed") == 4
-    assert "a curve needs both kinds" in text
+    assert "it needs both kinds" in text
     assert re.search(r'<th scope="row">me</th><td>50.0 %</td><td>–</td>', text)
     assert "Most false accepts" not in text
 
