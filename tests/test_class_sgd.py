@@ -1,4 +1,4 @@
-"""W moved inside the backward equals W moved by torch's SGD; classes that are not sampled do not move."""
+"""W updated inside the backward equals W updated by torch's SGD; classes that are not sampled stay as they are."""
 
 import copy
 import io

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md's steps, followed to the letter in a copy, leave the suite green: a margin and a feature loss."""
+"""CONTRIBUTING.md's steps for a margin and a feature loss, followed literally in a copy, keep the tests passing."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Who is measured: class layers that turn features (N, D) and their W (K, D) into a mean loss.
+"""Contenders of the benchmark: class layers that turn features (N, D) and their W (K, D) into a mean loss.
 
 ArcFace means m = 0.5 radians and s = 64 everywhere, so that all who compute it compute the same number.
 """

@@ -1,4 +1,4 @@
-"""What is measured of a class layer: times, memory, errors. N rows, D dims, K classes."""
+"""Measurements of a class layer: times, memory, errors. N rows, D dims, K classes."""
 
 import math
 import time

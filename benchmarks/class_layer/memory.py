@@ -1,4 +1,4 @@
-"""What a step holds at its peak, and what the machine has left to give."""
+"""Peak memory of a step, and memory available on the machine."""
 
 import ctypes
 import gc

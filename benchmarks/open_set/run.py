@@ -1,4 +1,4 @@
-"""Every loss on classes never seen in training, beside raw pixels and the rival's losses in the same loop.
+"""Every loss on classes unseen in training, beside raw pixels and the rival's losses in the same loop.
 
 python -m benchmarks.open_set DATA [--preset smoke|default|full] [--out runs/open_set] [--page docs/DATA.md]
 

@@ -1,4 +1,4 @@
-"""One trial of the open-set benchmark: a net trained under one loss, and its figures on classes never seen.
+"""One trial of the open-set benchmark: a net trained under one loss, and its figures on unseen classes.
 
 Losses of cones and of the rival go through the same loop: same start, same batches, same optimiser.
 """

@@ -1,4 +1,4 @@
-"""What is said of the losses: nothing public is left out, and what is told from a class is true."""
+"""Catalogue of the losses: nothing public is left out, and statements derived from a class are true."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""The command line, as a person uses it: what it does, and one clear line for each thing that is wrong."""
+"""The command line as a user sees it: its results, and one clear line per error."""
 
 import json
 import signal

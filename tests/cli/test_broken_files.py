@@ -1,4 +1,4 @@
-"""Files that were changed by an editor, a disk or a stranger: each reader has one error of one line, and no other."""
+"""Files changed by an editor, a disk or a stranger: each reader raises one one-line error, and no other."""
 
 import json
 from pathlib import Path

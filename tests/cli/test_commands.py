@@ -1,4 +1,4 @@
-"""The table of commands: whatever is in it is parsed, run, listed and described."""
+"""The table of commands: every entry is parsed, run, listed and described."""
 
 import importlib
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""Options of the command line: hints, None, errors in their words, configurations in their spelling, closed pipes."""
+"""Options of the command line: hints, None, error messages, spellings in configurations, closed pipes."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Losses by the names of papers and other libraries: every place that takes a name says which one is meant."""
+"""Losses by names from papers and other libraries: every place that takes a name suggests the right one."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Where optional packages are missing, one line names the extra that brings them, before any work."""
+"""Missing optional packages: one line names the extra that provides them, before any work."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Files are data: code that one names is imported only where the person who runs the command says so."""
+"""Files are data: code that a file names is imported only if the user allows it."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""The engine under PyTorch's own machinery: torch.compile, torch.func, checkpointing, autocast."""
+"""The engine under PyTorch's transformations: torch.compile, torch.func, checkpointing, autocast."""
 
 import warnings
 from dataclasses import fields, replace

@@ -1,4 +1,4 @@
-"""What happens when fetching does not go well."""
+"""Failures while fetching data."""
 
 import gzip
 import re

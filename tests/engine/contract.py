@@ -1,4 +1,4 @@
-"""What the contract tests share: losses and gradients of the engine, of the dense specification, of the formulas."""
+"""Helpers of the contract tests: losses and gradients of the engine, the dense specification and the formulas."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""What every margin promises of its values and gradients. A margin that is not in the list fails the first test."""
+"""Contract of every margin: values and gradients. A margin that is not in the list fails the first test."""
 
 import numpy as np
 import pytest

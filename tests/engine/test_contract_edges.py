@@ -1,4 +1,4 @@
-"""What every margin promises where others return NaN: poles, zero vectors, huge and tiny ones, four dtypes."""
+"""Contract of every margin where other libraries return NaN: poles, zero vectors, huge and tiny ones, four dtypes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What torch.utils.flop_counter finds in a step: three products of features and weight, whatever the way."""
+"""torch.utils.flop_counter counts three products of features and weight in a step, on every path."""
 
 import pytest
 import torch

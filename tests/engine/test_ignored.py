@@ -1,4 +1,4 @@
-"""Rows of `ignore_index` count for nothing; wrong labels of other kinds are named."""
+"""Rows of `ignore_index` have no effect; other wrong labels are reported."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Heads among processes that are wrapped wrongly or built differently: refused or warned about at the first step."""
+"""Heads of several processes that are wrapped wrongly or built differently: an error or a warning at the first step."""
 
 import copy
 import io

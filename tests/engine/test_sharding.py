@@ -1,4 +1,4 @@
-"""Classes shared by several processes: the same losses and gradients as one process has, whatever the shards.
+"""Classes sharded over processes: the same losses and gradients as in one process, for any shards.
 
 A rank's loss is the mean over its own rows; every gradient is the average over the ranks.
 """

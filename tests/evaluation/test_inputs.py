@@ -1,4 +1,4 @@
-"""Arrays of any library, labels of any kind, and what is almost surely wrong about an input."""
+"""Arrays of any library, labels of any kind, and inputs that are almost certainly wrong."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""The k nearest rows, held against a full sort in NumPy."""
+"""The k nearest rows, compared with a full sort in NumPy."""
 
 import sys
 from types import SimpleNamespace

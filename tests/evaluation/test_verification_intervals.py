@@ -1,4 +1,4 @@
-"""Bootstrap intervals: a resample written out pair by pair, and how often intervals hold the truth."""
+"""Bootstrap intervals: a resample pair by pair, and coverage of the intervals."""
 
 import math
 from statistics import NormalDist

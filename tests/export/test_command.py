@@ -1,4 +1,4 @@
-"""`cones export`: what it writes and says, and that nothing is left where it fails."""
+"""`cones export`: its files and output, and no leftovers after a failure."""
 
 import json
 from pathlib import Path

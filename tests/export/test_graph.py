@@ -1,4 +1,4 @@
-"""Exported graphs give what the run gives, whatever the backbone, the number of rows and the runtime."""
+"""Exported graphs reproduce the run for every backbone, number of rows and runtime."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every feature loss promises, in one place."""
+"""Contract of every feature loss."""
 
 import inspect
 from functools import partial

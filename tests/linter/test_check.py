@@ -1,4 +1,4 @@
-"""The linter of margins: nothing to say of sound ones, and the right word for each way to be broken."""
+"""The linter of margins: no findings for sound margins, and the right finding for each kind of defect."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Margins that bend the other classes or the own one: worked examples, running numbers, gradients, error texts."""
+"""Margins that modify the non-target or the target logit: worked examples, running statistics, gradients, errors."""
 
 import copy
 import math

@@ -1,4 +1,4 @@
-"""Files of other libraries are read without executing them; heads are written whole; the command does both."""
+"""Files of other libraries are read without executing them; heads are written atomically; the command does both."""
 
 import os
 import pickle

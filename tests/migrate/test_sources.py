@@ -1,4 +1,4 @@
-"""What a head made of another library's weights computes, against the formulas in NumPy; nothing of cones in them."""
+"""Heads built from another library's weights, against formulas in NumPy that are independent of cones."""
 
 import math
 

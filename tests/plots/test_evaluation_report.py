@@ -1,4 +1,4 @@
-"""The report of an evaluation, and its figures: what they draw, what they leave out, what they say instead."""
+"""Report of an evaluation and its figures: contents, omissions and the reasons shown for them."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What `cones.suggest` recommends, and what a head would warn of."""
+"""Recommendations of `cones.suggest`, and warnings of a head."""
 
 import math
 from dataclasses import FrozenInstanceError, dataclass, fields, replace
@@ -103,7 +103,7 @@ def test_a_suggestion_is_frozen():
     ("arguments", "text"),
     [
         ((1, 2), "num_classes is 1, expected a whole number of at least 2: a single class is always right"),
-        ((10, 1), "dim is 1, expected a whole number of at least 2: on a line there are two directions alone"),
+        ((10, 1), "dim is 1, expected a whole number of at least 2: on a line there are only two directions"),
         ((10, 2, 1), "probability is 1, expected a number between 0 and 1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Checkpoints are whole or not there, and say what is wrong with them."""
+"""Checkpoints are complete or absent, and errors say what is wrong with them."""
 
 import resource
 import subprocess

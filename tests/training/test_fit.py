@@ -1,4 +1,4 @@
-"""The trainer: what it learns, writes, logs, refuses; and that it goes on bit by bit."""
+"""The trainer: learning, files, logs, errors, and bit-exact resume."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it beforehand is not overwritten, and what happens to it later loses no training."""
+"""The folder of a run: existing files are not overwritten, and moving or removing it loses no training."""
 
 import json
 import platform

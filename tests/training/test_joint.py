@@ -1,4 +1,4 @@
-"""Every feature loss as a term of the trainer's objective: called rightly, learnt, saved and taken up again."""
+"""Every feature loss as a term of the trainer's objective: called correctly, learnt, saved and resumed."""
 
 import warnings
 from dataclasses import replace

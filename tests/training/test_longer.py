@@ -1,4 +1,4 @@
-"""More epochs for a run that is there, and the number of dims that follows from the data."""
+"""More epochs for an existing run, and feature dims derived from the data."""
 
 import warnings
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A feature loss of the user's own, by import path: trained, saved, resumed and listed as those of the package."""
+"""A user-defined feature loss, by import path: trained, saved, resumed and listed like those of the package."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Losses trained side by side: the same bits, failures by name, and everything kept when it is stopped."""
+"""Losses trained in parallel: bit-identical results, failures by name, and nothing lost when stopped."""
 
 import multiprocessing
 import os
