@@ -347,7 +347,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(pictures, tmp_path):
     child.send_signal(signal.SIGINT)
     out, error = child.communicate(timeout=60)
     assert child.returncode == 130, error
-    assert "go on with: cones train --resume" in out
+    assert "resume with: cones train --resume" in out
     assert "Traceback" not in error
     stopped_at = json.loads((tmp_path / "run" / "summary.json").read_text())["step"]
     assert stopped_at == json.loads(metrics.read_text().splitlines()[-1])["step"]

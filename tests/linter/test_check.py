@@ -129,9 +129,9 @@ BROKEN: list[tuple[Margin, set[str], str, str]] = [
     (Acos(), {"finite", "finite at the edges", "gradient at the poles"}, "finite", r"is nan at cosine 1"),
     (ClampedAcos(), {"finite at the edges", "gradient at the poles"}, "gradient at the poles", r"is -?(nan|inf)"),
     (DividesByTheNorm(), {"finite at the edges"}, "finite at the edges", r"inf for a zero feature"),
-    (Detached(), {"gradient"}, "gradient", r"autograd has d target / d similarity = 16"),
-    (DetachedFromTheTarget(), {"gradient"}, "gradient", r"d others / d target = 0, .* own slope is -0.1"),
-    (WithoutGradient(), {"gradient"}, "gradient", r"d target / d similarity = 0, .* own slope is 16"),
+    (Detached(), {"gradient"}, "gradient", r"autograd gives d target / d similarity = 16"),
+    (DetachedFromTheTarget(), {"gradient"}, "gradient", r"d others / d target = 0, .* slope of the value is -0.1"),
+    (WithoutGradient(), {"gradient"}, "gradient", r"d target / d similarity = 0, .* slope of the value is 16"),
     (SeesNeighbours(), {"elementwise"}, "elementwise", r"others of a class differs by .* other classes in its tile"),
     (ChangesRows(), {"inputs kept"}, "inputs kept", r"target changes rows.similarity in place"),
     (ChangesTile(), {"inputs kept"}, "inputs kept", r"others changes similarity in place"),
@@ -156,7 +156,7 @@ BROKEN: list[tuple[Margin, set[str], str, str]] = [
     (RaisingStatistics(), {"statistics"}, "statistics", r"init_statistics raised ZeroDivisionError: division by zero"),
     (WrongBias(), {"shapes and dtypes"}, "shapes and dtypes", r"class_bias has shape \(11,\), expected \(10,\)"),
     (RandomOthers(), {"elementwise"}, "elementwise", r"others of a class differs"),
-    (Remembering(), {"repeatable"}, "repeatable", r"target answers the same question in two ways"),
+    (Remembering(), {"repeatable"}, "repeatable", r"target gives two results for the same arguments"),
 ]  # fmt: skip
 
 
@@ -277,7 +277,7 @@ def test_cost_is_told_and_never_judged():
     assert cost.time > 0
     assert cost.arrays >= 1
     assert "times the time of its product" in str(cost)
-    assert "leave it out, and the closed form runs" in str(check_margin(Needless()).cost)
+    assert "remove it to use the closed form" in str(check_margin(Needless()).cost)
     assert check_margin(Raising()).cost is None
 
 

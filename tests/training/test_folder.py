@@ -104,7 +104,7 @@ def test_a_folder_that_goes_away_costs_no_training(small, tmp_path, how):
     with pytest.raises(TrainingError, match=r"was moved or removed while the run was training; its checkpoint") as told:
         next(lines)
     place = next((tmp_path / "runs").glob("one-rescued-*"))
-    assert str(told.value).endswith(f"its checkpoint went to {place}: go on with cones train --resume {place}")
+    assert str(told.value).endswith(f"its checkpoint went to {place}: resume with cones train --resume {place}")
     assert read_run(place / "config.toml").epochs == run.epochs
     list(fit(run, place, resume=True))
     list(fit(run, tmp_path / "whole"))

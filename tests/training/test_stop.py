@@ -142,7 +142,7 @@ def test_train_says_how_to_go_on_and_exits_with_75(digits, tmp_path):
     assert child.returncode == 75, error
     assert "Traceback" not in error
     step = json.loads(metrics.read_text().splitlines()[-1])["step"]
-    assert printed == f"stopped at step {step} by SIGTERM; go on with: cones train --resume {out}\n"
+    assert printed == f"stopped at step {step} by SIGTERM; resume with: cones train --resume {out}\n"
     assert (out / "last.safetensors").exists()
 
 

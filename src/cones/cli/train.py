@@ -40,7 +40,7 @@ class Train:
             ):
                 display.show(folder.name, metrics)
         if stop.requested:
-            say(f"stopped at step {stop.step}{stopped_by(stop)}; go on with: cones train --resume {folder}")
+            say(f"stopped at step {stop.step}{stopped_by(stop)}; resume with: cones train --resume {folder}")
             if not stop.preempted:
                 say(summary_line(write_results(folder, data=data, data_folder=self.data_folder, trust=self.run.trust)))
             return stop.exit_code

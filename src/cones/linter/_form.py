@@ -30,7 +30,7 @@ def readable(subject: Subject) -> Finding:
     margin = subject.margin
     values = _values(margin)
     if any(isinstance(value, Tensor) for value in values.values()):
-        return Finding("not applicable", "a field is a tensor, which has no text of its own")
+        return Finding("not applicable", "a field is a tensor, which has no exact repr")
     text = repr(margin)
     missing = [name for name, value in values.items() if f"{name}={value!r}" not in text]
     if missing:

@@ -56,9 +56,9 @@ class Cost:
 
     def __str__(self) -> str:
         if self.closed_form:
-            return "the others are the scaled similarity: closed form, no time and no memory of their own"
+            return "the others are the scaled similarity: closed form, without extra time or memory"
         tile = f"a tile of {self.num_rows} rows, {self.num_classes} classes and {self.dim} dims"
-        hint = "; others returns the scaled similarity: leave it out, and the closed form runs" if self.plain else ""
+        hint = "; others returns the scaled similarity: remove it to use the closed form" if self.plain else ""
         return (
             f"the others run under autograd: on {tile} their forward and backward take {self.time:.2g} times the time "
             f"of its product and keep {self.arrays:.2g} arrays of its size{hint}"

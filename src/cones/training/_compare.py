@@ -147,7 +147,7 @@ def _failures(named: Mapping[str, str], failed: Mapping[str, str], folder: Path)
     reasons = "; ".join(f"{named[name]} ({name}): {error}" for name, error in failed.items())
     others = len(named) - len(failed)
     trained = f"; the other {others} are trained: cones plot {folder} draws them" if others else ""
-    return f"{len(failed)} of {len(named)} losses failed: {reasons}{trained}; the same command tries again"
+    return f"{len(failed)} of {len(named)} losses failed: {reasons}{trained}; run the same command again to retry"
 
 
 def slug(loss: str) -> str:

@@ -117,7 +117,7 @@ def rescue(folder: Path, error: Exception, write: Callable[[Path], None]) -> Tra
         except (OSError, CheckpointError):
             rmtree(place, ignore_errors=True)
             continue
-        return TrainingError(f"{error}; its checkpoint went to {place}: go on with cones train --resume {place}")
+        return TrainingError(f"{error}; its checkpoint went to {place}: resume with cones train --resume {place}")
     return TrainingError(f"{error}; its checkpoint could not be written to {' or '.join(map(str, tried))} either")
 
 
