@@ -44,7 +44,7 @@ list(write_pages([cones.{MARGIN}, cones.{FEATURE_LOSS}], "docs/losses"))
 write_index("docs/losses")
 assert cones.check_margin(cones.{MARGIN}()).ok
 """
-"""What `make docs-losses` does, for these two alone."""
+"""Equivalent of `make docs-losses`, for these two only."""
 
 
 def block(after):

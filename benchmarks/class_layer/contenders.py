@@ -120,7 +120,7 @@ def linear_ce(features: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
 
 
 def torch_linear_ce(features: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
-    """What torch has for that in one call, as it comes."""
+    """PyTorch's own function for it, with its defaults."""
     return F.linear_cross_entropy(features, weight, labels)
 
 

@@ -58,15 +58,15 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Preset:
-    """What to measure.
+    """Sizes and contenders to measure.
 
     Attributes:
         rounds: how often a layer and the products take turns.
         heads: sizes at which everyone of `contenders` is measured, in time and memory; the first is the head line.
         growth: by the axis that grows, the sizes at which those of `growing` are timed.
         few_classes: sizes at which those of `with_few` are timed, where the logits are few.
-        errors: the size at which errors are told.
-        profiled: whose time is told by phase, at the first of `heads`.
+        errors: the size at which errors are measured.
+        profiled: contenders whose time is reported by phase, at the first of `heads`.
     """
 
     rounds: int
@@ -228,7 +228,7 @@ def main() -> None:
 
 
 def _unless_too_large(name: str, size: Size, beside: int, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What was measured, or {"skipped": why}: the memory it would need, or how its process ended."""
+    """Return the measurements, or {"skipped": reason}: the memory needed, or how the process ended."""
     needed = by_name(name).bytes_needed(*size) + beside + HEADROOM
     left = available(device())
     if left is not None and needed > left:

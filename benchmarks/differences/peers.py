@@ -79,7 +79,7 @@ def oml_loss(weight: Tensor, m: float = 0.5, s: float = 64.0) -> nn.Module:
 
 
 def has_oml() -> bool:
-    """Whether `oml_loss` can be run."""
+    """Tell whether `oml_loss` can be run."""
     return version(OML) is not None and importlib.util.find_spec("oml") is not None
 
 

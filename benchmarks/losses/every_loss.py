@@ -72,7 +72,7 @@ class Job:
 
 
 def jobs(recipes: list[Recipe]) -> list[Job]:
-    """What to train."""
+    """Return the runs to train."""
     found = []
     for recipe in recipes:
         for space, text in (("plane", recipe.plane), ("space", recipe.space)):

@@ -118,7 +118,7 @@ def error_of(call: Callable, formula: Callable, seed: int = 3) -> Error:
 
 
 def counted(names: dict[str, Error]) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """How many tests name each loss, how many of those at an edge passed, and how many failed."""
+    """Count tests by loss: all, passed at an edge, and failed."""
     ran, edges, failed = (dict.fromkeys(names, 0) for _ in range(3))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -139,7 +139,7 @@ def counted(names: dict[str, Error]) -> tuple[dict[str, int], dict[str, int], di
 
 
 def _names(title: str, name: str) -> bool:
-    """Whether a test's title names a loss: with its fields, in brackets, or as the test's own file."""
+    """Tell whether a test's title names a loss: with its fields, in brackets, or as the test's own file."""
     return f"{name}(" in title or f"[{name}" in title or f"-{name}]" in title or f"test_{name.lower()} " in title
 
 

@@ -13,14 +13,14 @@ ANNEALED = "SPHEREFACE_20"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What all losses of a table share.
+    """Settings shared by all losses of a table.
 
     Attributes:
         about: the data and the task, for the page.
         run: of the trainer, without loss and seed.
         losses: by name, as `--loss` takes them.
         rivals: by name, a loss of pytorch-metric-learning with its settings.
-        far: rates at which TAR is told; the first is what losses are compared by.
+        far: rates at which TAR is reported; losses are compared at the first.
         seeds: how many.
         new_split: whether a seed draws the split too.
         every: of the samples of an unseen class every which is tested, in the order of the set.

@@ -40,7 +40,7 @@ def trials(data: str, preset: str) -> list[Trial]:
 
 
 def file_of(trial: Trial, folder: Path) -> Path:
-    """Where a trial's figures stand."""
+    """Return the path of a trial's figures."""
     return folder / f"{trial.loss.replace(' ', '_')}-{trial.seed}.json"
 
 

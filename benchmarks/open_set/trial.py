@@ -137,7 +137,7 @@ def trained(recipe: Recipe, trial: Trial, run: Run, train: Dataset, test: Datase
 
 
 def figures(features: Tensor, labels: Tensor, far: tuple[float, ...]) -> dict[str, Any]:
-    """What the table tells, and the draws of TAR at the first rate."""
+    """Return the figures of the table, and the draws of TAR at the first rate."""
     found = verification_in_detail(features, labels, far, resamples=DRAWS)
     assert found.draws is not None
     split = gallery_probe_split(labels, unmated=0.5)

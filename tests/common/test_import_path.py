@@ -84,7 +84,7 @@ def no_figures(monkeypatch):
 
 @pytest.fixture
 def marker(tmp_path, monkeypatch):
-    """What the code of strange.py, in the current folder, leaves behind when it is imported."""
+    """Trace left by the code of strange.py, in the current folder, when it is imported."""
     marker = tmp_path / "marker"
     (tmp_path / "strange.py").write_text(MODULE.format(marker=str(marker)))
     monkeypatch.chdir(tmp_path)

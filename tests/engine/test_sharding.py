@@ -27,7 +27,7 @@ def margins_for(num_classes):
 
 
 def deterministic(margin):
-    """Whether the losses of a batch do not depend on random draws, which each rank makes for its own rows."""
+    """Tell whether the losses of a batch do not depend on random draws, which each rank makes for its own rows."""
     return type(margin).__name__ != "ElasticFace" or margin.std == 0
 
 

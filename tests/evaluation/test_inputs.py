@@ -42,7 +42,7 @@ NAMES = np.array(["ann", "bob", "cid", "dan", "eve", "fay"])
 
 
 class Frame:
-    """What NumPy sees of a pandas object: an array, on request."""
+    """Stand-in for a pandas object as NumPy sees it: an array, on request."""
 
     def __init__(self, values):
         self.values = np.asarray(values)

@@ -35,7 +35,7 @@ def truth():
 
 
 def coverage(trials, subjects, by_subject, seed):
-    """How often 90% intervals of TAR and AUC hold the truth."""
+    """Coverage of 90% intervals of TAR and AUC."""
     generator = torch.Generator().manual_seed(seed)
     tar, auc = truth()
     held = np.zeros(2)

@@ -21,7 +21,7 @@ from tests.losses import every_pair, problem
 from tests.references.features import FEATURE_CASES, by_name
 
 FIELDS_OF = {"RingLoss": {"radius": 2.0}, "UNPG": {"scale": 4.0}, "VPL": {"start": 0}}
-"""What a loss is tested with instead of its defaults."""
+"""Fields with which a loss is tested instead of its defaults."""
 
 MORE = {
     "TripletAgents, hardest": {"hardest": True},

@@ -77,7 +77,7 @@ def images(rows: int, channels: int = 1) -> Tensor:
 
 
 def marks(axes: Axes) -> list[tuple[float, float]]:
-    """Where single dots and arrows stand."""
+    """Positions of single dots and arrows."""
     return [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if len(line.get_xdata()) == 1]
 
 

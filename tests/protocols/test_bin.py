@@ -28,7 +28,7 @@ def write(tmp_path: Path, content: bytes) -> Path:
 
 
 def python2(images: list[bytes], same: list[bool]) -> bytes:
-    """What cPickle of Python 2 writes with protocol 2: its str is BINSTRING or SHORT_BINSTRING."""
+    """Pickle as cPickle of Python 2 writes it with protocol 2: its str is BINSTRING or SHORT_BINSTRING."""
     short = [b"U" + bytes([len(image)]) + image for image in images[:1]]
     strings = short + [b"T" + struct.pack("<i", len(image)) + image for image in images[1:]]
     body = b"".join(string + b"q" + bytes([k + 2]) for k, string in enumerate(strings))

@@ -33,7 +33,7 @@ def test_templates_are_lists_of_images(tmp_path: Path, turn) -> None:  # type: i
 
 
 def test_members_and_templates_make_means(tmp_path: Path) -> None:
-    """What the arrays are for: the mean of each template's images in one call."""
+    """The arrays give the mean of each template's images in one call."""
     templates = read_templates(write(tmp_path, MEMBERS)[0])
     assert len(templates.same) == 0
     features = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 2.0]])

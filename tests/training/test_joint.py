@@ -15,7 +15,7 @@ from cones.training._term import FEATURE_LOSSES
 from tests.losses import problem
 
 LEARNT = {"ContrastiveCenter": "centers", "DiscFace": "xi", "RingLoss": "radius"}
-"""What the optimiser moves of a feature loss."""
+"""Parameters of a feature loss that the optimiser updates."""
 
 CALLS = {
     "BatchCOCO": lambda loss, x, w, y: loss(x, y, len(w)),
