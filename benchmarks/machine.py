@@ -1,4 +1,4 @@
-"""What the numbers were measured on."""
+"""Description of the machine that measures."""
 
 import datetime
 import os

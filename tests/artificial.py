@@ -1,4 +1,4 @@
-"""Margins that do one odd thing each, for what looks at margins from outside."""
+"""Margins with one odd property each, for code that inspects margins."""
 
 from dataclasses import dataclass
 from typing import ClassVar

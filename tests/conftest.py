@@ -1,4 +1,4 @@
-"""Settings of every test: one thread a worker, so that runs side by side do not fight for the cores; none is timed."""
+"""Settings of every test: one thread per worker, so that parallel runs do not compete for cores; nothing is timed."""
 
 import torch
 from hypothesis import settings

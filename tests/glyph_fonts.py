@@ -1,4 +1,4 @@
-"""Fonts for the tests of glyphs: those that matplotlib brings, of Latin letters."""
+"""Fonts for the glyph tests: the Latin fonts of matplotlib."""
 
 import shutil
 import string

@@ -1,4 +1,4 @@
-"""Every public margin in the settings the contract tests run them in, and artificial ones."""
+"""Every public margin with the settings of the contract tests, and artificial margins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

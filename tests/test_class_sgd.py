@@ -1,4 +1,4 @@
-"""W moved inside the backward equals W moved by torch's SGD; classes that are not sampled do not move."""
+"""W updated inside the backward equals W updated by torch's SGD; classes that are not sampled stay as they are."""
 
 import copy
 import io
@@ -177,7 +177,7 @@ WRONG = [
     (lambda: ClassSGD(torch.nn.Linear(3, 3), lr=0.1), TypeError, r"head is Linear, expected a cones.Head"),  # type: ignore[arg-type]
     (lambda: ClassSGD(HEAD, lr=-1.0), ValueError, r"lr is -1.0, expected at least 0"),
     (lambda: ClassSGD(HEAD, lr=0.1, nesterov=True), ValueError, r"nesterov is True but momentum is 0"),
-    (lambda: ClassSGD(HEAD, lr=0.1), ValueError, r"head has an update already"),
+    (lambda: ClassSGD(HEAD, lr=0.1), ValueError, r"head already has a ClassSGD"),
 ]
 
 
@@ -193,7 +193,7 @@ def test_a_margin_that_bends_the_others_is_refused():
     head = Head(5, 23, Bending(), dtype=torch.float64)
     ClassSGD(head, lr=0.1)
     x, _, y, _ = problem()
-    with pytest.raises(ValueError, match=r"Bending bends the other classes' logits.*torch.optim.SGD"):
+    with pytest.raises(ValueError, match=r"Bending modifies the non-target logits.*torch.optim.SGD"):
         head(x, y)
 
 

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md's steps, followed to the letter in a copy, leave the suite green: a margin and a feature loss."""
+"""CONTRIBUTING.md's steps for a margin and a feature loss, followed literally in a copy, keep the tests passing."""
 
 import os
 import re
@@ -46,7 +46,7 @@ list(write_pages([cones.{MARGIN}, cones.{FEATURE_LOSS}], "docs/losses"))
 write_index("docs/losses")
 assert cones.check_margin(cones.{MARGIN}()).ok
 """
-"""What `make docs-losses` does, for these two alone."""
+"""Equivalent of `make docs-losses`, for these two only."""
 
 
 def block(after):

@@ -1,4 +1,4 @@
-"""docs/reference has every public name, and its pages are those that `make docs-reference` writes."""
+"""docs/reference has every public name, and its pages are up to date with `make docs-reference`."""
 
 import importlib
 import re

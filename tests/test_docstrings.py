@@ -1,4 +1,4 @@
-"""How docstrings open: with a verb or a noun of the field, not with a relative clause."""
+"""Openings of docstrings: a verb or a noun of the field, not a relative clause."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Casting a head: parameters follow, running numbers and class weights keep their digits."""
+"""Casting a head: parameters are cast, running statistics and class weights keep their precision."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Arrows between the parts point one way, and heavy libraries are loaded only where they are used."""
+"""Imports between packages go one way, and heavy libraries are loaded only where they are used."""
 
 import ast
 import graphlib

@@ -1,4 +1,4 @@
-"""docs/new-loss.md does what it says: its file is written, and its code run from top to bottom."""
+"""docs/new-loss.md: its file is written, and its code runs from top to bottom."""
 
 import math
 import re

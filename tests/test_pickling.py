@@ -1,4 +1,4 @@
-"""Losses in files: named by their public place, read by torch.load's default, whole heads copied and pickled."""
+"""Losses in files: saved by public name, loaded by torch.load's default; whole heads copied and pickled."""
 
 import copy
 import io

@@ -1,4 +1,4 @@
-"""Dominant centers and dropped samples: against plain loops, at the edges, and on labels a fifth of which are wrong."""
+"""Dominant centers and dropped samples: against plain loops, at the edges, and with a fifth of the labels wrong."""
 
 import math
 

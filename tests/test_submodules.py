@@ -1,4 +1,4 @@
-"""`import cones` is light, and every part is there when it is asked for."""
+"""`import cones` is light, and every submodule is imported on access."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The version is written in the package, and in the citation, which people copy."""
+"""The version in the package equals the one in the citation."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small trained runs for the tests of what is made of a run."""
+"""Small trained runs for tests of their results."""
 
 from collections.abc import Generator, Iterator
 from pathlib import Path

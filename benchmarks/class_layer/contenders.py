@@ -1,4 +1,4 @@
-"""Who is measured: class layers that turn features (N, D) and their W (K, D) into a mean loss.
+"""Contenders of the benchmark: class layers that turn features (N, D) and their W (K, D) into a mean loss.
 
 ArcFace means m = 0.5 radians and s = 64 everywhere, so that all who compute it compute the same number.
 """
@@ -123,7 +123,7 @@ def linear_ce(features: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
 
 
 def torch_linear_ce(features: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
-    """What torch has for that in one call, as it comes."""
+    """PyTorch's own function for it, with its defaults."""
     return F.linear_cross_entropy(features, weight, labels)
 
 
@@ -211,7 +211,7 @@ CONTENDERS = (
     _arcface(CONES_TIGHT, SMALL_BUDGET),
     _arcface("cones ArcFace, bfloat16, 64 MiB", SMALL_BUDGET, torch.bfloat16),
     Contender(CONES_SOFTMAX, _cones(Softmax()), budget=MEMORY_BUDGET),
-    Contender("cones, a margin that bends the others", _cones(Bent()), copies=2, budget=MEMORY_BUDGET),
+    Contender("cones, a margin that modifies the others", _cones(Bent()), copies=2, budget=MEMORY_BUDGET),
     Contender("pytorch-metric-learning ArcFaceLoss", PmlArcFace, arcface=True, matrices=5, copies=2),
     Contender("dense ArcFace, one-hot", partial(Layer, one_hot_arcface), arcface=True, matrices=10, copies=2),
     Contender(INDEXED, partial(Layer, indexed_arcface), arcface=True, matrices=3, copies=2),

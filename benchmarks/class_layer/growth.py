@@ -1,4 +1,4 @@
-"""The plot: time against K, N and D, as a ratio to the three products."""
+"""Plot of the time against K, N and D, as a ratio to the three products."""
 
 from typing import Any
 

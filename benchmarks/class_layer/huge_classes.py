@@ -1,4 +1,4 @@
-"""One exact full-softmax training step over very many classes, W and its momentum moved inside the backward.
+"""Exact full-softmax training steps over very many classes, with W and its momentum updated inside the backward.
 
 python -m benchmarks.class_layer.huge_classes --classes 10_000_000 --dim 128 --batch 256
 python -m benchmarks.class_layer.huge_classes --classes 1_000_000 --dim 512 --batch 512

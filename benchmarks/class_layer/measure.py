@@ -1,4 +1,4 @@
-"""What is measured of a class layer: times, memory, errors. N rows, D dims, K classes."""
+"""Measurements of a class layer: times, memory, errors. N rows, D dims, K classes."""
 
 import math
 import time
@@ -20,7 +20,7 @@ LONG_ENOUGH = 0.05
 """Seconds that are timed at once; shorter steps are repeated."""
 
 SEEDS = 5
-"""Problems of which the largest error is told."""
+"""Number of problems whose largest error is reported."""
 
 Step = Callable[[], object]
 
@@ -48,7 +48,7 @@ def problem(num_rows: int, num_classes: int, dim: int, seed: int = 0) -> Problem
 
 
 def steps(contender: Contender, given: Problem) -> tuple[Step, Step]:
-    """What to do before a step (gradients away), and the step: mean loss, forward, backward."""
+    """Return the preparation of a step (clearing gradients), and the step: mean loss, forward, backward."""
     if contender.build is None:
         return (lambda: None), bare_arcface(given) if contender.name == BARE_ARCFACE else tiled_products(given)
     layer = contender.build(given.weight)
@@ -208,7 +208,7 @@ def errors(num_rows: int, num_classes: int, dim: int) -> dict[str, dict[str, flo
 
 
 def _timed(step: Step, clear: Step = lambda: None, times: int = 1) -> float:
-    """Seconds of a step, the mean of so many; what `clear` takes is part of it."""
+    """Seconds per step, as a mean over several steps, including `clear`."""
     _wait()
     start = time.perf_counter()
     for _ in range(times):

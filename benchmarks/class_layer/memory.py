@@ -1,4 +1,4 @@
-"""What a step holds at its peak, and what the machine has left to give."""
+"""Peak memory of a step, and memory available on the machine."""
 
 import ctypes
 import gc
@@ -12,7 +12,7 @@ import torch
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
-"""What proc(5) wants written to clear_refs to set the peak of the resident set back to its present size."""
+"""Value that resets the peak of the resident set to its present size when written to clear_refs, see proc(5)."""
 
 
 def growth_of(step: Callable[[], object], device: torch.device) -> int | None:

@@ -1,4 +1,4 @@
-"""Where a step spends its time: the operations that PyTorch's profiler counts, put together by what they are for."""
+"""Time of a step by phase: operations counted by PyTorch's profiler, grouped by purpose."""
 
 from torch.profiler import ProfilerActivity, profile
 

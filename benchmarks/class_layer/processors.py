@@ -1,4 +1,4 @@
-"""The page that sets the class layer's figures on several processors side by side."""
+"""Page that compares the class layer on several processors."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ SMALL = {"rows": 512, "classes": 1000, "dim": 512}
 OPENING = """\
 # The class layer on several processors
 
-A step of ArcFace, features (N, D) and W (K, D) to a mean loss and both gradients, D = 512. **To the products** is its
-time over that of the three float32 products that any dense class layer needs, by `torch.mm`; **to cross entropy** over
-that of a linear layer and `F.cross_entropy`, without a margin; **to indexed** over ArcFace as three lines of PyTorch
-write it, by indexing the logits. **Tiled products** are the three, and **the passes** the products with the passes over
-W and the logits that cosines need, by hand: the floor. Each name leads to the page of its processor: who else was
-measured, memory, errors, how. On your own processor, in a quarter of an hour:
+Time of a step of ArcFace: from features (N, D) and W (K, D), D = 512, to the mean loss and both gradients. **To the
+products** is its ratio to the three float32 matrix products that any dense class layer needs, by `torch.mm`; **to cross
+entropy**, to a linear layer and `F.cross_entropy`, without a margin; **to indexed**, to ArcFace in three lines of
+PyTorch that index the logits. **Tiled products alone** are those three products in tiles; **the passes alone** add the
+passes over W and the logits that cosines need, written by hand: the floor. Each name links to the page of its
+processor, with other layers, memory, errors and the method. To measure your own processor, in a quarter of an hour:
 
 ```sh
 pip install 'cones[bench]'
@@ -35,18 +35,18 @@ python -m benchmarks.class_layer
 """
 
 COLUMNS = (
-    "processor", "day", "tiled products alone", "the passes alone", "K = 100,000, N = 512: to the products",
+    "processor", "date", "tiled products alone", "the passes alone", "K = 100,000, N = 512: to the products",
     "within 64 MiB", "bfloat16",
     "K = 10,000, N = 256: to cross entropy", "to indexed", "K = 1,000, N = 512: to cross entropy", "to indexed",
 )  # fmt: skip
 
 
 def side_by_side(found: dict[str, dict[str, Any]], folder: str) -> str:
-    """Markdown of one table, a processor a row.
+    """Return the Markdown of one table, with one row per processor.
 
     Args:
-        found: what `class_layer.py` wrote, by the folder of the processor.
-        folder: in which those are, beside the page.
+        found: results of `class_layer.py`, by the folder of the processor.
+        folder: folder of those folders, beside the page.
     """
     rows = [_row(name, results, folder) for name, results in sorted(found.items())]
     return OPENING + "\n" + table(COLUMNS, rows) + "\n"

@@ -3,8 +3,8 @@
 python -m benchmarks.class_layer [--preset smoke|default|full] [--out docs/benchmarks]
 
 Writes OUT/PROCESSOR/class_layer.json (every time taken), OUT/PROCESSOR.md (the tables), OUT/PROCESSOR/growth.svg and
-.png (the plot), and OUT.md, which sets all processors side by side. A time is a ratio: each layer, in a process of its
-own, takes turns with the three float32 products that any dense class layer needs. Extra memory is measured in another
+.png (the plot), and OUT.md, which compares all processors. A time is a ratio: each layer, in a process of its own,
+takes turns with the three float32 products that any dense class layer needs. Extra memory is measured in another
 process. N rows, K classes, D dims.
 """
 
@@ -45,7 +45,7 @@ GROWING = (FAST_PRODUCTS, BARE_ARCFACE, CONES, CONES_LOW, INDEXED, AUTOCAST, LIN
 WITH_FEW = (CONES, CONES_SOFTMAX, BARE_ARCFACE, INDEXED, LINEAR_CE)
 NUMBERS = "class_layer.json"
 HEADROOM = 2**29
-"""What a process takes beside its tensors, and what the system should keep: 512 MiB."""
+"""Memory of a process beside its tensors, and of the system: 512 MiB."""
 
 
 class Size(NamedTuple):
@@ -58,15 +58,15 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Preset:
-    """What to measure.
+    """Sizes and contenders to measure.
 
     Attributes:
         rounds: how often a layer and the products take turns.
         heads: sizes at which everyone of `contenders` is measured, in time and memory; the first is the head line.
         growth: by the axis that grows, the sizes at which those of `growing` are timed.
         few_classes: sizes at which those of `with_few` are timed, where the logits are few.
-        errors: the size at which errors are told.
-        profiled: whose time is told by phase, at the first of `heads`.
+        errors: the size at which errors are measured.
+        profiled: contenders whose time is reported by phase, at the first of `heads`.
     """
 
     rounds: int
@@ -184,13 +184,13 @@ def report_all(out: Path) -> None:
 
 
 def main() -> None:
-    """Measure what the preset says; what is done is on the disk before the next begins."""
+    """Run the measurements of a preset; each result is saved before the next measurement begins."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", choices=PRESETS, default="default", help="which sizes: seconds, minutes, an hour")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder; the page stands beside it")
-    parser.add_argument("--processor", help="the folder in it; by default by family, model and vector width")
-    parser.add_argument("--only", nargs="+", choices=EVERYONE, help="measure these alone, and keep the others' numbers")
-    parser.add_argument("--redraw", action="store_true", help="measure nothing: pages and plots from the numbers there")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder; its page is beside it")
+    parser.add_argument("--processor", help="subfolder; by default from family, model and vector width")
+    parser.add_argument("--only", nargs="+", choices=EVERYONE, help="measure only these, and keep the other numbers")
+    parser.add_argument("--redraw", action="store_true", help="measure nothing; redraw pages and plots")
     arguments = parser.parse_args()
     if arguments.redraw:
         report_all(arguments.out)
@@ -228,7 +228,7 @@ def main() -> None:
 
 
 def _unless_too_large(name: str, size: Size, beside: int, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What was measured, or {"skipped": why}: the memory it would need, or how its process ended."""
+    """Return the measurements, or {"skipped": reason}: the memory needed, or how the process ended."""
     needed = by_name(name).bytes_needed(*size) + beside + HEADROOM
     left = available(device())
     if left is not None and needed > left:

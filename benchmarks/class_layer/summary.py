@@ -1,4 +1,4 @@
-"""From the times of a case to the numbers that are shown."""
+"""Summary numbers of a case, from its times."""
 
 import statistics
 from typing import Any

@@ -1,4 +1,4 @@
-"""The page: what was measured, as Markdown."""
+"""Page of the measurements, as Markdown."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -9,48 +9,49 @@ from benchmarks.class_layer.summary import Case, find, in_turn, ratio, spread
 
 AXES = {"classes": "K", "rows": "N", "dim": "D"}
 METHOD = """\
-**Ratio** is the median time of forward and backward, both gradients, over the median time of the three float32
-products that any dense class layer needs, `x @ W.T`, `S @ W` and `S.T @ x`, by `torch.mm` into arrays made beforehand.
-The layer and the products take turns in one fresh process, {rounds} rounds after one that does not count; min..max is
-the range of the rounds' own ratios, the noise of this run. **To tiled** is the same against the first row of the
-table: these three products alone, in the tiles and by the float32 kernel that cones takes, nothing in between.{kernel}
+**Ratio** is the median time of forward and backward, both gradients, over the median time of the three float32 matrix
+products that any dense class layer needs, `x @ W.T`, `S @ W` and `S.T @ x`, by `torch.mm` into preallocated arrays.
+The layer and the products take turns in one fresh process, for {rounds} rounds after a warm-up round; min..max is the
+range of the ratios per round, the noise of this run. **To tiled** is the ratio to the first row of the table: the same
+three products alone, in the tiles and with the float32 kernel that cones uses.{kernel}
 
-**Extra** is the peak of memory during a step above what the caller holds (features, W and their gradients), in another
-fresh process, after a small call that lets the libraries set themselves up: {memory}.
+**Extra** is the peak memory of a step above what the caller holds (features, W and their gradients), in another fresh
+process, after a small call that initialises the libraries: {memory}.
 
-**Error, x dense** is the largest of a layer's three errors (see there), as a multiple of that of "{indexed}", or for
-bfloat16 of "{autocast}"."""
+**Error, x dense** is the largest of a layer's three errors (see Errors), as a multiple of that of "{indexed}", or, for
+bfloat16, of "{autocast}"."""
 
 PROFILED = """\
-Shares of a step at {rows:,} rows, {classes:,} classes, {dim} dims, from PyTorch's profiler, which slows small
-operations down a little."""
+Shares of a step at {rows:,} rows, {classes:,} classes, {dim} dims, from PyTorch's profiler, which slightly
+slows down small operations."""
 
 ERRORS = """\
 Error against float64 at {rows:,} rows, {classes:,} classes, {dim} dims, half of the rows random and half 45 degrees
 from their own class: the norm of the difference over the norm of the truth, the largest of five problems. In brackets:
-times that of "{indexed}", or for bfloat16 of "{autocast}"."""
+the multiple of the error of "{indexed}", or, for bfloat16, of "{autocast}"."""
 
 FEW = """\
-Where the logits are few, a step is a matter of milliseconds and less, and processes differ: here all take turns in one.
-Medians, and the median of the rounds' ratios."""
+With few logits a step takes milliseconds or less, and timings vary between processes, so here all layers take turns in
+one process. Medians, and the median of the ratios per round."""
 
 NOTES = (
-    """Part of a ratio below a rival's is the choice of kernel: `torch.mm` and `F.linear` go through the vendor's BLAS
-that PyTorch was built with, cones through that or oneDNN, whichever it measured to be the faster on the processor. What
-that choice alone brings on this machine is the first row; "to tiled" takes it out of cones' own numbers.""",
-    """"The passes of ArcFace alone" are the products, and the passes over W and over the logits that a loss of cosines
-needs beside them, by hand: norms, unit rows, exponentials, their sums, and what lies along each row of W taken away, in
-new memory for the gradient. No margin, checks or graph of autograd: what "cones ArcFace" takes above it is those.""",
-    "A ratio below 1 in bfloat16 is no wonder: the measure is float32 products.",
-    """On a CPU, cones in bfloat16 rounds the products of the gradients only; the logits, and so the losses, stay
+    """Some of the lead over rivals comes from the choice of kernel: `torch.mm` and `F.linear` use the vendor's BLAS
+that PyTorch was built with; cones uses that or oneDNN, whichever it measures to be faster on the processor. The first
+row shows the effect of that choice alone on this machine; "to tiled" removes it from the numbers of cones.""",
+    """"The passes of ArcFace alone" are the products plus the passes over W and the logits that a loss of cosines
+needs, written by hand: norms, unit rows, exponentials, their sums, and removal of the component along each row of W,
+with new memory for the gradient. They have no margin, checks or autograd graph, which account for the extra time of
+"cones ArcFace".""",
+    "A ratio below 1 in bfloat16 is expected: the reference is float32 products.",
+    """On a CPU, cones in bfloat16 rounds only the products of the gradients; the logits, and so the losses, stay
 float32. The autocast rival rounds the logits too.""",
     "The layers allocate what they return, as autograd does; the plain products allocate nothing.",
-    """"Bends the others" is an artificial margin with an `others` of its own, which the engine runs under autograd, a
-tile at a time.""",
-    "`F.linear_cross_entropy` makes the whole (N, K) matrix unless its `options` ask for chunks.",
-    "pytorch-metric-learning keeps W as (D, K), and is given it so.",
-    """Taking turns does not undo a busy machine: where another process holds a core, threads wait for each other at
-every tile, and whoever works in many small tiles loses most. Wide ranges in min..max mean: measure again.""",
+    """"Modifies the others" is an artificial margin with an `others` of its own, which the engine runs under autograd,
+one tile at a time.""",
+    "`F.linear_cross_entropy` builds the whole (N, K) matrix unless its `options` request chunks.",
+    "pytorch-metric-learning stores W as (D, K), and gets it in that layout.",
+    """Taking turns does not make up for a busy machine: if another process occupies a core, threads wait for each other
+at every tile, and a layer that works in many small tiles loses the most. If min..max is wide, measure again.""",
     "Not measured: `torch.compile` around the rivals, and Triton kernels of other packages.",
 )
 
@@ -72,14 +73,14 @@ def page(results: dict[str, Any], folder: str, plotted: bool) -> str:
     parts += [_growth(results, axis) for axis, sizes in results["growth"].items() if sizes]
     if any("seconds" in size for size in results.get("few_classes", ())):
         parts += ["## Few classes", FEW, _few(results)]
-    parts += ["## How", _method(results), "## Notes", _notes(results)]
+    parts += ["## Method", _method(results), "## Notes", _notes(results)]
     return "\n\n".join(parts) + "\n"
 
 
 def _opening(results: dict[str, Any]) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in results["machine"].items() if value is not None)
     return (
-        "Made from `class_layer.json` by\n\n"
+        "Generated from `class_layer.json` by\n\n"
         "```sh\npip install 'cones[bench]'\n"
         f"python -m benchmarks.class_layer --preset {results['preset']}\n```\n\n"
         f"Machine: {machine}."
@@ -175,7 +176,7 @@ def _method(results: dict[str, Any]) -> str:
     of_products = (ratio(case) for case in results["cases"] if case["contender"] == FAST_PRODUCTS)
     fast = [value for value in of_products if value is not None]
     kernel = "" if not fast else f" Here that row is {min(fast):.2f} to {max(fast):.2f} times the plain products."
-    memory = "what tensors took on the GPU" if gpu else "the resident set, as Linux counts it; n/a elsewhere"
+    memory = "the memory of tensors on the GPU" if gpu else "the resident set on Linux; n/a elsewhere"
     return METHOD.format(rounds=results["rounds"], kernel=kernel, memory=memory, indexed=INDEXED, autocast=AUTOCAST)
 
 
@@ -185,11 +186,11 @@ def _notes(results: dict[str, Any]) -> str:
     notes = list(NOTES)
     wanted = [(name, size) for sizes in results["growth"].values() for size in sizes for name in results["growing"]]
     if any(find(results, name, size) is None for name, size in wanted):
-        notes.append("The run was cut short: what has a dash and no reason was not measured.")
+        notes.append("The run was interrupted: entries with a dash and no reason were not measured.")
     if noise:
         notes.append(
-            f"Noise: the largest ratio of a case's rounds is {statistics.median(noise):.2f} times its smallest in the "
-            f"median case, {max(noise):.2f} times in the noisiest."
+            f"Noise: over the rounds of a case, the largest ratio is {statistics.median(noise):.2f} times the smallest "
+            f"in the median case, and {max(noise):.2f} times in the noisiest."
         )
     return "\n".join("- " + note.replace("\n", "\n  ") for note in notes)
 

@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: `run` starts it, and it prints a line of JSON."""
+"""One measurement in its own process: `run` starts it, and it prints a line of JSON."""
 
 import json
 import subprocess

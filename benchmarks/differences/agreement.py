@@ -1,4 +1,4 @@
-"""Where two libraries compute the same loss: the largest differences of values and gradients, units converted."""
+"""Losses that two libraries share: the largest differences in values and gradients, with units converted."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Differences in the functions themselves: values and slopes of margins, at the edges above all."""
+"""Differences in the functions themselves: values and slopes of margins, mainly at the edges."""
 
 import math
 from collections.abc import Callable
@@ -46,13 +46,13 @@ def on_the_class_direction() -> Subject:
         lines.append(
             Line(
                 pml(),
-                f"ArcFaceLoss, a feature in the plane exactly {case} its class",
+                f"ArcFaceLoss, a feature in the plane, exactly {case} its class",
                 f"loss {theirs:.4g}, gradient of x {largest(x.grad)}, of W {largest(peer.W.grad)}",
                 f"loss {ours:.4g}, gradient of x {largest(our_x.grad)}, of W {largest(w.grad)}",
             )
         )
-    why = """The slope of arccos is infinite there. The value is kept exact, and the slope is that of the nearest angle
-whose cosine a float can tell from 1. In the plane, where pictures are drawn, features do land there."""
+    why = """The slope of arccos is infinite there. cones keeps the value exact, and uses the slope at the nearest angle
+whose cosine a float can distinguish from 1. In the plane, used for pictures, features do land there."""
     return Subject("D1: A feature on its class direction", tuple(lines), why)
 
 
@@ -76,7 +76,7 @@ def parallel_to_the_class() -> Subject:
     ours = counted(lambda x, weight: margin_softmax(x, weight, y, ArcFace()).sum())
     lines = (Line(oml(), "ArcFaceLoss, x = 0.37 w_y in 8 dimensions, float32", theirs, ours),)
     why = (
-        "sin(theta) as the root of 1 - cos² is the root of a negative number once rounding makes the cosine 1.0000001."
+        "sin(theta) as the root of 1 - cos² is the root of a negative number when rounding makes the cosine 1.0000001."
     )
     return Subject("D2: A feature parallel to its class", lines, why)
 
@@ -100,8 +100,8 @@ def slope_of_an_angular_margin() -> Subject:
             f"{slope(lambda cosine: target(ArcFace(0.5, 64.0), cosine))}; {straight} with straight_through=True",
         ),
     )
-    why = """64 sin(1.5) / sin(1) = 75.87 belongs to the loss that is printed. A step without the margin's slope trains
-well too; it is a field that says what it is, and not the silent default."""
+    why = """64 sin(1.5) / sin(1) = 75.87 is the gradient of the reported loss. Ignoring the margin's slope trains well
+too, so it is available as an explicit field, but not as a silent default."""
     return Subject("D4: The gradient of an angular margin", lines, why)
 
 
@@ -115,13 +115,13 @@ def three_margins() -> Subject:
         ours = number(target(CombinedMargin(m1, m2, m3, 1.0), cosine))
         case = f"margin_list ({m1:g}, {m2:g}, {m3:g}): t / s at cos(theta) = 0.5"
         lines.append(Line(f"insightface, {FORMULA}", case, theirs, ours))
-    why = """cos(m1 theta + m2) - m3 is equation 4 of the ArcFace paper. A margin that a configuration names has to be
-in the loss, or to be refused."""
+    why = """cos(m1 theta + m2) - m3 is equation 4 of the ArcFace paper. A margin in the configuration must either be in
+the loss or raise an error."""
     return Subject("D5: Three margins in one", tuple(lines), why)
 
 
 def past_pi() -> Subject:
-    """D6: what stands past theta = pi - m."""
+    """D6: the target past theta = pi - m."""
     theta = torch.linspace(0, math.pi, 10001, dtype=torch.float64)
     at = torch.tensor([2.6, 2.7, 3.0, 3.14], dtype=torch.float64)
     peer: Any = pml_loss("ArcFaceLoss", torch.eye(2), margin=math.degrees(0.5))
@@ -147,8 +147,8 @@ def past_pi() -> Subject:
     case = "ArcFace, m = 0.5: t / s at theta = 2.6, 2.7, 3, 3.14"
     lines = tuple(Line(who, case, told(curve), smooth) for who, curve in curves)
     why = """Past pi - m the cosine rises again: the worse a sample, the smaller its loss. The default, `tail="smooth"`,
-falls to the end with a continuous slope. `"plain"`, `"monotone"` (which jumps) and `"clip"` (whose gradient is 0) are
-what others do."""
+decreases all the way with a continuous slope. `"plain"`, `"monotone"` (which jumps) and `"clip"` (whose gradient is 0)
+reproduce other libraries."""
     return Subject("D6: An angle past pi - m", lines, why)
 
 
@@ -159,7 +159,7 @@ def large_losses() -> Subject:
     ours = margin_softmax(torch.tensor([[-1.0, 0.0]]), torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), y, NormFace(200.0))
     case = "logit -200 of the own class, 200 of the other"
     lines = (Line(f"insightface, {FORMULA}", case, number(theirs, 2), number(ours, 2)),)
-    why = "The loss is -logsigmoid(t - rest), which has no largest value; what is printed is what is minimised."
+    why = "The loss is -logsigmoid(t - rest), which is unbounded; the reported value is the one that is minimised."
     return Subject("D8: A loss that saturates", lines, why)
 
 
@@ -179,7 +179,7 @@ def cosface_of_the_cosine() -> Subject:
         Line(who, "t / s at cos(theta) = m = 0.35", number((at - 0.35).cos()), number(target(CosFace(0.35, 1.0), at))),
     )
     why = "s cos(cos(theta) - m) is not s (cos(theta) - m). Every margin here is tested against its formula in NumPy."
-    return Subject("D11: CosFace that is another function", lines, why)
+    return Subject("D11: A CosFace with another formula", lines, why)
 
 
 def units() -> Subject:
@@ -197,5 +197,5 @@ def units() -> Subject:
         ),
         Line(pml(), "LargeMarginSoftmaxLoss(margin=2.7)", f"m = {cut}", cut_short),
     )
-    why = "Angles are radians everywhere, as in the papers. What is legal but looks like degrees is asked about, once."
+    why = "Angles are in radians everywhere, as in the papers. A legal value that looks like degrees gives one warning."
     return Subject("The unit of a margin", lines, why)

@@ -1,7 +1,7 @@
-"""Other libraries' losses: themselves where they can be run here, else their formulas in plain PyTorch.
+"""Losses of other libraries: the originals if they can be run here, else their formulas in plain PyTorch.
 
-N rows, K classes, D dims. Weights are given as (K, D), whatever a library keeps. What is not run is derived from what
-the library documents and computes, as `cones.migrate.formulas` does, and labelled so on the page.
+N rows, K classes, D dims. Weights are passed as (K, D), however a library stores them. Formulas are derived from the
+library's documentation and source, as in `cones.migrate.formulas`, and labelled as such on the page.
 """
 
 import importlib.metadata
@@ -79,7 +79,7 @@ def oml_loss(weight: Tensor, m: float = 0.5, s: float = 64.0) -> nn.Module:
 
 
 def has_oml() -> bool:
-    """Whether `oml_loss` can be run."""
+    """Tell whether `oml_loss` can be run."""
     return version(OML) is not None and importlib.util.find_spec("oml") is not None
 
 

@@ -1,4 +1,4 @@
-"""A subject of the page on differences, and how what was found is put into words."""
+"""Subjects of the page on differences, and formatting of results."""
 
 import warnings
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SOURCE = "read in its source, not run"
 
 @dataclass(frozen=True)
 class Line:
-    """What one library and cones do in one case."""
+    """Results of one library and of cones in one case."""
 
     who: str
     case: str
@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Subject:
-    """A subject of the page: its lines, and why cones does as it does.
+    """Subject of the page: its lines, and the reason for what cones does.
 
     Attributes:
         title: of its section; D1 to D14 as in tests/engine/test_peer_defects.py.
@@ -51,7 +51,7 @@ def oml() -> str:
 
 
 def number(value: Tensor | float, digits: int = 4) -> str:
-    """A number with so many digits after the point."""
+    """Format a number with `digits` decimal places."""
     return f"{float(value):.{digits}f}"
 
 

@@ -1,4 +1,4 @@
-"""Differences in what surrounds the function: weights, labels, batches, errors, evaluation."""
+"""Differences around the functions: weights, labels, batches, errors, evaluation."""
 
 from functools import partial
 from typing import Any
@@ -41,9 +41,9 @@ def master_weights() -> Subject:
 
     case = "CosFaceLoss, float32 W, one forward and backward of bfloat16 features, no step"
     lines = (Line(pml(), case, told(peer.W, peer.W.detach().T), told(head.weight, head.weight.detach())),)
-    why = """A step of SGD is often smaller than the last bit of a bfloat16 and would be lost, so W stays the float32
-master copy, whatever the features or autocast say."""
-    return Subject("D3: What half-precision features do to W", lines, why)
+    why = """A step of SGD is often smaller than the last bit of a bfloat16 and would be lost, so W stays a float32
+master copy, regardless of the features' dtype and autocast."""
+    return Subject("D3: Effect of half-precision features on W", lines, why)
 
 
 def labels_out_of_range() -> Subject:
@@ -66,8 +66,8 @@ def labels_out_of_range() -> Subject:
     if has_oml():
         other = oml_loss(weight)
         lines.append(Line(oml(), case, error_of(lambda: other(x, y)), ours))
-    why = """Where classes are sharded, a label that no rank knows looks like one of another rank. It is an error of the
-data: found before anything is computed, and named by row and value."""
+    why = """With sharded classes, a label that no rank holds looks like one of another rank. It is an error in the
+data, detected before anything is computed, and reported with its row and value."""
     return Subject("D7: Labels out of range", tuple(lines), why)
 
 
@@ -85,14 +85,14 @@ def rows_not_sampled() -> Subject:
     head(x, y).backward()
     fused.step()
     theirs, ours = (int((w.detach() != start).any(dim=1).sum()) for w in (dense, head.weight))
-    case = "1000 classes, 100 sampled, SGD with momentum 0.9 and decay 5e-4: rows that move in a step"
+    case = "1000 classes, 100 sampled, SGD with momentum 0.9 and decay 5e-4: rows that change in a step"
     lines = (Line(f"insightface PartialFC_V2, {FORMULA}", case, f"{theirs}", f"{ours}"),)
-    why = "A dense gradient is 0, and not absent, for rows that took no part. Here the gradient has no such rows."
-    return Subject("D9: Classes that were not sampled", lines, why)
+    why = "A dense gradient is 0, not absent, for rows that were not sampled. Here the gradient has no such rows."
+    return Subject("D9: Classes not sampled", lines, why)
 
 
 def the_callers_labels() -> Subject:
-    """D10: what a call leaves behind, and asks for."""
+    """D10: side effects and requirements of a call."""
     torch.manual_seed(0)
     head, column = head_over(torch.randn(10, 8)), torch.tensor([[3], [4]])
     ours = error_of(lambda: head(torch.randn(2, 8), column))
@@ -103,7 +103,7 @@ def the_callers_labels() -> Subject:
         Line(who, "a last batch of 3 after batches of 4", "AssertionError", f"its loss, {last}"),
         Line(who, "no CUDA device", "AssertionError", f"its loss, {full}"),
     )
-    why = "A loss is a function: it changes nothing that it was given, and knows nothing of the call before."
+    why = "A loss is a function: it does not change its arguments, and does not depend on earlier calls."
     return Subject("D10: The caller's labels, the last batch, the CPU", lines, why)
 
 
@@ -129,19 +129,19 @@ def empty_batches_and_errors() -> Subject:
         x, torch.arange(2), return_dominant_centers=False
     )
     returned = f"a {type(outliers).__name__} of {len(outliers)}, with the centers"
-    lines.append(Line(pml(), "get_outliers(return_dominant_centers=False)", returned, "there is no such function"))
-    why = "A batch without rows has mean 0 and gradient 0. An error names the argument, what it got, and the fix."
+    lines.append(Line(pml(), "get_outliers(return_dominant_centers=False)", returned, "has no such function"))
+    why = "A batch without rows has mean 0 and gradient 0. An error names the argument, its value, and the fix."
     return Subject("D12: Empty batches and errors", tuple(lines), why)
 
 
 def evaluation_without_faiss() -> Subject:
-    """D13: what an evaluation needs installed."""
+    """D13: requirements of an evaluation."""
     from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 
     theirs = error_of(lambda: type(AccuracyCalculator()).__name__)
     case = "AccuracyCalculator() where faiss is not installed"
-    lines = (Line(pml(), case, theirs, "`cones.evaluation` asks for torch alone"),)
-    return Subject("D13: Evaluation", lines, "What can be computed by matrix products needs no index library.")
+    lines = (Line(pml(), case, theirs, "`cones.evaluation` needs only torch"),)
+    return Subject("D13: Evaluation", lines, "Matrix products suffice; no index library is needed.")
 
 
 def negative_labels() -> Subject:
@@ -153,12 +153,12 @@ def negative_labels() -> Subject:
         peer = oml_loss(weight)
         theirs = error_of(lambda: peer(x, y))
     lines = (Line(oml(), "a label of -1", theirs, error_of(lambda: head_over(weight)(x, y))),)
-    why = "As in D7. A lower bound that is checked by another function, later, speaks of that function's arguments."
+    why = "As in D7. If another function checks the lower bound later, its message is about that function's arguments."
     return Subject("D14: A label of -1", lines, why)
 
 
 def overwritten_weights() -> Subject:
-    """What a forward does to W."""
+    """Effect of a forward on W."""
     torch.manual_seed(0)
     weight, x, y = 3 * torch.randn(3, 4), torch.randn(2, 4), torch.arange(2)
     leaf, head = weight.clone().requires_grad_(), head_over(weight)
@@ -166,5 +166,5 @@ def overwritten_weights() -> Subject:
     head(x, y)
     theirs, ours = (f"{float((w.detach() - weight).abs().max()):.3g}" for w in (leaf, head.weight))
     lines = (Line(f"opensphere, {FORMULA}", "largest change of W by one forward", theirs, ours),)
-    why = "The unit rows are an expression in the loss. W is changed by its optimiser and by nothing else."
+    why = "The unit rows are an expression in the loss. Only the optimiser changes W."
     return Subject("A forward that changes W", lines, why)

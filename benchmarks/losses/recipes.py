@@ -1,4 +1,4 @@
-"""How every loss is written for ten classes in the plane and in 64 dims."""
+"""Settings of every loss for ten classes in the plane and in 64 dims."""
 
 import ast
 import inspect

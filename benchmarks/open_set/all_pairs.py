@@ -46,7 +46,7 @@ def timed(step: Callable[[], object], device: torch.device) -> float:
 
 
 def brute_force(embeddings: Tensor, labels: Tensor, far: list[float], tile: int) -> str:
-    """How far the figures are from those of every pair written out, on these few rows."""
+    """Compare the figures on a few rows with a brute force over every pair."""
     unit = direction(embeddings.double())[0]
     i, j = torch.triu_indices(len(unit), len(unit), offset=1, device=unit.device)
     expected = verification((unit @ unit.T)[i, j], labels[i] == labels[j], far)

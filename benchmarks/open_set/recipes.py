@@ -1,4 +1,4 @@
-"""One recipe a data set, and how every loss is written for it: scales and margins are those of the data set."""
+"""One recipe per data set, with every loss written for it: scales and margins are those of the data set."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,19 @@ from cones.catalogue import every_loss
 from cones.training import Run
 
 ANNEALED = "SPHEREFACE_20"
-"""The schedule of lambda: from 1000 down to 5; where it ends at 1, training collapses on the kanji."""
+"""Schedule of lambda: from 1000 down to 5; if it ends at 1, training collapses on the kanji."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What all losses of a table share.
+    """Settings shared by all losses of a table.
 
     Attributes:
         about: the data and the task, for the page.
         run: of the trainer, without loss and seed.
         losses: by name, as `--loss` takes them.
         rivals: by name, a loss of pytorch-metric-learning with its settings.
-        far: rates at which TAR is told; the first is what losses are compared by.
+        far: rates at which TAR is reported; losses are compared at the first.
         seeds: how many.
         new_split: whether a seed draws the split too.
         every: of the samples of an unseen class every which is tested, in the order of the set.
@@ -104,8 +104,9 @@ RIVAL_OF = {
 }
 
 GLYPHS = Recipe(
-    about="""2,965 kanji of JIS X 0208 level 1 in 37 font designs, 32 x 32 pixels. 2,000 characters are learnt in all
-designs (73,988 pictures); the other 965 are never seen: of each, every third design is tested (12,541 pictures).""",
+    about="""2,965 kanji of JIS X 0208 level 1 in 37 font designs, 32 x 32 pixels. 2,000 characters are used for
+training in all designs (73,988 pictures); the other 965 are held out and tested in every third design (12,541
+pictures).""",
     run=Run(
         data="glyphs-jis", backbone="benchmarks.trainer.nets:Strided(feature_dim=128)",
         epochs=3, batch_size=256, learning_rate=0.2,
@@ -118,20 +119,20 @@ designs (73,988 pictures); the other 965 are never seen: of each, every third de
     new_split=False,
     every=3,
     chosen="""Scale 32 and the margins 0.3 radians and 0.2 in cosine were the best of ArcFace 0.2, 0.3, 0.5 and CosFace
-0.2, 0.3, 0.4 at scales 20 and 32, looked at with one seed on these same kanji; all other losses have them by analogy,
-and the learning rate was tried with Softmax and ArcFace alone (0.1, 0.2). Nothing was tuned for one loss, but for the
-schedule of L-Softmax and A-Softmax: a lambda that falls to 1 within 200 steps left them at 8 %.""",
+0.2, 0.3, 0.4 at scales 20 and 32, compared with one seed on these same kanji; all other losses use them by analogy,
+and the learning rate was tuned with Softmax and ArcFace only (0.1, 0.2). Nothing was tuned for a single loss except
+the schedule of L-Softmax and A-Softmax: a lambda that falls to 1 within 200 steps left them at 8 %.""",
     notes=(
-        "P2SGrad pulls every cosine towards 0, or 1 for the own class, with a force of its distance. 2,000 random "
-        "directions in 128 dims have squared cosines that sum to 15.6, against the own class's 1: it learns nothing "
-        "here, nor with a learning rate of 5. On ten classes it does (docs/mnist5k.md).",
-        "ContrastiveCenter at this weight changes nothing, to the digit shown.",
+        "P2SGrad pulls every cosine towards 0, or 1 for the own class, with a force proportional to the distance. The "
+        "squared cosines to 2,000 random directions in 128 dims sum to 15.6, against 1 for the own class: it learns "
+        "nothing here, not even with a learning rate of 5. On ten classes it does (docs/mnist5k.md).",
+        "ContrastiveCenter at this weight makes no difference at the precision shown.",
     ),
 )  # fmt: skip
 
 FONTS = Recipe(
-    about="""The harder split: the 965 unseen characters are drawn by font packages that are not seen in training
-either. 2,000 characters are learnt in the other designs.""",
+    about="""The harder split: the 965 unseen characters are drawn with font packages that are unseen in training
+too. 2,000 characters are used for training in the other designs.""",
     run=Run(
         data="glyphs-jis-fonts", backbone="benchmarks.trainer.nets:Strided(feature_dim=128)",
         epochs=3, batch_size=256, learning_rate=0.2,
@@ -146,12 +147,12 @@ either. 2,000 characters are learnt in the other designs.""",
     seeds=3,
     new_split=False,
     every=1,
-    chosen="As for `glyphs-jis`.",
+    chosen="Scale, margins and learning rate are those of `glyphs-jis`.",
 )  # fmt: skip
 
 FACES = Recipe(
-    about="""The ORL faces: 40 people, 10 pictures each, resized to 48 x 48 pixels. Each seed draws 20 people to learn
-and tests on the other 20, all 200 pictures.""",
+    about="""The ORL faces: 40 people, 10 pictures each, resized to 48 x 48 pixels. Each seed draws 20 people for
+training and tests on all 200 pictures of the other 20.""",
     run=Run(
         data="faces-orl", split="identity", test_fraction=0.5, image_size=48,
         backbone="benchmarks.trainer.nets:Strided(feature_dim=64, image_size=48, width=16)",
@@ -164,8 +165,8 @@ and tests on the other 20, all 200 pictures.""",
     seeds=10,
     new_split=True,
     every=1,
-    chosen="""The margins are those of the kanji, the scale half of theirs, for twenty classes. Nothing was tuned for
-one loss.""",
+    chosen="""The margins are those of the kanji, with half their scale, for twenty classes. Nothing was tuned for a
+single loss.""",
 )  # fmt: skip
 
 RECIPES = {"glyphs-jis": GLYPHS, "glyphs-jis-fonts": FONTS, "faces-orl": FACES}

@@ -1,4 +1,4 @@
-"""Every loss on classes never seen in training, beside raw pixels and the rival's losses in the same loop.
+"""Every loss on classes unseen in training, beside raw pixels and the rival's losses in the same loop.
 
 python -m benchmarks.open_set DATA [--preset smoke|default|full] [--out runs/open_set] [--page docs/DATA.md]
 
@@ -40,7 +40,7 @@ def trials(data: str, preset: str) -> list[Trial]:
 
 
 def file_of(trial: Trial, folder: Path) -> Path:
-    """Where a trial's figures stand."""
+    """Return the path of a trial's figures."""
     return folder / f"{trial.loss.replace(' ', '_')}-{trial.seed}.json"
 
 

@@ -1,4 +1,4 @@
-"""One trial of the open-set benchmark: a net trained under one loss, and its figures on classes never seen.
+"""One trial of the open-set benchmark: a net trained under one loss, and its figures on unseen classes.
 
 Losses of cones and of the rival go through the same loop: same start, same batches, same optimiser.
 """
@@ -139,7 +139,7 @@ def trained(recipe: Recipe, trial: Trial, run: Run, train: Dataset, test: Datase
 
 
 def figures(features: Tensor, labels: Tensor, far: tuple[float, ...]) -> dict[str, Any]:
-    """What the table tells, and the draws of TAR at the first rate."""
+    """Return the figures of the table, and the draws of TAR at the first rate."""
     found = verification_in_detail(features, labels, far, resamples=DRAWS)
     assert found.draws is not None
     split = gallery_probe_split(labels, unmated=0.5)

@@ -1,4 +1,4 @@
-"""Nets of the benchmarks that the trainer takes by their import path."""
+"""Nets of the benchmarks, which the trainer loads by import path."""
 
 from typing import cast
 

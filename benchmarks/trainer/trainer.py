@@ -1,4 +1,4 @@
-"""Images per second of `cones train` against a plain PyTorch loop, in turn in one process.
+"""Images per second of `cones train` against a plain PyTorch loop, timed in turn in one process.
 
 The trainer takes its whole step as users get it: batches, margin head, clipping, a line of metrics every ten steps.
 The plain loop is what one writes by hand: DataLoader over a TensorDataset, nn.Linear and F.cross_entropy, no metrics.

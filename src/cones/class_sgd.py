@@ -41,7 +41,7 @@ class ClassSGD(torch.optim.Optimizer):
         scaler: the torch.amp.GradScaler by which the loss is scaled, or None.
 
     Raises:
-        TypeError: head is no Head.
+        TypeError: head is not a Head.
         ValueError: a number is out of range, or the head has such an optimiser already.
         RuntimeError: in a backward, if `step()` was not called since the last one, or if the loss is scaled by a
             GradScaler that was not passed; W has not moved then. In `step()`, if such a scaler calls it.
@@ -79,7 +79,7 @@ class ClassSGD(torch.optim.Optimizer):
         if nesterov and momentum == 0:
             raise ValueError("nesterov is True but momentum is 0: pass a momentum, or nesterov=False")
         if head.update is not None:
-            raise ValueError("head has an update already: one ClassSGD per head")
+            raise ValueError("head already has a ClassSGD: use one per head")
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
         super().__init__([head.weight], defaults)
         self._waiting = False

@@ -1,4 +1,4 @@
-"""Gradients of the named backbones where PyTorch's kernels are least sure: few channels, channels last."""
+"""Gradients of the named backbones where PyTorch's kernels are least reliable: few channels, channels last."""
 
 import pytest
 import torch

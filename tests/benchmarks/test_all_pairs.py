@@ -1,4 +1,4 @@
-"""The benchmark of all pairs runs and prints what it says."""
+"""The benchmark of all pairs runs and prints its results."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The benchmarks run and write what they say; what they measure is nobody's business here."""
+"""The benchmarks run and write their pages; the measurements themselves are not tested."""
 
 import json
 import os

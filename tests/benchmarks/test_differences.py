@@ -1,4 +1,4 @@
-"""The page on differences is written; and where both have a loss, they agree to rounding."""
+"""The page on differences is written, and losses that both libraries have agree up to rounding."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The open-set benchmark runs from end to end, and its intervals are those of the draws; the figures are not judged."""
+"""The open-set benchmark runs end to end, and its intervals are those of the draws; the figures are not tested."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The papers' bounds: numbers that they print, configurations that reach them, and none that beats them."""
+"""The papers' bounds: published numbers, configurations that attain them, and none that exceeds them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is said of the losses: nothing public is left out, and what is told from a class is true."""
+"""Catalogue of the losses: nothing public is left out, and statements derived from a class are true."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -133,27 +133,27 @@ def test_a_docstring_taken_apart():
 
 def test_cost_is_told_from_the_class():
     assert cost(Everything) == [
-        "One against all: every other class adds a loss of its own.",
-        "Bends the other classes' logits.",
-        "Autograd runs on each tile of classes; `ClassSGD` cannot move W inside the backward.",
-        "Keeps running numbers (`mean`, `spread`), updated in every training step, at one more product with W.",
+        "One-vs-all: every other class adds its own loss term.",
+        "Modifies the non-target logits.",
+        "Runs under autograd on each tile of classes; `ClassSGD` cannot update W inside the backward.",
+        "Keeps running statistics (`mean`, `spread`), updated in every training step, with one more product with W.",
         "Adds a fixed bias to the logits of all classes.",
         "Adds a penalty to the loss of each row.",
-        "Looks at the norm of each feature, which must not be normalised before the head.",
+        "Depends on the norm of each feature: do not normalise features before the head.",
         "Draws from torch's generator: the loss of the same rows differs from call to call.",
-        "Is no cross entropy over the classes: label smoothing has no meaning.",
+        "Not a cross entropy over the classes: label smoothing does not apply.",
     ]
     assert cost(find_loss("CosFace"))[0].startswith("Closed form")
-    assert "Bends the other classes' logits." in cost(Bending)
+    assert "Modifies the non-target logits." in cost(Bending)
     assert "Adds a fixed bias to the logits of all classes." in cost(Biased)
 
 
 def test_cost_of_a_feature_loss_is_told_from_a_call():
     assert cost(Table) == [
-        "Learns `offset`, (D,): give it to the optimiser.",
+        "Learns `offset`, (D,): pass it to the optimiser.",
         "Keeps `means`, (K, D), in a buffer.",
         "Call `update` after the backward.",
-        "Takes the class weights W, and sends them a gradient.",
+        "Takes the class weights W, with gradient.",
         "Largest temporary: (N, K).",
     ]
     assert cost(find_loss("CenterLoss")) == [
@@ -169,8 +169,8 @@ def test_what_works_in_blocks_says_so():
             return sum((block @ weight.T).sum() for block in weight.split(2**18 // len(weight)))
 
     assert cost(Blocks) == [
-        "Takes the class weights W, and sends them a gradient.",
-        "Works in blocks of the classes, whose size does not grow with their number.",
+        "Takes the class weights W, with gradient.",
+        "Works in blocks of classes of fixed size.",
     ]
 
 
@@ -179,8 +179,8 @@ def test_a_page_of_a_margin_that_does_everything():
     assert "# Everything\n" in text
     assert "    t = s (c - m_y + |x| / 1000)\n" in text
     assert "| `counts` | none, must be given | – | rows of each class, all of them. |" in text
-    assert "Drawn for ten classes of 1000, 600, " in text
-    assert "Last, what becomes of the other classes' logits" in text
+    assert "Drawn for ten classes with 1000, 600, " in text
+    assert "Last, the logits of the other classes" in text
     assert r'"Nothing <at> *all*", [arXiv 2001.00001](https://arxiv.org/abs/2001.00001)' in text
     assert "When to use it" not in text
 
@@ -192,7 +192,9 @@ def test_a_table_cell_keeps_its_bars():
 
 def test_losses_are_found_by_name():
     assert find_loss("ArcFace") is every_loss()["ArcFace"]
-    with pytest.raises(ValueError, match=r"'arcfac' is no loss \(did you mean ArcFace\?\); there are AdaCos, "):
+    with pytest.raises(
+        ValueError, match=r"'arcfac' is not a loss \(did you mean ArcFace\?\); expected one of AdaCos, "
+    ):
         find_loss("arcfac")
 
 

@@ -1,4 +1,4 @@
-"""The command line, as a person uses it: what it does, and one clear line for each thing that is wrong."""
+"""The command line as a user sees it: its results, and one clear line per error."""
 
 import json
 import signal
@@ -135,7 +135,7 @@ def test_one_loss_in_full_and_as_a_page(tmp_path, capsys):
     assert run("losses", "RingLoss", "--out", tmp_path / "pages") == 0
     assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["RingLoss.md", "RingLoss.svg"]
     assert run("losses", "arcfac") == 2
-    assert "'arcfac' is no loss (did you mean ArcFace?)" in capsys.readouterr().err
+    assert "'arcfac' is not a loss (did you mean ArcFace?)" in capsys.readouterr().err
 
 
 def test_plan_tells_memory_before_a_run(capsys):
@@ -156,10 +156,10 @@ def test_plan_tells_memory_before_a_run(capsys):
 def test_suggest_prints_the_bounds_and_what_to_take(capsys):
     assert run("suggest", "--classes", 10, "--dim", 2) == 0
     out = capsys.readouterr().out
-    assert "Take scale 16; CosFace margin 0.064; ArcFace margin 0.21 radians" in out
-    assert "Believe none of the scales in the plane" in out
+    assert "Use scale 16; CosFace margin 0.064; ArcFace margin 0.21 radians" in out
+    assert "Trust none of the scales in the plane" in out
     assert run("suggest", "--classes", 10, "--dim", 2, "--probability", 0.99) == 0
-    assert "Take scale 28;" in capsys.readouterr().out
+    assert "Use scale 28;" in capsys.readouterr().out
     assert run("suggest", "--classes", 1, "--dim", 2) == 2
     assert "--classes is 1, expected a whole number of at least 2" in capsys.readouterr().err
     assert run("suggest", "--classes", 10, "--dim", 2, "--probability", 2) == 2
@@ -256,8 +256,8 @@ def bad_file_as_folder(folder):
 BAD = {
     "a project's folder": (bad_project_folder, 1, "holds files that are not a run's (config.toml, report.html)"),
     "a file as folder": (bad_file_as_folder, 1, "file is a file, expected a folder to write a run to"),
-    "unknown command": (lambda _: ["trian"], 2, r"'trian' is no command (did you mean train?)"),
-    "unknown loss": (lambda _: ["train", "--loss", "ArcFase"], 2, "'ArcFase' is no loss (did you mean ArcFace?)"),
+    "unknown command": (lambda _: ["trian"], 2, r"'trian' is not a command (did you mean train?)"),
+    "unknown loss": (lambda _: ["train", "--loss", "ArcFase"], 2, "'ArcFase' is not a loss (did you mean ArcFace?)"),
     "unknown field": (lambda _: ["train", "--loss", "ArcFace(m=1)"], 2, "ArcFace has no field 'm'"),
     "unknown data": (lambda _: ["train", "--data", "mnist5"], 1, "mnist5k"),
     "unknown backbone": (lambda _: ["train", "--backbone", "lenet"], 2, "did you mean lenets?"),
@@ -333,7 +333,7 @@ def test_a_run_is_not_overwritten(pictures, tmp_path, capsys):
     assert run(*data) == 0
     capsys.readouterr()
     assert run(*data) == 1
-    assert "holds a run already" in capsys.readouterr().err
+    assert "already holds a run" in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(pictures, tmp_path):
@@ -347,7 +347,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(pictures, tmp_path):
     child.send_signal(signal.SIGINT)
     out, error = child.communicate(timeout=60)
     assert child.returncode == 130, error
-    assert "go on with: cones train --resume" in out
+    assert "resume with: cones train --resume" in out
     assert "Traceback" not in error
     stopped_at = json.loads((tmp_path / "run" / "summary.json").read_text())["step"]
     assert stopped_at == json.loads(metrics.read_text().splitlines()[-1])["step"]

@@ -1,4 +1,4 @@
-"""Files that were changed by an editor, a disk or a stranger: each reader has one error of one line, and no other."""
+"""Files changed by an editor, a disk or a stranger: each reader raises one one-line error, and no other."""
 
 import json
 from pathlib import Path
@@ -210,20 +210,20 @@ def test_changed_text_gives_the_reader_s_own_error(folder, name, data):
             ("epochs = 3", "epochs = 99999999999"),
             r"epochs is 99999999999, expected at least 1 and below",
         ),
-        ("config.toml", ("[0.5", "[" * 9_000), r"config.toml is no TOML: "),
+        ("config.toml", ("[0.5", "[" * 9_000), r"config.toml is not TOML: "),
         (
             "pairs.csv",
             ("1,0\n", "1,999999999999999999\n"),
             r"line 2 of .*pairs.csv has fold '999999999999999999'.*below 2",
         ),
-        ("last.safetensors", ('"step": 3', '"step": "a"'), r"changed is no checkpoint: step of its position is 'a'"),
+        ("last.safetensors", ('"step": 3', '"step": "a"'), r"changed is not a checkpoint: step of its position is 'a'"),
         (
             "last.safetensors",
             ('"step": 3', '"stop": 3'),
-            r"changed is no checkpoint: position is .*, expected step, epoch",
+            r"changed is not a checkpoint: position is .*, expected step, epoch",
         ),
-        ("last.safetensors", ('"epoch"', '"epoch"'), r"its random state cannot be taken \(ValueError: state vector"),
-        ("last.safetensors", ("[0, 1, 2, 3]", "[0, 1]"), r"its optimizer state cannot be taken \(ValueError: "),
+        ("last.safetensors", ('"epoch"', '"epoch"'), r"its random state does not fit \(ValueError: state vector"),
+        ("last.safetensors", ("[0, 1, 2, 3]", "[0, 1]"), r"its optimizer state does not fit \(ValueError: "),
         ("head.safetensors", ("3, ", '"a", '), r"head.safetensors is broken \(ValueError: invalid literal"),
         (
             "features.safetensors",

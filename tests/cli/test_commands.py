@@ -1,4 +1,4 @@
-"""The table of commands: whatever is in it is parsed, run, listed and described."""
+"""The table of commands: every entry is parsed, run, listed and described."""
 
 import importlib
 from dataclasses import dataclass, fields
@@ -47,10 +47,10 @@ def test_a_line_in_the_table_makes_a_command(monkeypatch, capsys):
     assert run("greet", "--help") == 0
     assert "of the person (default: you)" in " ".join(capsys.readouterr().out.split())
     assert run("greet", "--nam", "world") == 2
-    assert "--nam is no option of cones greet (did you mean --name?)" in capsys.readouterr().err
+    assert "--nam is not an option of cones greet (did you mean --name?)" in capsys.readouterr().err
     assert run("great") == 2
     error = capsys.readouterr().err
-    assert "'great' is no command (did you mean greet?); there are train" in error
+    assert "'great' is not a command (did you mean greet?); expected one of train" in error
     assert "export, greet" in error
 
 

@@ -1,4 +1,4 @@
-"""The lines and bars of a comparison, by a clock that is given."""
+"""Lines and bars of a comparison, with a given clock."""
 
 import io
 

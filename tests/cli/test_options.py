@@ -1,4 +1,4 @@
-"""Options of the command line: hints, None, errors in their words, configurations in their spelling, closed pipes."""
+"""Options of the command line: hints, None, error messages, spellings in configurations, closed pipes."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ def test_the_option_that_is_meant(command: str, written: str, meant: str) -> Non
     with pytest.raises(UsageError) as caught:
         parse([command, written, "0.1"])
     name = written.partition("=")[0]
-    expected = f"{name} is no option of cones {command} (did you mean {meant}?); cones {command} --help lists them"
+    expected = f"{name} is not an option of cones {command} (did you mean {meant}?); cones {command} --help lists them"
     assert str(caught.value) == expected
 
 
@@ -53,7 +53,9 @@ def test_every_command_knows_its_own_options(command: str) -> None:
     check_options(
         command, COMMANDS[command], [*options, *(name.replace("-", "_").replace("__", "--") for name in options)]
     )
-    with pytest.raises(ValueError, match=rf"--quux is no option of cones {command}; cones {command} --help lists them"):
+    with pytest.raises(
+        ValueError, match=rf"--quux is not an option of cones {command}; cones {command} --help lists them"
+    ):
         check_options(command, COMMANDS[command], ["--quux"])
 
 
@@ -115,7 +117,7 @@ def test_a_configuration_may_be_spelled_as_options_are(tmp_path: Path, name: str
 
 def test_one_field_in_both_spellings_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text("learning_rate = 0.5\nlearning-rate = 0.1\n")
-    with pytest.raises(ValueError, match=r"learning_rate and learning-rate are one field: leave one of them out"):
+    with pytest.raises(ValueError, match=r"learning_rate and learning-rate are the same field: leave one of them out"):
         read_run(tmp_path / "run.toml")
 
 

@@ -1,4 +1,4 @@
-"""Progress that a person sees, and what happens to it when nobody looks any more."""
+"""Progress display, and closed output."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Progress without a terminal: nothing of short work, a line now and then of long work."""
+"""Progress without a terminal: nothing for short work, an occasional line for long work."""
 
 from cones.cli.stage_progress import StageDisplay
 

@@ -1,4 +1,4 @@
-"""Losses by the names of papers and other libraries: every place that takes a name says which one is meant."""
+"""Losses by names from papers and other libraries: every place that takes a name suggests the right one."""
 
 from collections.abc import Callable
 
@@ -47,12 +47,12 @@ def test_the_right_name_is_suggested(name: str, place: str) -> None:
 @pytest.mark.parametrize("name", ["AM-Softmax(margin=0.2, scale=30)", "AMSoftmax(margin=0.2)"])
 def test_fields_do_not_hide_the_name(name: str) -> None:
     for read in (parse, parse_objective):
-        with pytest.raises(ValueError, match=r"is no (loss|margin) \(did you mean CosFace\?\)"):
+        with pytest.raises(ValueError, match=r"is not a (loss|margin) \(did you mean CosFace\?\)"):
             read(name)
 
 
 def test_a_margin_with_a_weight_is_not_called_a_feature_loss() -> None:
-    with pytest.raises(ValueError, match=r"0.1 \* ArcFace: only feature losses have a weight; there are"):
+    with pytest.raises(ValueError, match=r"0.1 \* ArcFace: only feature losses have a weight; expected one of"):
         parse_objective("Softmax + 0.1 * ArcFace")
     with pytest.raises(ValueError, match=r"only feature losses have a weight \(did you mean CenterLoss\?\)"):
         parse_objective("Softmax + 0.1 * CenterLos")

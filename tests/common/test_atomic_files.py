@@ -1,4 +1,4 @@
-"""Files are whole or not there, and what a kill leaves behind is removed by the next who writes there."""
+"""Files are complete or absent, and leftovers of a killed write are removed by the next write."""
 
 import os
 import signal

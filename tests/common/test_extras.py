@@ -1,4 +1,4 @@
-"""Where optional packages are missing, one line names the extra that brings them, before any work."""
+"""Missing optional packages: one line names the extra that provides them, before any work."""
 
 import os
 import subprocess
@@ -80,8 +80,8 @@ def test_training_goes_on_without_matplotlib_and_says_that_pictures_are_left_out
     assert (tmp_path / "run" / "summary.json").exists()
     assert not (tmp_path / "run" / "report.html").exists()
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "there are no pictures and no report: cones.plots needs matplotlib: pip install 'cones[plots]', "
-        f"then: cones plot {tmp_path / 'run'}"
+        "no figures and no report: cones.plots needs matplotlib: pip install 'cones[plots]', "
+        f"then run: cones plot {tmp_path / 'run'}"
     )
     with pytest.raises(SystemExit, match="1"):
         main(["plot", str(tmp_path / "run")])

@@ -1,4 +1,4 @@
-"""Files are data: code that one names is imported only where the person who runs the command says so."""
+"""Files are data: code that a file names is imported only if the user allows it."""
 
 import json
 import pickle
@@ -84,7 +84,7 @@ def no_figures(monkeypatch):
 
 @pytest.fixture
 def marker(tmp_path, monkeypatch):
-    """What the code of strange.py, in the current folder, leaves behind when it is imported."""
+    """Trace left by the code of strange.py, in the current folder, when it is imported."""
     marker = tmp_path / "marker"
     (tmp_path / "strange.py").write_text(MODULE.format(marker=str(marker)))
     monkeypatch.chdir(tmp_path)
@@ -203,7 +203,7 @@ def test_the_decision_of_a_strangers_program_is_read_without_unpickling(tmp_path
     with pytest.raises(ValueError, match=r'model.pt2 is not a decision, expected "format"'):
         read_metadata(tmp_path / "model.pt2")
     (tmp_path / "model.pt2").write_bytes(b"no archive")
-    with pytest.raises(ValueError, match=r"model.pt2 is no program of torch.export"):
+    with pytest.raises(ValueError, match=r"model.pt2 is not a program of torch.export"):
         read_metadata(tmp_path / "model.pt2")
     assert not marker.exists()
 
@@ -320,6 +320,6 @@ def test_what_is_no_margin_is_refused_before_it_is_called(marker, loss):
 
 
 def test_a_function_that_gives_no_net_is_said(marker):
-    with pytest.raises(ValueError, match=r"backbone 'strange:text' gave a str, expected a torch.nn.Module"):
+    with pytest.raises(ValueError, match=r"backbone 'strange:text' returned a str, expected a torch.nn.Module"):
         cones.backbones.build("strange:text", (1, 16, 16), 2)
     assert isinstance(cones.backbones.build("strange:make(dim=5)", (1, 16, 16), 2), torch.nn.Sequential)

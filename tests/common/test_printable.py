@@ -1,4 +1,4 @@
-"""What files and classes are called cannot colour a terminal, break a line of a log or a figure."""
+"""Names of files and classes cannot colour a terminal, or break a log line or a figure."""
 
 import re
 import xml.etree.ElementTree as ElementTree

@@ -1,4 +1,4 @@
-"""Warnings about what training should change and does not: counted in optimiser steps, given once."""
+"""Warnings about parameters that training fails to change: counted in optimiser steps, given once."""
 
 import copy
 import io

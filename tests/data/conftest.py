@@ -1,4 +1,4 @@
-"""What several of the data tests need: a data folder with real files, and small pictures to write."""
+"""Fixtures of the data tests: a data folder with real files, and small pictures to write."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What happens when fetching does not go well."""
+"""Failures while fetching data."""
 
 import gzip
 import re
@@ -146,7 +146,7 @@ def test_a_wrong_file_on_the_disk_is_named(root: Path, tmp_path: Path, damage: s
     expected = MNIST5K.files[0].sha256
     if damage == "cut":
         path.write_bytes(right[:-1000])
-        message = rf"{path} is damaged: no whole gzip file \(it has sha256 \w+\), expected sha256 {expected}"
+        message = rf"{path} is damaged: not a complete gzip file \(it has sha256 \w+\), expected sha256 {expected}"
     else:
         path.write_bytes(text[:-10] if damage == "plain" else gzip.compress(b"9" + text[1:], 1))
         message = rf"{path} is truncated or altered: its contents have sha256 \w+, expected {expected}"

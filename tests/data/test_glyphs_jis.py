@@ -133,7 +133,7 @@ def test_families_are_held_out_whole() -> None:
 def test_it_says_when_no_package_is_known_or_the_client_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jis, "PACKAGES", NAMES[-1:])
     with pytest.raises(
-        DataError, match=r"it knows none of them; does it have its lists \(apt-get update\).*glyphs:FOL"
+        DataError, match=r"it finds none of them; are its package lists up to date \(apt-get update\).*glyphs:FOL"
     ):
         load("glyphs-jis", root=tmp_path)
     monkeypatch.setattr(jis, "download", download)

@@ -16,8 +16,8 @@ def test_sizes_are_big_endian_and_the_array_can_be_written_to() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "toy is no idx file of bytes: it begins with nothing"),
-        (b"\x89PNG....", "toy is no idx file of bytes: it begins with 89504e47"),
+        (b"", "toy is not an idx file of bytes: it begins with nothing"),
+        (b"\x89PNG....", "toy is not an idx file of bytes: it begins with 89504e47"),
         (b"\x00\x00\x0d\x01" + bytes(8), "it begins with 00000d01, expected 000008"),
         (WHOLE[:9], "toy ends within its header, after 9 of 12 bytes"),
         (WHOLE[:-1], r"toy holds 17 bytes, but its header \(2, 3\) announces 18"),

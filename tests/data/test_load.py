@@ -54,7 +54,7 @@ def test_wrong_arguments_are_named(spec: str, arguments: dict[str, Any], message
         ),
         ("fashion_mnist", r"did you mean fashion-mnist\?"),
         ("foldr:here", r"did you mean folder:here\?"),
-        ("quite different", r"no known data set; expected one of mnist5k"),
+        ("quite different", r"not a known data set; expected one of mnist5k"),
         ("npz:", "spec is 'npz:'; expected a path after npz:"),
     ],
 )

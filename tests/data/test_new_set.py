@@ -1,4 +1,4 @@
-"""A set is known by name as soon as it is in the table: loaded, listed, split and hinted at."""
+"""A data set is known by name once it is in the table: loaded, listed, split and suggested."""
 
 from pathlib import Path
 

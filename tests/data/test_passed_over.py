@@ -1,4 +1,4 @@
-"""Files that are not read are told, and what can be read is read."""
+"""Skipped files are reported, and readable ones are read."""
 
 import shutil
 import sys

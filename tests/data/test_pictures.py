@@ -78,13 +78,13 @@ def test_an_array_of_the_right_size_is_left_alone() -> None:
 def test_a_damaged_image_is_named(draw: Draw, name: str) -> None:
     path = draw(name, 40, 40)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(DataError, match=rf"{name} cannot be read: it is no image or is damaged \(.+\); fix"):
+    with pytest.raises(DataError, match=rf"{name} cannot be read: it is not an image or is damaged \(.+\); fix"):
         read_pictures("toy", [path], None)
 
 
 def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("hello")
-    with pytest.raises(DataError, match=r"a.jpg cannot be read: it is no image"):
+    with pytest.raises(DataError, match=r"a.jpg cannot be read: it is not an image"):
         read_pictures("toy", [tmp_path / "a.jpg"], None)
     with pytest.raises(DataError, match=r"b.jpg cannot be read: there is no such file"):
         read_pictures("toy", [tmp_path / "b.jpg"], None)
@@ -92,7 +92,7 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
 
 def test_thirty_two_bits_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((2, 2), dtype=np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(DataError, match=r"a.tif cannot be read: .* 32 bits a pixel, expected 8 or 16"):
+    with pytest.raises(DataError, match=r"a.tif cannot be read: .* 32 bits per pixel, expected 8 or 16"):
         read_pictures("toy", [tmp_path / "a.tif"], None)
 
 

@@ -100,12 +100,12 @@ def test_a_run_from_before_input_json_reads_its_data(run: Path, model: Model, tm
     (folder / "input.json").unlink()
     assert load_backbone(folder, device="cpu").input == model.input
     (folder / "input.json").write_text(json.dumps({"shape": 3}))
-    with pytest.raises(ValueError, match=r"input.json is broken .*: delete it, and it is made again"):
+    with pytest.raises(ValueError, match=r"input.json is broken .*: delete it, and it is recreated"):
         load_backbone(folder)
 
 
 def test_missing_and_broken_runs_are_named(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no holds no run \(there is no .*config.toml\)"):
+    with pytest.raises(FileNotFoundError, match=r"no is not the folder of a run \(there is no .*config.toml\)"):
         load_backbone(tmp_path / "no")
     with pytest.raises(TrainingError, match="device is 'nowhere'"):
         load_backbone(run, device="nowhere")

@@ -1,4 +1,4 @@
-"""What the contract tests share: losses and gradients of the engine, of the dense specification, of the formulas."""
+"""Helpers of the contract tests: losses and gradients of the engine, the dense specification and the formulas."""
 
 import functools
 
@@ -18,7 +18,7 @@ HOLDS_FIXED = {"CircleLoss", "AdaFace"}
 
 
 def differentiable(margin):
-    """Whether the gradient is that of the value."""
+    """Tell whether the gradient is that of the value."""
     held = getattr(margin, "straight_through", False) or getattr(margin, "detach", False)
     return type(margin).__name__ not in HOLDS_FIXED and not held
 
@@ -81,7 +81,7 @@ def scale_of(margin):
 
 
 def rows_at(cosine, margin):
-    """What a margin knows of rows (N,) at these cosines, with vectors of length 1 and no other class."""
+    """Return the Rows (N,) at these cosines, with vectors of length 1 and no other class."""
     one = torch.ones_like(cosine)
     rows = cones.Rows(cosine, one, one, torch.zeros(len(cosine), dtype=torch.long), statistics_of(margin, 10))
     return rows._replace(others_summaries=tuple(0 * one for _ in margin.others_summaries()))

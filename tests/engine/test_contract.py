@@ -1,4 +1,4 @@
-"""What every margin promises of its values and gradients. A margin that is not in the list fails the first test."""
+"""Contract of every margin: values and gradients. A margin that is not in the list fails the first test."""
 
 import numpy as np
 import pytest
@@ -86,7 +86,7 @@ def test_label_smoothing_equals_dense_or_is_refused(margin, budget, biased):
         return engine(x, w, y, margin, *b, memory_budget=budget, label_smoothing=0.1)
 
     if not cross_entropy_of(margin):
-        with pytest.raises(ValueError, match=r"label_smoothing is 0.1, but \w+ is no cross entropy"):
+        with pytest.raises(ValueError, match=r"label_smoothing is 0.1, but \w+ is not a cross entropy"):
             smoothed(*inputs)
         return
     assert_equal_with_gradients(

@@ -1,4 +1,4 @@
-"""What every margin promises of its text: it is its own configuration, and its docstring says where it is from."""
+"""Contract of every margin: its repr is its configuration, and its docstring names its source."""
 
 import re
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""What every margin promises where others return NaN: poles, zero vectors, huge and tiny ones, four dtypes."""
+"""Contract of every margin where other libraries return NaN: poles, zero vectors, huge and tiny ones, four dtypes."""
 
 import numpy as np
 import pytest
@@ -81,12 +81,12 @@ def test_extreme_magnitudes(margin):
 
 
 def uses_norms(margin):
-    """Whether a unit/unit margin looks at the length of features all the same."""
+    """Tell whether a unit/unit margin depends on the norm of features."""
     return type(margin).__name__ in {"AdaFace", "MagFace"}
 
 
 def falls(margin):
-    """Whether the target logit of a margin falls all the way; what the papers do not claim is left out."""
+    """Tell whether the target logit of a margin falls all the way; cases that the papers do not claim are left out."""
     return getattr(margin, "tail", "smooth") in ("smooth", "clip") and type(margin).__name__ not in NOT_FALLING
 
 

@@ -22,7 +22,7 @@ def of_length_one(vectors):
 
 
 def assert_as_true(gradient, of_one, divisor, dtype):
-    """Where the true gradient is a number of the dtype it is that; elsewhere anything but NaN."""
+    """The gradient equals the true one where the dtype can represent it, and is not NaN elsewhere."""
     exponent = of_one.abs().clamp(min=1e-300).log10() - divisor.log10()  # of the true one, which float64 may not hold
     fits = exponent < math.log10(torch.finfo(dtype).max) - 0.5
     counts = fits & (exponent > math.log10(torch.finfo(dtype).tiny))

@@ -1,4 +1,4 @@
-"""What every margin promises of rounding: |ours - truth| against |the plain way - truth|."""
+"""Contract of every margin: rounding errors, |ours - truth| against |the plain way - truth|."""
 
 import pytest
 import torch

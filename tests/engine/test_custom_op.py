@@ -1,4 +1,4 @@
-"""What torch.utils.flop_counter finds in a step: three products of features and weight, whatever the way."""
+"""torch.utils.flop_counter counts three products of features and weight in a step, on every path."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from tests.losses import problem
 
 
 def products(losses_of, margin, dtype=torch.float32, of=(True, True), **settings):
-    """How many products of features and weight a forward and a backward are counted as."""
+    """Count the products of features and weight in a forward and a backward."""
     x, w, y, _ = problem(64, 300, 32, dtype=dtype)
     x.requires_grad_(of[0])
     w.requires_grad_(of[1])

@@ -1,4 +1,4 @@
-"""Few logits with written-out gradients: against PyTorch's own, once and twice differentiated, at every edge."""
+"""Few logits with explicit gradients: first and second derivatives against autograd, at every edge."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Rows of `ignore_index` count for nothing; wrong labels of other kinds are named."""
+"""Rows of `ignore_index` have no effect; other wrong labels are reported."""
 
 import numpy as np
 import pytest
@@ -112,10 +112,10 @@ WRONG = [
     (lambda: CenterLoss(23, 5)(X, Y.numpy()), TypeError, r"labels is a numpy.ndarray"),
     (lambda: CenterLoss(23, 5)(X.numpy(), Y), TypeError, r"features is a numpy.ndarray"),
     (lambda: Head(2, 2, Softmax(), class_weights=np.ones(2)), TypeError, r"class_weights is a numpy.ndarray"),  # type: ignore[arg-type]
-    (lambda: HEAD(X, F.one_hot(Y, 23)), ValueError, r"several classes a row \(multi-hot or soft targets\)"),
-    (lambda: HEAD(X, F.one_hot(Y, 23).bool()), ValueError, r"labels has shape \(7, 23\): several classes a row"),
+    (lambda: HEAD(X, F.one_hot(Y, 23)), ValueError, r"several classes per row \(multi-hot or soft targets\)"),
+    (lambda: HEAD(X, F.one_hot(Y, 23).bool()), ValueError, r"labels has shape \(7, 23\): several classes per row"),
     (lambda: Head(5, 23, SphereFace2())(X, F.one_hot(Y, 23).float()), ValueError, r"binary_cross_entropy_with_logits"),
-    (lambda: margin_softmax(X, W, F.one_hot(Y, 23).float(), ArcFace()), ValueError, r"several classes a row"),
+    (lambda: margin_softmax(X, W, F.one_hot(Y, 23).float(), ArcFace()), ValueError, r"several classes per row"),
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Products by whatever kernel is fastest: the same numbers for every layout and size."""
+"""Products by the fastest kernel: the same numbers for every layout and size."""
 
 import pytest
 import torch

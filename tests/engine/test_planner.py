@@ -1,4 +1,4 @@
-"""How classes are cut into tiles: a pure function of sizes."""
+"""Plan of tiles of classes: a pure function of sizes."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Heads among processes that are wrapped wrongly or built differently: refused or warned about at the first step."""
+"""Heads of several processes that are wrapped wrongly or built differently: an error or a warning at the first step."""
 
 import copy
 import io
@@ -59,7 +59,7 @@ def wrapping(rank, world):
     ):
         DistributedDataParallel(moved)(x, y)
     # shared and wrapped: every rank would have rank 0's rows
-    with pytest.raises(RuntimeError, match=r"put rank 0's rows of W in the place of every rank's.*'head.weight'"):
+    with pytest.raises(RuntimeError, match=r"replaced every rank's rows of W by those of rank 0.*'head.weight'"):
         DistributedDataParallel(Net(group=dist.group.WORLD))(x, y)
     shared = Net(group=dist.group.WORLD)
     before = shared.head.weight.detach().clone()
@@ -168,7 +168,7 @@ def checkpointed(rank, world, folder):
     dist.all_gather_object(rows, refused)
     assert sorted(rows) == [False, True]
     if refused:
-        with pytest.raises(RuntimeError, match=r"torch.distributed.checkpoint keeps one rank's rows alone"):
+        with pytest.raises(RuntimeError, match=r"torch.distributed.checkpoint keeps only one rank's rows"):
             head(*batch())
 
 

@@ -1,4 +1,4 @@
-"""bfloat16 against float32 by a timing that is given, never by the clock."""
+"""bfloat16 against float32, with given timings instead of a clock."""
 
 import time
 import warnings

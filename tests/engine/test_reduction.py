@@ -229,10 +229,10 @@ WRONG = [
     (lambda: Head(5, 3, CosFace(), focal=math.nan), r"focal is nan, expected a finite number of at least 0"),
     (lambda: Head(5, 3, CosFace(), focal=math.inf), r"focal is inf, expected a finite number of at least 0"),
     (lambda: Head(5, 3, CosFace(), label_smoothing=-0.1), r"label_smoothing is -0.1, expected a number in \[0, 1\)"),
-    (lambda: head_of(Binary(), focal=1.0)(X, Y), r"focal is 1.0, but Binary is no cross entropy.*pass focal=0"),
+    (lambda: head_of(Binary(), focal=1.0)(X, Y), r"focal is 1.0, but Binary is not a cross entropy.*pass focal=0"),
     (
         lambda: head_of(Binary(), label_smoothing=0.1)(X, Y),
-        r"label_smoothing is 0.1, but Binary is no cross entropy.*pass label_smoothing=0",
+        r"label_smoothing is 0.1, but Binary is not a cross entropy.*pass label_smoothing=0",
     ),
 ]
 

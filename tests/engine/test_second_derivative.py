@@ -10,7 +10,7 @@ from cones.common.unit_vectors import direction
 from tests.engine.contract import dense, differentiable, each_margin_and_artificial, engine
 from tests.losses import ARTIFICIAL, EVERY_MARGIN, problem
 
-REFUSED = r"^the engine has no second derivative; dense_margin_softmax has"
+REFUSED = r"^the engine has no second derivative: use dense_margin_softmax"
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_many_logits_refuse_one(margin, of, streamed):
 @pytest.mark.parametrize("of", [0, 1, 2], ids=["features", "weight", "bias"])
 def test_every_way_of_many_logits_refuses_one(margin, settings, of, streamed):
     if "label_smoothing" in settings and isinstance(margin, LMSoftmax | SphereFace2):
-        margin = Softmax()  # those are no cross entropy
+        margin = Softmax()  # those are not a cross entropy
     x, w, y, b = problem(k=33)
     classes = 33 // settings.get("subcenters", 1)
     leaves = leaves_of(x, w, b[:classes])

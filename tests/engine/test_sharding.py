@@ -1,4 +1,4 @@
-"""Classes shared by several processes: the same losses and gradients as one process has, whatever the shards.
+"""Classes sharded over processes: the same losses and gradients as in one process, for any shards.
 
 A rank's loss is the mean over its own rows; every gradient is the average over the ranks.
 """
@@ -29,7 +29,7 @@ def margins_for(num_classes):
 
 
 def deterministic(margin):
-    """Whether the losses of a batch do not depend on random draws, which each rank makes for its own rows."""
+    """Tell whether the losses of a batch do not depend on random draws, which each rank makes for its own rows."""
     return type(margin).__name__ != "ElasticFace" or margin.std == 0
 
 
@@ -105,7 +105,7 @@ def heads(rank, world):
         )
         torch.testing.assert_close(head.logits(x[mine]), alone.logits(x[mine]), **close)
         (gradient,) = torch.autograd.grad(head(x[mine], y[mine]), not_none(head.scale), create_graph=True)
-        with pytest.raises(RuntimeError, match="no second derivative; dense_margin_softmax has"):
+        with pytest.raises(RuntimeError, match="no second derivative: use dense_margin_softmax"):
             gradient.square().backward()
     second_derivative_of_an_average(rank, world)
 

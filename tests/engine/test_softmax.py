@@ -266,7 +266,7 @@ WRONG = [
     (lambda: cones.CombinedMargin(tail="easy"), ValueError, r"tail is 'easy', expected 'smooth' or 'plain'"),  # type: ignore[arg-type]
     (lambda: cones.CombinedMargin(m1=0.0), ValueError, r"m1 is 0.0, expected a finite number above 0"),
     (lambda: CosFace(scale=float("nan")), ValueError, r"scale is nan"),
-    (lambda: cones.margins.parse("ArcFase"), ValueError, r"'ArcFase' is no margin \(did you mean ArcFace\?\)"),
+    (lambda: cones.margins.parse("ArcFase"), ValueError, r"'ArcFase' is not a margin \(did you mean ArcFace\?\)"),
     (
         lambda: cones.margins.parse("ArcFace(margn=1)"),
         ValueError,

@@ -1,4 +1,4 @@
-"""How much is held at once."""
+"""Peak memory of a call."""
 
 from torch import Tensor, float64
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -1,4 +1,4 @@
-"""Thresholds at a false accept rate, and decisions that are written, read back and used."""
+"""Thresholds at a false accept rate; decisions written, read back and used."""
 
 import dataclasses
 import json

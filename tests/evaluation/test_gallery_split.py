@@ -1,4 +1,4 @@
-"""Who is enrolled and who is asked about."""
+"""Splits into gallery and probes."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Closed-set and open-set identification, held against counts made one probe at a time."""
+"""Closed-set and open-set identification, compared with counts probe by probe."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Arrays of any library, labels of any kind, and what is almost surely wrong about an input."""
+"""Arrays of any library, labels of any kind, and inputs that are almost certainly wrong."""
 
 import math
 import warnings
@@ -44,7 +44,7 @@ NAMES = np.array(["ann", "bob", "cid", "dan", "eve", "fay"])
 
 
 class Frame:
-    """What NumPy sees of a pandas object: an array, on request."""
+    """Stand-in for a pandas object as NumPy sees it: an array, on request."""
 
     def __init__(self, values):
         self.values = np.asarray(values)

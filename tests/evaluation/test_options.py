@@ -1,4 +1,4 @@
-"""Options of an evaluation as one object give what the arguments of `evaluate` and `evaluate_pairs` give."""
+"""Options of an evaluation as one object are equivalent to the arguments of `evaluate` and `evaluate_pairs`."""
 
 from typing import Any
 

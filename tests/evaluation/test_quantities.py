@@ -1,4 +1,4 @@
-"""The table of figures: what it names is what text, CSV, JSON and HTML show, and a new line is enough to show more."""
+"""The table of figures: text, CSV, JSON and HTML show its entries, and one new line adds a figure."""
 
 import ast
 import csv

@@ -1,4 +1,4 @@
-"""Retrieval figures, held against orders written out one query at a time."""
+"""Retrieval figures, compared with rankings query by query."""
 
 import numpy as np
 import pytest

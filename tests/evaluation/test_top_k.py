@@ -1,4 +1,4 @@
-"""The k nearest rows, held against a full sort in NumPy."""
+"""The k nearest rows, compared with a full sort in NumPy."""
 
 import sys
 from types import SimpleNamespace
@@ -101,7 +101,7 @@ def test_half_precision_and_gradients_are_left_alone():
 
 
 class FlatIndex:
-    """What faiss's flat index does, ties in the order of its heap: here the larger place first."""
+    """Stand-in for faiss's flat index, ties in the order of its heap: here the larger place first."""
 
     def __init__(self, score):
         self.score = score

@@ -56,7 +56,7 @@ def brute_dcf(scores, same, p, miss, alarm):
 
 
 def accepts_as_the_next_number(scores, threshold):
-    """Whether no float32 number lies between the threshold, a score, and the next lower score."""
+    """Tell whether no float32 number lies between the threshold, a score, and the next lower score."""
     lower = max((score for score in scores if score < threshold), default=-math.inf)
     between = np.nextafter(np.float32(lower), np.float32(math.inf))
     return bool(between >= np.float32(threshold))

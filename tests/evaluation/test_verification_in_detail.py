@@ -1,4 +1,4 @@
-"""Details of a verification: the pairs written out one by one say the same."""
+"""Details of a verification, compared with the pairs one by one."""
 
 import math
 

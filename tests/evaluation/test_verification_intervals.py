@@ -1,4 +1,4 @@
-"""Bootstrap intervals: a resample written out pair by pair, and how often intervals hold the truth."""
+"""Bootstrap intervals: a resample pair by pair, and coverage of the intervals."""
 
 import math
 from statistics import NormalDist
@@ -36,7 +36,7 @@ def truth():
 
 
 def coverage(trials, subjects, by_subject, seed):
-    """How often 90% intervals of TAR and AUC hold the truth."""
+    """Coverage of 90% intervals of TAR and AUC."""
     generator = torch.Generator().manual_seed(seed)
     tar, auc = truth()
     held = np.zeros(2)

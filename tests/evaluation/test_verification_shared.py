@@ -1,4 +1,4 @@
-"""Processes that share the tiles find what one process finds."""
+"""Processes that share the tiles get the result of one process."""
 
 import pytest
 import torch

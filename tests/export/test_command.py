@@ -1,4 +1,4 @@
-"""`cones export`: what it writes and says, and that nothing is left where it fails."""
+"""`cones export`: its files and output, and no leftovers after a failure."""
 
 import json
 from pathlib import Path
@@ -97,11 +97,11 @@ def not_empty(run: Path, folder: Path) -> list[object]:
 
 
 BAD = {
-    "no run": (lambda run, folder: [folder / "no"], 1, "no holds no run"),
+    "no run": (lambda run, folder: [folder / "no"], 1, "no is not the folder of a run"),
     "broken weights": (broken_weights, 1, "last.safetensors is broken"),
     "a decision of another model": (other_decision, 1, "a threshold holds for the model it was chosen on"),
     "no decision": (lambda run, folder: [run, "--decision", folder / "no.json"], 1, "no.json"),
-    "out is not empty": (not_empty, 1, "out is there already, expected a new or an empty folder"),
+    "out is not empty": (not_empty, 1, "out already exists, expected a new or an empty folder"),
     "far": (lambda run, folder: [run, "--far", "1"], 2, "--far is 1.0, expected a rate of at least 0 and below 1"),
     "samples": (lambda run, folder: [run, "--samples", "1"], 2, "--samples is 1, expected at least 2"),
 }

@@ -1,4 +1,4 @@
-"""Exported graphs give what the run gives, whatever the backbone, the number of rows and the runtime."""
+"""Exported graphs reproduce the run for every backbone, number of rows and runtime."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -123,7 +123,7 @@ def test_the_decision_comes_back_as_it_was(lenets: Path, exported: Path, suffix:
 def test_other_files_hold_no_decision(tmp_path: Path) -> None:
     program = torch.export.export(torch.nn.ReLU(), (torch.zeros(2),))
     torch.export.save(program, tmp_path / "other.pt2")
-    with pytest.raises(ValueError, match=r"other.pt2 holds no decision: export it with"):
+    with pytest.raises(ValueError, match=r"other.pt2 has no decision: export it with"):
         read_metadata(tmp_path / "other.pt2")
 
 

@@ -44,7 +44,7 @@ def test_gradcheck_of_features_and_centers():
 
 
 def test_far_from_the_origin_in_float32():
-    """Where all is far off, the sum over the other centers is no difference of large numbers."""
+    """If everything is far away, the sum over the other centers is no difference of large numbers."""
     x, centers, y, _ = problem(k=7)
     near = with_centers(centers)(x, y, "none")
     far = with_centers((centers + 1000).float())((x + 1000).float(), y, "none")

@@ -1,4 +1,4 @@
-"""What every feature loss promises, in one place."""
+"""Contract of every feature loss."""
 
 import inspect
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from tests.losses import every_pair, problem
 from tests.references.features import FEATURE_CASES, by_name
 
 FIELDS_OF: dict[str, dict[str, Any]] = {"RingLoss": {"radius": 2.0}, "UNPG": {"scale": 4.0}, "VPL": {"start": 0}}
-"""What a loss is tested with instead of its defaults."""
+"""Fields with which a loss is tested instead of its defaults."""
 
 MORE: dict[str, dict[str, Any]] = {
     "TripletAgents, hardest": {"hardest": True},
@@ -238,7 +238,7 @@ def test_wrong_vectors(name):
         MEAN[name](x.long(), w.long(), y)
     flat = w.flatten()[:5] if name in {"MHE", "RegularFace"} else w
     with pytest.raises(
-        ValueError, match=r"(features|weight) has shape \(5,\), expected 2 dimensions, one vector a row"
+        ValueError, match=r"(features|weight) has shape \(5,\), expected 2 dimensions, one vector per row"
     ):
         MEAN[name](x[0], flat, y)
 

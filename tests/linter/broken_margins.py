@@ -1,4 +1,4 @@
-"""Margins of inventors: a sound one, and one for each way to be broken."""
+"""User-defined margins: a sound one, and one for each kind of defect."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

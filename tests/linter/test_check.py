@@ -1,4 +1,4 @@
-"""The linter of margins: nothing to say of sound ones, and the right word for each way to be broken."""
+"""The linter of margins: no findings for sound margins, and the right finding for each kind of defect."""
 
 import dataclasses
 import math
@@ -130,9 +130,9 @@ BROKEN: list[tuple[Margin, set[str], str, str]] = [
     (Acos(), {"finite", "finite at the edges", "gradient at the poles"}, "finite", r"is nan at cosine 1"),
     (ClampedAcos(), {"finite at the edges", "gradient at the poles"}, "gradient at the poles", r"is -?(nan|inf)"),
     (DividesByTheNorm(), {"finite at the edges"}, "finite at the edges", r"inf for a zero feature"),
-    (Detached(), {"gradient"}, "gradient", r"autograd has d target / d similarity = 16"),
-    (DetachedFromTheTarget(), {"gradient"}, "gradient", r"d others / d target = 0, .* own slope is -0.1"),
-    (WithoutGradient(), {"gradient"}, "gradient", r"d target / d similarity = 0, .* own slope is 16"),
+    (Detached(), {"gradient"}, "gradient", r"autograd gives d target / d similarity = 16"),
+    (DetachedFromTheTarget(), {"gradient"}, "gradient", r"d others / d target = 0, .* slope of the value is -0.1"),
+    (WithoutGradient(), {"gradient"}, "gradient", r"d target / d similarity = 0, .* slope of the value is 16"),
     (SeesNeighbours(), {"elementwise"}, "elementwise", r"others of a class differs by .* other classes in its tile"),
     (ChangesRows(), {"inputs kept"}, "inputs kept", r"target changes rows.similarity in place"),
     (ChangesTile(), {"inputs kept"}, "inputs kept", r"others changes similarity in place"),
@@ -145,10 +145,10 @@ BROKEN: list[tuple[Margin, set[str], str, str]] = [
     (Impure(), {"statistics"}, "statistics", r"changes statistics in place"),
     (ForgetsStatistics(), {"statistics"}, "statistics", r"returns nothing, expected mean"),
     (NaNStatistics(), {"statistics"}, "statistics", r"for 1 rows, returns mean = nan"),
-    (NotFrozen(), {"frozen dataclass"}, "frozen dataclass", r"NotFrozen is no dataclass of its own"),
+    (NotFrozen(), {"frozen dataclass"}, "frozen dataclass", r"NotFrozen is not itself a dataclass"),
     (Unhashable(), {"hashable"}, "hashable", r"unhashable type: 'dict'"),
-    (SilentRepr(), {"repr"}, "repr", r"does not say margin, scale"),
-    (AngleIsNoField(), {"class attributes"}, "class attributes", r"angles names m, which is no field"),
+    (SilentRepr(), {"repr"}, "repr", r"does not show margin, scale"),
+    (AngleIsNoField(), {"class attributes"}, "class attributes", r"angles names m, which is not a field"),
     (NoGeometry(), {"class attributes"}, "class attributes", r"features is 'Unit', expected one of 'unit', 'raw'"),
     (Raising(), {"shapes and dtypes"}, "shapes and dtypes", r"others raised IndexError: index 99"),
     (RaisingForNoRows(), {"few rows"}, "few rows", r"target raised RuntimeError"),
@@ -157,7 +157,7 @@ BROKEN: list[tuple[Margin, set[str], str, str]] = [
     (RaisingStatistics(), {"statistics"}, "statistics", r"init_statistics raised ZeroDivisionError: division by zero"),
     (WrongBias(), {"shapes and dtypes"}, "shapes and dtypes", r"class_bias has shape \(11,\), expected \(10,\)"),
     (RandomOthers(), {"elementwise"}, "elementwise", r"others of a class differs"),
-    (Remembering(), {"repeatable"}, "repeatable", r"target answers the same question in two ways"),
+    (Remembering(), {"repeatable"}, "repeatable", r"target gives two results for the same arguments"),
 ]  # fmt: skip
 
 
@@ -278,7 +278,7 @@ def test_cost_is_told_and_never_judged():
     assert cost.time > 0
     assert cost.arrays >= 1
     assert "times the time of its product" in str(cost)
-    assert "leave it out, and the closed form runs" in str(check_margin(Needless()).cost)
+    assert "remove it to use the closed form" in str(check_margin(Needless()).cost)
     assert check_margin(Raising()).cost is None
 
 
@@ -322,7 +322,7 @@ def test_figure_shows_logits_loss_and_slopes(margin):
 
 
 def test_figure_of_what_cannot_be_drawn():
-    with pytest.raises(ValueError, match="there is nothing to draw: others raised IndexError"):
+    with pytest.raises(ValueError, match="nothing to draw: others raised IndexError"):
         check_margin(Raising()).figure()
 
 
@@ -374,7 +374,7 @@ def test_command_checks_an_inventors_margin(invented, capsys):
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("ArcFase", "'ArcFase' is no margin (did you mean ArcFace?)"),
+        ("ArcFase", "'ArcFase' is not a margin (did you mean ArcFace?)"),
         ("invented_margin:Nine", "invented_margin has no 'Nine' (did you mean Mine?)"),
         ("invented_margin:Mine(m=1)", "Mine has no field 'm'"),
         ("no_such_module:Mine", "there is no module 'no_such_module'"),

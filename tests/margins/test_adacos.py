@@ -1,4 +1,4 @@
-"""AdaCos: where its scale starts, how it follows a batch, and that it stays above 0."""
+"""AdaCos: initial scale, update by a batch, and positivity."""
 
 import math
 

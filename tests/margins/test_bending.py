@@ -1,4 +1,4 @@
-"""Margins that bend the other classes or the own one: worked examples, running numbers, gradients, error texts."""
+"""Margins that modify the non-target or the target logit: worked examples, running statistics, gradients, errors."""
 
 import copy
 import math
@@ -64,7 +64,7 @@ def test_spherefacer_bends_the_other_classes_in_version_2_alone():
         head = Head(4, 9, cones.SphereFaceR(version=version))
         cones.ClassSGD(head, lr=0.1)
         if version == 2:
-            with pytest.raises(ValueError, match=r"SphereFaceR bends the other classes' logits"):
+            with pytest.raises(ValueError, match=r"SphereFaceR modifies the non-target logits"):
                 head(torch.randn(3, 4), torch.arange(3))
         else:
             before = head.weight.clone()

@@ -1,4 +1,4 @@
-"""ElasticFace: one normal draw a row, whatever else there is, and who gets which with `plus`."""
+"""ElasticFace: one normal draw per row, and the assignment of draws with `plus`."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""LDAM and logit adjustment: worked examples, and what they say of wrong counts."""
+"""LDAM and logit adjustment: worked examples, and errors for wrong counts."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""SphereFace2, UniFace, P2SGrad: every class by itself, and the one bias that classes share."""
+"""SphereFace2, UniFace, P2SGrad: separate classes, and the bias that they share."""
 
 import math
 

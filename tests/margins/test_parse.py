@@ -1,4 +1,4 @@
-"""Margins as text: the public ones by name, one's own with its module and a colon, and nothing else."""
+"""Margins as text: public ones by name, your own as module:Name, and nothing else."""
 
 import ast
 import sys

@@ -66,5 +66,5 @@ def test_a_head_takes_the_text_of_a_margin(text):
 
 
 def test_a_head_says_what_is_wrong_in_a_text():
-    with pytest.raises(ValueError, match=r"'AM-Softmax' is no loss \(did you mean CosFace\?\)"):
+    with pytest.raises(ValueError, match=r"'AM-Softmax' is not a loss \(did you mean CosFace\?\)"):
         Head(2, 4, "AM-Softmax")

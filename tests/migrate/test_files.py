@@ -1,4 +1,4 @@
-"""Files of other libraries are read without executing them; heads are written whole; the command does both."""
+"""Files of other libraries are read without executing them; heads are written atomically; the command does both."""
 
 import os
 import pickle
@@ -56,7 +56,7 @@ def test_a_malicious_file_is_refused_and_nothing_in_it_runs(tmp_path, how):
 
 def test_a_pickled_module_is_refused_by_name_in_one_line(tmp_path):
     torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pt")
-    with pytest.raises(WeightsError, match=r"it asks for torch.nn.modules.linear.Linear, and plain weights") as caught:
+    with pytest.raises(WeightsError, match=r"it imports torch.nn.modules.linear.Linear, and plain weights") as caught:
         read_weights(tmp_path / "module.pt")
     assert "\n" not in str(caught.value)
 
@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_the_old_head(tmp_path, monkeypatch):
 def test_what_is_no_head_is_refused(tmp_path):
     save_file({"weight": torch.eye(2)}, tmp_path / "plain.safetensors")
     (tmp_path / "junk.safetensors").write_bytes(b"junk")
-    with pytest.raises(WeightsError, match=r"plain.safetensors is no head: expected the format cones-head-1"):
+    with pytest.raises(WeightsError, match=r"plain.safetensors is not a head: expected the format cones-head-1"):
         read_head(tmp_path / "plain.safetensors")
     with pytest.raises(WeightsError, match=r"junk.safetensors is broken"):
         read_head(tmp_path / "junk.safetensors")

@@ -1,4 +1,4 @@
-"""What a head made of another library's weights computes, against the formulas in NumPy; nothing of cones in them."""
+"""Heads built from another library's weights, against formulas in NumPy that are independent of cones."""
 
 import math
 
@@ -122,9 +122,7 @@ def test_a_w_of_other_classes_is_refused():
     assert from_pytorch_metric_learning({"W": matrix(D, K)}, "CosFaceLoss", num_classes=K).num_classes == K
     centers = {"W": matrix(D, 3 * 4)}
     assert from_pytorch_metric_learning(centers, "SubCenterArcFaceLoss", sub_centers=4, num_classes=3).num_classes == 3
-    with pytest.raises(
-        WeightsError, match=r"3 classes of 1 centers ask for \(D, 3\): is it of these .* not transposed"
-    ):
+    with pytest.raises(WeightsError, match=r"3 classes of 1 centers need \(D, 3\): is it of these .* not transposed"):
         from_pytorch_metric_learning({"W": matrix(3, D)}, "CosFaceLoss", num_classes=3)
 
 
@@ -275,9 +273,17 @@ WRONG = [
         ValueError,
         r"loss is 'ArcFace', expected one of ArcFa",
     ),
-    (lambda: from_pytorch_metric_learning({"W": W}, "SphereFaceLoss", margin=2.7), ValueError, r"cuts it to 2: pass"),
+    (
+        lambda: from_pytorch_metric_learning({"W": W}, "SphereFaceLoss", margin=2.7),
+        ValueError,
+        r"truncates it to 2: pass",
+    ),
     (lambda: from_pytorch_metric_learning({"W": W}, temperature=0.1), ValueError, r"temperature is 0.1, but ArcFace"),
-    (lambda: from_pytorch_metric_learning({"W": W}, sub_centers=2), ValueError, r"ArcFaceLoss has one center a class"),
+    (
+        lambda: from_pytorch_metric_learning({"W": W}, sub_centers=2),
+        ValueError,
+        r"ArcFaceLoss has one center per class",
+    ),
     (
         lambda: from_pytorch_metric_learning({"W": W}, "NormalizedSoftmaxLoss", scale=2),
         ValueError,
@@ -307,7 +313,11 @@ WRONG = [
     (lambda: from_insightface([{"weight": W[:2]}, {"weight": W[2:]}]), WeightsError, r"have 2, 3 classes, but.*3, 2"),
     (lambda: from_insightface([{"weight": W}, {"weight": W.T}]), WeightsError, r"shards have 23, 5 dims"),
     (lambda: from_wespeaker({"projection.weight": W}, "sphere"), ValueError, r"project_type is 'sphere', expected one"),  # type: ignore[arg-type]
-    (lambda: from_wespeaker({"projection.weight": W}, sub_centers=2), ValueError, r"arc_margin has one center a class"),
+    (
+        lambda: from_wespeaker({"projection.weight": W}, sub_centers=2),
+        ValueError,
+        r"arc_margin has one center per class",
+    ),
     (
         lambda: from_wespeaker({"projection.weight": W}, "add_margin", easy_margin=True),
         ValueError,

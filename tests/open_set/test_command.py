@@ -223,7 +223,7 @@ def test_a_bin_file(run, tmp_path):
         (["{npz}", "--far", "0"], "--far holds 0.0"),
         (["{npz}", "--confidence", "1.5"], "--confidence is 1.5"),
         (["lfw.bin"], "name the run that embeds them with --model"),
-        (["nowhere"], "is no run .no config.toml in it., no embeddings"),
+        (["nowhere"], "is not a run .no config.toml in it., embeddings"),
         (["{npz}", "--templates", "a.txt"], "--templates and --template-pairs belong together"),
         (["scores.csv", "--pairs", "b.csv"], "--pairs needs embeddings with names"),
         (["{npz}", "--pairs", "a", "--templates", "b", "--template-pairs", "c"], "are both given"),
@@ -239,7 +239,7 @@ def test_bad_usage_is_one_line(faces, arguments, text, capsys):
 def test_embeddings_without_labels(tmp_path, capsys):
     np.savez(tmp_path / "x.npz", features=np.eye(3))
     assert cones(tmp_path / "x.npz", "--out", tmp_path / "out") == 1
-    assert "x.npz has no labels; expected some, or a list of pairs" in capsys.readouterr().err
+    assert "x.npz has no labels; expected labels, or a list of pairs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One call for all figures: each is that of the function that makes it, and what is refused says why."""
+"""One call for all figures: each equals that of its own function, and refused figures have a reason."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The report of an evaluation, and its figures: what they draw, what they leave out, what they say instead."""
+"""Report of an evaluation and its figures: contents, omissions and the reasons shown for them."""
 
 import re
 from dataclasses import replace
@@ -86,7 +86,7 @@ def xy(line: Line2D) -> tuple[np.ndarray, np.ndarray]:
 
 
 def marks(axes: Axes) -> list[tuple[float, float]]:
-    """Where single dots and arrows stand."""
+    """Positions of single dots and arrows."""
     return [(x[0], y[0]) for x, y in map(xy, axes.lines) if len(x) == 1]
 
 
@@ -333,7 +333,7 @@ def test_one_subject_alone_still_makes_a_page(tmp_path: Path) -> None:
         tmp_path, title="T", evaluation=evaluated, details=alone, images=images(12), subject_names=["me"]
     ).read_text(encoding="utf-8")
     assert text.count("0 impostor pairs are too few, at least 10 are needed") == 4
-    assert "a curve needs both kinds" in text
+    assert "it needs both kinds" in text
     assert re.search(r'<th scope="row">me</th><td>50.0 %</td><td>–</td>', text)
     assert "Most false accepts" not in text
 

@@ -1,4 +1,4 @@
-"""The picture of each loss: drawn for every public one and for margins that do one odd thing each."""
+"""The picture of each loss: drawn for every public loss and for margins with one odd property each."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""report.html: the numbers of the runs, nothing outside itself, clear errors."""
+"""report.html: the numbers of the runs, no external references, clear errors."""
 
 import json
 import re

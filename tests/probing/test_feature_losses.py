@@ -1,4 +1,4 @@
-"""Feature losses seen from outside: the variable that each depends on is found, and loss and force are those of it."""
+"""Probing of feature losses: the variable that each depends on is found, with the right loss and force."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Margins seen from outside, where the answer is known."""
+"""Probing of margins with known answers."""
 
 import math
 from dataclasses import dataclass

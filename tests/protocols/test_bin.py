@@ -28,7 +28,7 @@ def write(tmp_path: Path, content: bytes) -> Path:
 
 
 def python2(images: list[bytes], same: list[bool]) -> bytes:
-    """What cPickle of Python 2 writes with protocol 2: its str is BINSTRING or SHORT_BINSTRING."""
+    """Pickle as cPickle of Python 2 writes it with protocol 2: its str is BINSTRING or SHORT_BINSTRING."""
     short = [b"U" + bytes([len(image)]) + image for image in images[:1]]
     strings = short + [b"T" + struct.pack("<i", len(image)) + image for image in images[1:]]
     body = b"".join(string + b"q" + bytes([k + 2]) for k, string in enumerate(strings))
@@ -74,9 +74,9 @@ def test_the_images_become_a_tensor(tmp_path: Path) -> None:
     assert tensor.shape == (4, 3, 4, 6)
     assert tensor[:, 0, 0, 0].tolist() == [10, 200, 30, 90]
     assert decode_pictures("toy", pairs.images, 8).shape == (4, 3, 8, 8)
-    with pytest.raises(DataError, match=r"^image 1 of toy cannot be read: it is no image or is damaged[^\n]*$"):
+    with pytest.raises(DataError, match=r"^image 1 of toy cannot be read: it is not an image or is damaged[^\n]*$"):
         decode_pictures("toy", [files[0], IMAGES[1]])
-    with pytest.raises(DataError, match="image 0 of toy cannot be read: it is no image"):
+    with pytest.raises(DataError, match="image 0 of toy cannot be read: it is not an image"):
         decode_pictures("toy", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 6\n%%EndComments\n"])
 
 
@@ -103,13 +103,13 @@ def spring(path: str) -> None:
 def test_nothing_is_executed(tmp_path: Path, protocol: int) -> None:
     mark = tmp_path / "sprung"
     traps = {
-        r"asks for \w+.system": Call(os.system, f"touch {mark}"),
-        r"asks for \w+.eval": Call(eval, f"open({str(mark)!r}, 'w')"),
-        r"asks for \w+.exec": Call(exec, "1"),
-        r"asks for \w+.getattr": Call(getattr, "", "encode"),
-        r"asks for .*Path.touch|asks for \w+.getattr": Call(Path.touch, mark),
-        r"asks for .*test_bin.spring": Call(spring, str(mark)),
-        r"asks for .*WithState|asks for copyreg._reconstructor|asks for copy_reg": WithState(),
+        r"imports \w+.system": Call(os.system, f"touch {mark}"),
+        r"imports \w+.eval": Call(eval, f"open({str(mark)!r}, 'w')"),
+        r"imports \w+.exec": Call(exec, "1"),
+        r"imports \w+.getattr": Call(getattr, "", "encode"),
+        r"imports .*Path.touch|imports \w+.getattr": Call(Path.touch, mark),
+        r"imports .*test_bin.spring": Call(spring, str(mark)),
+        r"imports .*WithState|imports copyreg._reconstructor|imports copy_reg": WithState(),
     }
     for message, trap in traps.items():
         for content in (trap, ([trap, *IMAGES[1:]], SAME), (IMAGES, [trap, True])):
@@ -129,14 +129,14 @@ def text(value: str) -> bytes:
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        (b"cos\nsystem\n.", "at byte 2 it asks for os.system, and lists of bytes and bools need no code"),
-        (text("os") + text("system") + b"\x93.", "it asks for os.system"),
-        (text("os") + b"]\x93.", "it asks for "),
-        (b"c_codecs\ndecode\n.", "it asks for _codecs.decode"),
-        (b"c_codecs\nencode.x\n.", "it asks for _codecs.encode.x"),
-        (b"c__builtin__\nbytes\n)R.", "it asks for __builtin__.bytes"),
+        (b"cos\nsystem\n.", "at byte 2 it imports os.system, but lists of bytes and bools need no code"),
+        (text("os") + text("system") + b"\x93.", "it imports os.system"),
+        (text("os") + b"]\x93.", "it imports "),
+        (b"c_codecs\ndecode\n.", "it imports _codecs.decode"),
+        (b"c_codecs\nencode.x\n.", "it imports _codecs.encode.x"),
+        (b"c__builtin__\nbytes\n)R.", "it imports __builtin__.bytes"),
         (b"cnumpy.core.multiarray\n_reconstruct\n.", r"holds NumPy arrays, .* dump \(\[bytes\(image\)"),
-        (text("os\nx") + text("y\nz") + b"\x93.", r"it asks for os\\nx.y\\nz"),
+        (text("os\nx") + text("y\nz") + b"\x93.", r"it imports os\\nx.y\\nz"),
         (ENCODE + b")R.", r'calls _codecs.encode in another way than \(text, "latin1"\)'),
         (ENCODE + text("a") + text("hex") + b"\x86R.", "calls _codecs.encode in another way"),
         (ENCODE + b"]" + text("latin1") + b"\x86R.", "it encodes list; expected text"),
@@ -153,13 +153,13 @@ def text(value: str) -> bytes:
         (b"]2.", "it has the opcode DUP"),
         (b"N.", "it has the opcode NONE"),
         (b"S'\\q'\n.", "it has the opcode STRING"),
-        (b".", "takes from an empty stack"),
-        (b"(.", "takes from an empty stack"),
-        (b"e.", "asks for a mark that was never set"),
-        (b"]e.", "asks for a mark that was never set"),
+        (b".", "pops from an empty stack"),
+        (b"(.", "pops from an empty stack"),
+        (b"e.", "uses a mark that was never set"),
+        (b"]e.", "uses a mark that was never set"),
         (b"](e", "is cut short or damaged after byte 4"),
-        (b"q\x01.", "takes from an empty stack"),
-        (b"h\x07.", "asks for entry 7 of its memo, which was never put there"),
+        (b"q\x01.", "pops from an empty stack"),
+        (b"h\x07.", "reads entry 7 of its memo, which was never stored"),
         (b"K\x01(e.", "appends to int; expected a list"),
         (b"].]", "it ends there, but 1 bytes follow"),
         (b"\xff.", r"is cut short or damaged after byte 0 \(.*unknown"),
@@ -216,7 +216,7 @@ def test_numpy_arrays_are_refused_with_the_way_out(tmp_path: Path, protocol: int
     arrays = [np.frombuffer(image, dtype=np.uint8) for image in IMAGES]
     answers = [np.bool_(answer) for answer in SAME]
     for content in ((arrays, SAME), (IMAGES, answers)):
-        with pytest.raises(DataError, match=r"asks for numpy[\w.]*, so it holds NumPy arrays, .* where you trust it"):
+        with pytest.raises(DataError, match=r"imports numpy[\w.]*, so it holds NumPy arrays, .* if you trust it"):
             read_bin(write(tmp_path, pickle.dumps(content, protocol)))
     saved = pickle.dumps(([bytes(image) for image in arrays], [bool(answer) for answer in answers]), protocol)
     assert list(read_bin(write(tmp_path, saved)).images) == IMAGES

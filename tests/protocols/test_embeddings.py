@@ -155,7 +155,7 @@ def test_a_wrong_name_and_wrong_metadata(tmp_path: Path) -> None:
         read_embeddings(tmp_path / "toy.npy")
     for names in ('["a", 1, "b"]', '{"a": 1}', "a,b,c", "[" * 100_000):
         save_file({"features": torch.ones(3, 2)}, tmp_path / "toy.safetensors", {"names": names})
-        with pytest.raises(DataError, match='has "names" that are no JSON list of strings'):
+        with pytest.raises(DataError, match='has "names" that are not a JSON list of strings'):
             read_embeddings(tmp_path / "toy.safetensors")
     save_file({"features": torch.ones(3)}, tmp_path / "toy.safetensors")
     with pytest.raises(DataError, match=r"features of .* is \(3,\) torch.float32; expected \(N, D\)"):

@@ -182,7 +182,7 @@ def test_parts_in_a_wrong_order(tmp_path: Path, flag: int, message: str) -> None
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ([HEADER[:20]], r"the record at byte 0 of .* has 20 bytes; expected 24 of head or more"),
+        ([HEADER[:20]], r"the record at byte 0 of .* has 20 bytes; expected 24 of header or more"),
         ([struct.pack("<IfQQ", 2**32 - 1, 0, 0, 0)], "announces 4294967295 labels, 17179869180 bytes, but has 0"),
         ([packed([6, 8], 0, b"")[:28]], "announces 2 labels, 8 bytes, but has 4"),
         ([packed(6.0, 0, b"")], r"the header, record 0 of .* has 1 labels \(6\) and 0 bytes of an image; expected two"),
@@ -247,7 +247,7 @@ def test_an_identity_that_is_wrong(tmp_path: Path, labels: list[float], message:
         ("0\t0\n1\t-4\n", "line 2 of .*train.idx has the offset -4"),
         ("0\t0\n1\t41\n", "line 2 of .*train.idx has the offset 41, .* expected a multiple of 4 below"),
         ("0\t0\n1\t44\n", "train.rec has .* at byte 44; expected 0a23d7ce"),
-        ("0\t0\n1\t40\n", "train.idx lists records from byte 0 to 80, but .*train.rec has .* are they of one set"),
+        ("0\t0\n1\t40\n", "train.idx lists records from byte 0 to 80, but .*train.rec has .* do they belong together"),
     ],
 )
 def test_an_index_that_does_not_fit(tmp_path: Path, text: str, message: str) -> None:

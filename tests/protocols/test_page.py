@@ -1,4 +1,4 @@
-"""docs/protocols.md does what it says: its code is run from top to bottom."""
+"""docs/protocols.md: its code runs from top to bottom."""
 
 import re
 from pathlib import Path

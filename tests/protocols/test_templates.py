@@ -33,7 +33,7 @@ def test_templates_are_lists_of_images(tmp_path: Path, turn) -> None:
 
 
 def test_members_and_templates_make_means(tmp_path: Path) -> None:
-    """What the arrays are for: the mean of each template's images in one call."""
+    """The arrays give the mean of each template's images in one call."""
     templates = read_templates(write(tmp_path, MEMBERS)[0])
     assert len(templates.same) == 0
     features = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 2.0]])
@@ -56,7 +56,7 @@ def test_many_pairs(tmp_path: Path) -> None:
 def test_images_are_looked_for_where_a_folder_is_given(tmp_path: Path) -> None:
     for name in ("1.jpg", "2.jpg"):
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"line 3 of .* names .*3.jpg, which is no file"):
+    with pytest.raises(DataError, match=r"line 3 of .* names .*3.jpg, which is not a file"):
         read_templates(*write(tmp_path, MEMBERS), tmp_path)
     (tmp_path / "3.jpg").touch()
     assert read_templates(*write(tmp_path, MEMBERS), tmp_path).folder == tmp_path

@@ -1,4 +1,4 @@
-"""Every loss once more, in float64 NumPy, from the formulas alone.
+"""Reference implementation of every loss in float64 NumPy, from the formulas alone.
 
 A formula takes the problem g and the problem g0 at which it takes what a loss holds fixed by definition: equal to g for
 the value; for the gradient, g moves and g0 stays.

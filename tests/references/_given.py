@@ -1,4 +1,4 @@
-"""What every formula starts from, in float64 NumPy; nothing of the package is used here.
+"""Inputs of every formula, in float64 NumPy, independent of the package.
 
 N rows, D dims, K classes.
 """

@@ -1,4 +1,4 @@
-"""Losses that bend the other classes, or the own one along a curve of the angle, from their formulas."""
+"""Losses that modify the non-target logits, or the target logit along a curve of the angle, from their formulas."""
 
 import numpy as np
 

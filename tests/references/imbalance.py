@@ -1,4 +1,4 @@
-"""Losses that know how often each class comes, and margins of one number per class, from their formulas."""
+"""Losses that depend on class frequencies, and margins with one number per class, from their formulas."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What `cones.suggest` recommends, and what a head would warn of."""
+"""Recommendations of `cones.suggest`, and warnings of a head."""
 
 import math
 from dataclasses import FrozenInstanceError, dataclass, fields, replace
@@ -66,7 +66,7 @@ def test_print_shows_every_row_and_what_to_take():
     assert lines[0] == "10 classes in 2 dims, probability P = 0.9"
     for row in suggest(10, 2).rows:
         assert any(line.startswith(row.name) and f"{row.value:.4g}" in line for line in lines)
-    assert "Take scale 16; CosFace margin 0.064; ArcFace margin 0.21 radians, 12 degrees." in lines
+    assert "Use scale 16; CosFace margin 0.064; ArcFace margin 0.21 radians, 12 degrees." in lines
     assert text.endswith(suggest(10, 2).advice)
 
 
@@ -74,15 +74,15 @@ def test_print_shows_every_row_and_what_to_take():
     ("num_classes", "dim", "text"),
     [
         (2, 64, "Two classes can be opposite"),
-        (10, 64, "Believe CosFace's scale: 10 directions in 64 dims can form the regular simplex"),
-        (10, 2, "Believe none of the scales in the plane"),
-        (10, 2, "class directions reach 0.9 among the nearest, 36 degrees away"),
-        (40, 3, "Believe CosFace's scale as a floor"),
-        (10_000, 512, "L2-softmax says the same, since nearly all others are near right angles"),
+        (10, 64, "Trust CosFace's scale: 10 directions in 64 dims can form the regular simplex"),
+        (10, 2, "Trust none of the scales in the plane"),
+        (10, 2, "class directions reach 0.9 among their nearest neighbours, 36 degrees away"),
+        (40, 3, "Trust CosFace's scale as a lower bound"),
+        (10_000, 512, "L2-softmax agrees, since nearly all others are near right angles"),
         (1000, 2, "The classes are crowded"),
-        (1000, 2, "Take 6 dims"),
-        (10, 2, "AdaCos is lower because it asks for one half"),
-        (10_000, 512, "AdaCos is higher because it asks for one half at 45 degrees"),
+        (1000, 2, "Use 6 dims"),
+        (10, 2, "AdaCos is lower because it aims for one half"),
+        (10_000, 512, "AdaCos is higher because it aims for one half at 45 degrees"),
     ],
 )
 def test_advice_says_which_bound_to_believe(num_classes, dim, text):
@@ -104,7 +104,7 @@ def test_a_suggestion_is_frozen():
     ("arguments", "text"),
     [
         ((1, 2), "num_classes is 1, expected a whole number of at least 2: a single class is always right"),
-        ((10, 1), "dim is 1, expected a whole number of at least 2: on a line there are two directions alone"),
+        ((10, 1), "dim is 1, expected a whole number of at least 2: on a line there are only two directions"),
         ((10, 2, 1), "probability is 1, expected a number between 0 and 1"),
     ],
 )
@@ -133,7 +133,7 @@ def test_scale_64_with_10_classes_is_far_outside(margin, dim):
     text = not_none(far_outside(margin, 10, dim))
     assert text.startswith(f"{type(margin).__name__}: scale is 64.0, far above the 3.955")
     assert "arXiv 1801.09414, eq. 6" in text
-    assert f"take {suggest(10, dim).scale:g}, see cones.suggest(10, {dim})" in text
+    assert f"use {suggest(10, dim).scale:g}, see cones.suggest(10, {dim})" in text
 
 
 @pytest.mark.parametrize("num_classes", [1000, 10_000, 10**6])
@@ -150,10 +150,10 @@ def test_scale_30_with_10_classes_is_not(dim):
 def test_a_scale_too_small_for_the_classes_is():
     text = not_none(far_outside(cones.NormFace(scale=5.0), 10_000, 512))
     assert text.startswith(
-        "NormFace: scale is 5.0, but 10,000 classes reach probability 0.9 from 11.41 on and not below"
+        "NormFace: scale is 5.0, but 10,000 classes, however arranged, need at least 11.41 to reach probability 0.9"
     )
     assert "eq. 6" in text
-    assert "take 45" in text
+    assert "use 45" in text
 
 
 def test_a_margin_that_looks_like_degrees_is():
@@ -164,11 +164,11 @@ def test_a_margin_that_looks_like_degrees_is():
 
 def test_a_margin_that_nothing_can_meet_is():
     text = not_none(far_outside(cones.CosFace(margin=0.35, scale=16.0), 10, 2))
-    assert text.startswith("CosFace: margin is 0.35, but 10 class directions in 2 dims stand at most 0.191 in cosine")
+    assert text.startswith("CosFace: margin is 0.35, but 10 class directions in 2 dims are at most 0.191 in cosine")
     assert "eq. 7" in text
-    assert "take 0.064" in text
+    assert "use 0.064" in text
     text = not_none(far_outside(cones.ArcFace(margin=0.7, scale=16.0), 10, 2))
-    assert text.startswith("ArcFace: margin is 0.7 radians, but 10 class directions in 2 dims stand at most 0.6283")
+    assert text.startswith("ArcFace: margin is 0.7 radians, but 10 class directions in 2 dims are at most 0.6283")
     assert "m3 is 0.2" in not_none(far_outside(cones.CombinedMargin(scale=16.0), 10, 2))
     assert far_outside(cones.ArcFace(margin=0.5, scale=16.0), 10, 2) is None
 

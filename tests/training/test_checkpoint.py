@@ -1,4 +1,4 @@
-"""Checkpoints are whole or not there, and say what is wrong with them."""
+"""Checkpoints are complete or absent, and errors say what is wrong with them."""
 
 import resource
 import subprocess
@@ -96,7 +96,7 @@ def test_a_full_disk_loses_nothing(tmp_path, request):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "cannot write" in done.stdout
-    assert "what stood there before still does" in done.stdout
+    assert "the file there before is unchanged" in done.stdout
     assert len(done.stdout.splitlines()) == 1
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 

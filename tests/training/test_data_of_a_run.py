@@ -1,4 +1,4 @@
-"""Data of a run: they may not change under it, and may be passed to it."""
+"""Data of a run: changes are refused, and data sets may be passed in."""
 
 import json
 import shutil

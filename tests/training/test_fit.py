@@ -1,4 +1,4 @@
-"""The trainer: what it learns, writes, logs, refuses; and that it goes on bit by bit."""
+"""The trainer: learning, files, logs, errors, and bit-exact resume."""
 
 import json
 from dataclasses import replace
@@ -197,7 +197,7 @@ def test_identity_split_trains_without_a_test_accuracy(small, tmp_path):
 def test_what_is_in_the_way_is_not_overwritten(small, tmp_path):
     list(fit(small, tmp_path))
     before = (tmp_path / "last.safetensors").read_bytes()
-    with pytest.raises(TrainingError, match="holds a run already: resume it, or write to another folder"):
+    with pytest.raises(TrainingError, match="already holds a run: resume it, or write to another folder"):
         next(fit(small, tmp_path))
     with pytest.raises(TrainingError, match=r"holds a run with learning_rate 0.02, not 0.5: resume it with its own"):
         next(fit(replace(small, learning_rate=0.5), tmp_path, resume=True))
@@ -221,7 +221,7 @@ def test_a_loss_that_explodes_is_told_and_keeps_the_good_checkpoint(small, tmp_p
         ({"backbone": "no_such_module:Net"}, r"there is no module 'no_such_module'"),
         ({"backbone": "torch.nn:Lin"}, r"torch.nn has no 'Lin'"),
         ({"backbone": "torch.nn:Linear(in_features=3, out_features=2)"}, r"cannot take inputs of shape"),
-        ({"backbone": "torch.nn:Identity"}, r"returned \(2, 1, 12, 12\), expected one vector a row"),
+        ({"backbone": "torch.nn:Identity"}, r"returned \(2, 1, 12, 12\), expected one vector per row"),
         ({"backbone": "math:sqrt"}, r"math:sqrt is <built-in function sqrt>, expected a subclass of torch.nn.Module"),
         (
             {"backbone": "fractions:Fraction"},
@@ -250,9 +250,9 @@ def test_configuration_round_trip(small, tmp_path):
     [
         ("epoch = 3", r"there is no field 'epoch' \(did you mean epochs\?\)"),
         ("epochs = 'many'", r"epochs is 'many', expected a int such as 20"),
-        ("epochs = ", r"is no TOML"),
+        ("epochs = ", r"is not TOML"),
         ("epochs = 0", r"epochs is 0, expected at least 1"),
-        ("loss = 'ArcFase'", r"'ArcFase' is no loss \(did you mean ArcFace\?\)"),
+        ("loss = 'ArcFase'", r"'ArcFase' is not a loss \(did you mean ArcFace\?\)"),
     ],
 )
 def test_a_wrong_configuration_is_said(tmp_path, text, message):

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it beforehand is not overwritten, and what happens to it later loses no training."""
+"""The folder of a run: existing files are not overwritten, and moving or removing it loses no training."""
 
 import json
 import platform
@@ -57,12 +57,12 @@ def test_a_comparison_goes_on_in_its_own_folder(small, tmp_path):
 
 def test_other_commands_do_not_replace_what_is_not_theirs(tmp_path):
     (tmp_path / "report.html").write_text("a run's")
-    with pytest.raises(FileExistsError, match=r"report.html is not of an evaluation: write to another folder"):
+    with pytest.raises(FileExistsError, match=r"report.html does not belong to an evaluation: write to another folder"):
         check_evaluation_folder(tmp_path)
     (tmp_path / "evaluation.json").write_text("{}")
     check_evaluation_folder(tmp_path)
     (tmp_path / "README.md").write_text("# A project")
-    with pytest.raises(FileExistsError, match=r"README.md is no list of losses"):
+    with pytest.raises(FileExistsError, match=r"README.md is not a list of losses"):
         write_index(tmp_path)
     assert write_index(tmp_path / "losses") == write_index(tmp_path / "losses")
 
@@ -101,7 +101,7 @@ def test_a_folder_that_goes_away_costs_no_training(small, tmp_path, how):
     with pytest.raises(TrainingError, match=r"was moved or removed while the run was training; its checkpoint") as told:
         next(lines)
     place = next((tmp_path / "runs").glob("one-rescued-*"))
-    assert str(told.value).endswith(f"its checkpoint went to {place}: go on with cones train --resume {place}")
+    assert str(told.value).endswith(f"its checkpoint went to {place}: resume with cones train --resume {place}")
     assert read_run(place / "config.toml").epochs == run.epochs
     list(fit(run, place, resume=True))
     list(fit(run, tmp_path / "whole"))

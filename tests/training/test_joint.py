@@ -1,4 +1,4 @@
-"""Every feature loss as a term of the trainer's objective: called rightly, learnt, saved and taken up again."""
+"""Every feature loss as a term of the trainer's objective: called correctly, learnt, saved and resumed."""
 
 import warnings
 from dataclasses import replace
@@ -17,7 +17,7 @@ from tests.narrowing import instance_of, not_none
 from tests.tiny_run import leave
 
 LEARNT = {"ContrastiveCenter": "centers", "DiscFace": "xi", "RingLoss": "radius"}
-"""What the optimiser moves of a feature loss."""
+"""Parameters of a feature loss that the optimiser updates."""
 
 CALLS = {
     "BatchCOCO": lambda loss, x, w, y: loss(x, y, len(w)),

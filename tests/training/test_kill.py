@@ -1,4 +1,4 @@
-"""A run that is killed without warning, again and again, ends with the very weights of one that was not."""
+"""A run killed without warning, again and again, ends with exactly the weights of an uninterrupted one."""
 
 import random
 import subprocess

@@ -1,4 +1,4 @@
-"""More epochs for a run that is there, and the number of dims that follows from the data."""
+"""More epochs for an existing run, and feature dims derived from the data."""
 
 import warnings
 from dataclasses import replace
@@ -39,7 +39,7 @@ def test_a_constant_rate_makes_the_extension_exact(small, tmp_path):
 
 def test_fewer_epochs_than_are_done_are_refused(small, tmp_path):
     list(fit(small, tmp_path))
-    with pytest.raises(TrainingError, match="epochs is 2, but the run has begun epoch 3: give at least 3"):
+    with pytest.raises(TrainingError, match="epochs is 2, but the run has begun epoch 3: pass at least 3"):
         next(fit(replace(small, epochs=2), tmp_path, resume=True))
     assert read_run(tmp_path / "config.toml").epochs == small.epochs
 

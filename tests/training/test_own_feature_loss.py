@@ -1,4 +1,4 @@
-"""A feature loss of the user's own, by import path: trained, saved, resumed and listed as those of the package."""
+"""A user-defined feature loss, by import path: trained, saved, resumed and listed like those of the package."""
 
 import json
 import sys
@@ -133,9 +133,12 @@ def test_text_and_value_are_one():
         ("0.1 * mine:Shrink", r"expected exactly one margin-softmax loss"),
         ("Softmax + 0.1 * mine:Shrink(pwer=2)", r"mine:Shrink has no field 'pwer' \(did you mean power\?\)"),
         ("Softmax + 0.1 * mine:Pull(dim=3)", r"mine:Pull has no field 'dim'; it has rate"),
-        ("Softmax + 0.1 * mine:Strange", r"mine:Strange is no feature loss: Strange must be called with temperature"),
-        ("Softmax + 0.1 * mine:Still", r"mine:Still is no feature loss: .* neither features nor weight"),
-        ("Softmax + 0.1 * mine:Plain", r"mine:Plain is no feature loss: Plain has no __call__, expected one"),
+        (
+            "Softmax + 0.1 * mine:Strange",
+            r"mine:Strange is not a feature loss: Strange must be called with temperature",
+        ),
+        ("Softmax + 0.1 * mine:Still", r"mine:Still is not a feature loss: .* neither features nor weight"),
+        ("Softmax + 0.1 * mine:Plain", r"mine:Plain is not a feature loss: Plain has no __call__, expected one"),
         ("Softmax + 0.1 * mine:function", r"mine:function is <function .*, expected a class"),
         ("Softmax + 0.1 * os:system(command='x')", r"os:system is <built-in function system>, expected a class"),
         ("Softmax + 0.1 * torch.nn:MSELoss", r"MSELoss must be called with input, expected arguments by name"),

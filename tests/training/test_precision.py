@@ -1,4 +1,4 @@
-"""Precision "auto": what it becomes, where that is written, and that a run keeps it."""
+"""Precision "auto": its choice, where the choice is recorded, and that a run keeps it."""
 
 import logging
 import warnings

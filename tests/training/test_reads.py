@@ -1,4 +1,4 @@
-"""A data set is read and decoded once for a run, and once for a comparison of several losses."""
+"""A data set is read and decoded once per run, and once per comparison of several losses."""
 
 import json
 from dataclasses import replace

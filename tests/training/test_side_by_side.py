@@ -1,4 +1,4 @@
-"""Losses trained side by side: the same bits, failures by name, and everything kept when it is stopped."""
+"""Losses trained in parallel: bit-identical results, failures by name, and nothing lost when stopped."""
 
 import multiprocessing
 import os
@@ -67,7 +67,7 @@ def test_a_loss_that_fails_in_this_process_is_named_too(tiny, tmp_path):
 
 @pytest.fixture
 def child(monkeypatch):
-    """What a process of its own does, done in this one: the other end of its pipe, and a call that trains."""
+    """Replacement of a child process in this one: the other end of its pipe, and a call that trains."""
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
     earlier = signal.getsignal(signal.SIGINT)
     mine, its = multiprocessing.Pipe()

@@ -143,7 +143,7 @@ def test_train_says_how_to_go_on_and_exits_with_75(digits, tmp_path):
     assert child.returncode == 75, error
     assert "Traceback" not in error
     step = json.loads(metrics.read_text().splitlines()[-1])["step"]
-    assert printed == f"stopped at step {step} by SIGTERM; go on with: cones train --resume {out}\n"
+    assert printed == f"stopped at step {step} by SIGTERM; resume with: cones train --resume {out}\n"
     assert (out / "last.safetensors").exists()
 
 
@@ -153,5 +153,5 @@ def test_compare_says_how_to_go_on_and_exits_with_75(digits, tmp_path, capsys, m
     )  # at the first line of metrics
     with pytest.raises(SystemExit, match="75"):
         main(["compare", *options(digits, tmp_path / "two")])
-    assert capsys.readouterr().out == "stopped by SIGUSR1; the same command goes on where it stopped\n"
+    assert capsys.readouterr().out == "stopped by SIGUSR1; run the same command again to resume\n"
     assert (tmp_path / "two" / "softmax" / "last.safetensors").exists()

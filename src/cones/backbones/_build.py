@@ -47,7 +47,7 @@ def build(
     if name == "mlp":
         return MLP(int(torch.Size(input_shape).numel()), feature_dim)
     if len(input_shape) != 3:
-        raise ValueError(f"backbone {name} takes images, but an input has shape {tuple(input_shape)}: use mlp")
+        raise ValueError(f"backbone {name} takes images, but inputs have shape {tuple(input_shape)}: use mlp")
     channels, height, side = input_shape
     if height != side:
         raise ValueError(f"backbone {name} takes square images, but they are {height}x{side}: set an image size")
@@ -67,7 +67,7 @@ def check_name(name: str) -> None:
             _own(path, trust=True)
     elif name not in NAMES:
         raise ValueError(
-            f"backbone is {brief(name)!r}{did_you_mean(name, NAMES)}; there are {', '.join(NAMES)}, and "
+            f"backbone is {brief(name)!r}{did_you_mean(name, NAMES)}; expected one of {', '.join(NAMES)}, or "
             "package.module:Net"
         )
 
@@ -78,7 +78,7 @@ def _build_own(text: str, trust: bool) -> nn.Module:
 
     net = evaluate(parse_tree(text), make)
     if not isinstance(net, nn.Module):
-        raise ValueError(f"backbone {brief(text)!r} gave a {type(net).__name__}, expected a torch.nn.Module")
+        raise ValueError(f"backbone {brief(text)!r} returned a {type(net).__name__}, expected a torch.nn.Module")
     return net
 
 

@@ -17,7 +17,7 @@ class ResNet(nn.Module):
         channels: of the images.
         image_size: side of the square images in pixels, at least 16.
         width: factor on the number of channels.
-        blocks: residual blocks a stage.
+        blocks: residual blocks per stage.
 
     Raises:
         ValueError: a size is out of its range.
@@ -44,7 +44,7 @@ class ResNet(nn.Module):
             "ResNet", channels=channels, image_size=image_size, feature_dim=feature_dim, width=width, smallest=16
         )
         if blocks < 1:
-            raise ValueError(f"ResNet: blocks is {blocks}, expected at least 1 a stage")
+            raise ValueError(f"ResNet: blocks is {blocks}, expected at least 1 per stage")
         counts = [scaled(count, width) for count in (64, 128, 256, 512)]
         layers: list[nn.Module] = [convolution(channels, counts[0], 3, stride=2 if image_size >= 64 else 1, norm=True)]
         before = counts[0]

@@ -86,7 +86,7 @@ def asoftmax_margin(num_classes: int) -> float:
         m, a multiple of the angle.
 
     Raises:
-        ValueError: num_classes is no whole number of at least 2.
+        ValueError: num_classes is not a whole number of at least 2.
 
     Reference: Liu, Wen, Yu, Li, Raj, Song, "SphereFace: Deep Hypersphere Embedding for Face Recognition", CVPR 2017,
     arXiv 1704.08063, properties of A-Softmax. (Derived here once more; the numbers of the properties could not be

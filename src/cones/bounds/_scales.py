@@ -147,7 +147,7 @@ def adacos_scale(num_classes: int) -> float:
         s.
 
     Raises:
-        ValueError: num_classes is no whole number of at least 1.
+        ValueError: num_classes is not a whole number of at least 1.
 
     Reference: Zhang, Zhao, Qiao, Wang, Li, "AdaCos: Adaptively Scaling Cosine Logits for Effectively Learning Deep
     Face Representations", CVPR 2019, arXiv 1905.00292, eq. 12.

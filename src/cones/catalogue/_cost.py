@@ -28,33 +28,33 @@ def _cost_of_margin(margin: Margin) -> list[str]:
     kind = type(margin)
     sentences = []
     if not bends(margin):
-        sentences.append("Closed form: the other classes enter by their scaled similarity alone, as in plain softmax.")
-        sentences.append("`ClassSGD` can move W inside the backward.")
+        sentences.append("Closed form: the other classes contribute only their scaled similarity, as in plain softmax.")
+        sentences.append("`ClassSGD` can update W inside the backward.")
     else:
         if margin.combine == "one-vs-all":
-            sentences.append("One against all: every other class adds a loss of its own.")
+            sentences.append("One-vs-all: every other class adds its own loss term.")
         if kind.others is not Margin.others:
-            may = "Bends" if probing.bends_others(margin) else "May bend"
-            sentences.append(f"{may} the other classes' logits.")
-        sentences.append("Autograd runs on each tile of classes; `ClassSGD` cannot move W inside the backward.")
+            may = "Modifies" if probing.bends_others(margin) else "May modify"
+            sentences.append(f"{may} the non-target logits.")
+        sentences.append("Runs under autograd on each tile of classes; `ClassSGD` cannot update W inside the backward.")
     summaries = len(margin.others_summaries())
     if summaries:
-        sentences.append(f"Looks at all other classes before its target: {summaries} more products with W.")
+        sentences.append(f"Reduces over all other classes before its target: {summaries} more products with W.")
     numbers = list(margin.init_statistics(NUM_CLASSES))
     if numbers:
-        more = ", at one more product with W" if probing.asks_for_rest(margin) else ""
+        more = ", with one more product with W" if probing.asks_for_rest(margin) else ""
         names = ", ".join(f"`{name}`" for name in numbers)
-        sentences.append(f"Keeps running numbers ({names}), updated in every training step{more}.")
+        sentences.append(f"Keeps running statistics ({names}), updated in every training step{more}.")
     if kind.class_bias is not Margin.class_bias:
         sentences.append("Adds a fixed bias to the logits of all classes.")
     if kind.penalty is not Margin.penalty:
         sentences.append("Adds a penalty to the loss of each row.")
     if probing.depends_on_norm(margin):
-        sentences.append("Looks at the norm of each feature, which must not be normalised before the head.")
+        sentences.append("Depends on the norm of each feature: do not normalise features before the head.")
     if probing.draws_at_random(margin):
         sentences.append("Draws from torch's generator: the loss of the same rows differs from call to call.")
     if kind.join is not Margin.join or margin.combine != "softmax":
-        sentences.append("Is no cross entropy over the classes: label smoothing has no meaning.")
+        sentences.append("Not a cross entropy over the classes: label smoothing does not apply.")
     return sentences
 
 
@@ -63,7 +63,7 @@ def _cost_of_feature_loss(kind: Callable[..., Any]) -> list[str]:
     sentences = []
     if isinstance(loss, nn.Module):
         for name, parameter in loss.named_parameters():
-            sentences.append(f"Learns `{name}`, {_shape(parameter)}: give it to the optimiser.")
+            sentences.append(f"Learns `{name}`, {_shape(parameter)}: pass it to the optimiser.")
         for name, buffer in loss.named_buffers():
             if buffer.dim():
                 sentences.append(f"Keeps `{name}`, {_shape(buffer)}, in a buffer.")
@@ -78,10 +78,10 @@ def _cost_of_call(loss: Callable[..., Any]) -> list[str]:
         weight = torch.eye(SIZES["K"], SIZES["D"]).requires_grad_()
         result = call(loss, torch.ones(2, SIZES["D"]), weight, torch.arange(2)).sum()
         (gradient,) = torch.autograd.grad(result, weight, allow_unused=True)
-        sentences.append(f"Takes the class weights W, and sends them {'no' if gradient is None else 'a'} gradient.")
+        sentences.append(f"Takes the class weights W, {'without' if gradient is None else 'with'} gradient.")
     largest = _largest_temporary(loss)
     if "?" in _shape(largest):
-        return [*sentences, "Works in blocks of the classes, whose size does not grow with their number."]
+        return [*sentences, "Works in blocks of classes of fixed size."]
     return [*sentences, f"Largest temporary: {_shape(largest)}."]
 
 

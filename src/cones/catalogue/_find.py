@@ -31,7 +31,7 @@ def find_loss(name: str) -> type:
     losses = every_loss()
     by_lower = {loss.lower(): kind for loss, kind in losses.items()}
     if name.lower() not in by_lower:
-        raise ValueError(f"{name!r} is no loss{did_you_mean(name, losses)}; there are {', '.join(losses)}")
+        raise ValueError(f"{name!r} is not a loss{did_you_mean(name, losses)}; expected one of {', '.join(losses)}")
     return by_lower[name.lower()]
 
 

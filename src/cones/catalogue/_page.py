@@ -34,15 +34,15 @@ def page(loss: type) -> str:
 
 
 def index() -> str:
-    """The page that lists the public losses."""
+    """Return the page that lists the public losses."""
     parts = [
         WRITTEN_BY,
         "# Losses\n",
         "t is the logit of the row's own class, o_j those of the others, s the scale, theta_j the angle to the "
-        "direction of class j. `cones losses` prints the same. [How to write one more](../new-loss.md).\n",
+        "direction of class j. `cones losses` prints the same. [How to write your own](../new-loss.md).\n",
     ]
-    for title, margins in (("Softmax-margin losses", True), ("Feature losses, joined with a weight", False)):
-        parts += [f"## {title}\n", "| loss | what it does | formula | paper |\n|---|---|---|---|"]
+    for title, margins in (("Softmax-margin losses", True), ("Feature losses, added with a weight", False)):
+        parts += [f"## {title}\n", "| loss | summary | formula | paper |\n|---|---|---|---|"]
         kinds = [kind for kind in every_loss().values() if issubclass(kind, Margin) == margins]
         parts += [_line(entry(kind)) for kind in kinds]
         parts.append("")
@@ -59,38 +59,40 @@ def _picture(loss: type) -> list[str]:
         return []
     about = _about_margin(example(loss)) if issubclass(loss, Margin) else _about_feature_loss(loss)
     if "counts" in missing_fields(loss):
-        about += f" Drawn for ten classes of {', '.join(map(str, LONG_TAIL[:-1]))} and {LONG_TAIL[-1]} rows."
+        about += f" Drawn for ten classes with {', '.join(map(str, LONG_TAIL[:-1]))} and {LONG_TAIL[-1]} rows."
     return [f"![What {loss.__name__} does]({loss.__name__}.svg)\n", f"*{about}*\n"]
 
 
 def _about_margin(margin: Margin) -> str:
-    """The caption of a margin's figure."""
+    """Return the caption of a margin's figure."""
     raw = margin.features == "raw"
     parts = [
-        "The logit of the own class over its angle θ, divided by the scale"
+        "Logit of the own class against its angle θ, divided by the scale"
         + (" and the feature's norm" if raw else "")
-        + "; its slope by θ; and where a row of either of two classes is right, θ₁ and θ₂ being its angles to them"
-        + (", with the band between that the margin keeps free" if probing.keeps_a_band(margin) else "")
-        + ". Dotted, what it would be without a margin."
+        + "; its slope in θ; and the decision regions of two classes, θ₁ and θ₂ being the angles to them"
+        + (", with the band that the margin keeps free between them" if probing.keeps_a_band(margin) else "")
+        + ". Dotted: without a margin."
     ]
     several = probing.probes(margin)
     if len(several) > 1:
         by_norm = several[0].feature_norm != several[1].feature_norm
-        parts.append("A line for each norm of the feature." if by_norm else "A line for the first class and the last.")
+        parts.append("One line per feature norm." if by_norm else "One line each for the first and the last class.")
     if probing.asks_yes_or_no(margin):
-        parts.append("Every class is a question of its own, so the regions are rectangles; the bias is as it starts.")
+        parts.append(
+            "Every class is decided separately, so the regions are rectangles; the bias has its initial value."
+        )
     if probing.bends_others(margin):
-        parts.append("Last, what becomes of the other classes' logits, where the own class is at the angles named.")
+        parts.append("Last, the logits of the other classes, for the given angles to the own class.")
     if probing.draws_at_random(margin):
-        parts.append("The mean over random draws.")
+        parts.append("Mean over random draws.")
     if margin.init_statistics(NUM_CLASSES):
-        parts.append("Running numbers are as they start.")
+        parts.append("Running statistics have their initial values.")
     return " ".join(parts)
 
 
 def _about_feature_loss(loss: type) -> str:
     curve = loss_curve(example(loss))
-    return "" if curve is None else f"{curve.about} Left the loss, right its force, the negative slope."
+    return "" if curve is None else f"{curve.about} Left: the loss. Right: its force, the negative slope."
 
 
 def _fields(about: Entry) -> list[str]:

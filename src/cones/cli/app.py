@@ -63,9 +63,9 @@ COMMANDS: dict[str, type[Command]] = {
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line.
 
-    Exits with 0, 1 on failure, 2 on bad usage, 130 after Ctrl-C, 75 after another signal to stop. Where the reader of
-    the output has left, as after `| head`, a command whose work is what it prints exits with 141; `train` and `compare`
-    write their files all the same and exit as ever.
+    Exits with 0, 1 on failure, 2 on bad usage, 130 after Ctrl-C, 75 after another signal to stop. If the output pipe is
+    closed, as by `| head`, a command that only prints exits with 141; `train` and `compare` still write their files and
+    exit as usual.
     """
     try:
         try:
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _exit_unread() -> None:
-    """Exit as a program does that SIGPIPE ends, as after `cones losses | head`."""
+    """Exit like a program ended by SIGPIPE, as after `cones losses | head`."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
     sys.exit(141)
 
@@ -119,7 +119,7 @@ def _main(arguments: list[str] | None) -> None:
 
 
 class _LogHandler(logging.Handler):
-    """Prints what the library logs, as all else that the command line says."""
+    """Prints the log records of the library in the format of all other messages."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -143,8 +143,8 @@ def parse(arguments: list[str]) -> Command:
     if name not in COMMANDS:
         if name and not name.startswith("-"):
             known = ", ".join(COMMANDS)
-            raise UsageError(f"{name!r} is no command{did_you_mean(name, COMMANDS)}; there are {known}")
-        about = "Train embeddings that separate. Each command has its own --help."
+            raise UsageError(f"{name!r} is not a command{did_you_mean(name, COMMANDS)}; expected one of {known}")
+        about = "Train embeddings that separate. See cones COMMAND --help for each command."
         return cast(Command, tyro.cli(_any_command(), prog="cones", description=about, args=arguments))
     kind = COMMANDS[name]
     try:
@@ -192,11 +192,11 @@ def _in_options(error: Exception, arguments: list[str]) -> str:
 def _starting_point(default: Run, config: Path | None, resume: Path | None, typed: Collection[str], trust: bool) -> Run:
     """Return the defaults of a run; fields in `typed` are not read, and no code is imported unasked."""
     if resume is not None and config is not None:
-        raise UsageError("--resume and --config are both given: a resumed run has its own settings")
+        raise UsageError("--resume and --config are both given, but a resumed run has its own settings: drop --config")
     if resume is not None and not (resume / CONFIG).is_file():
         raise UsageError(
             f"--resume is {resume}, but there is no configuration {resume / CONFIG}: name the folder of a run, "
-            "or leave --resume out to begin one"
+            "or leave --resume out to start a new one"
         )
     path = config if resume is None else resume / CONFIG
     if path is None:

@@ -13,14 +13,14 @@ from .usage import UsageError
 
 @dataclass(frozen=True)
 class Check:
-    """Tell in words what holds of a margin and what does not; exits with 1 if something fails.
+    """Check a margin and report the results in words; exits with 1 if a check fails.
 
     Args:
-        margin: such as "ArcFace(margin=0.3)", or one of your own, "package.module:MyMargin(margin=0.3)"
-        classes: K; as many as the margin has counts, where it has some
-        detached: part of the loss is a constant for the gradient by definition
-        out: file to draw it to, without ending; both SVG and PNG are written
-        traceback: show where an error came from
+        margin: margin to check, such as "ArcFace(margin=0.3)", or your own, "package.module:MyMargin(margin=0.3)"
+        classes: number of classes; a margin with class counts uses their number instead
+        detached: by definition, part of the loss is treated as a constant in the gradient
+        out: draw the margin to this file, given without suffix, as SVG and PNG
+        traceback: show the full traceback of an error
     """
 
     margin: Annotated[str, tyro.conf.Positional]

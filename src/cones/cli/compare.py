@@ -12,22 +12,22 @@ from .usage import Shared, say, stopped_by
 
 @dataclass(frozen=True)
 class Compare:
-    """Train the same net under several losses and put the pictures side by side.
+    """Train the same net under several losses and show the results side by side.
 
-    A comparison that was stopped goes on where it stood when the command is given again. With --threads of each run
-    given, the result does not depend on --jobs.
+    To resume a comparison that was stopped, run the same command again. With a fixed number of --threads per run, the
+    result does not depend on --jobs.
 
     Args:
-        losses: objectives, each as --loss of train
-        run: what all runs share; --loss is not used
+        losses: objectives, each written like --loss of cones train
+        run: settings shared by all runs; --loss is not used
         out: folder to write to
-        title: of the report; by default data, net and epochs
-        jobs: runs at a time, each in a process of its own; 0 takes as many as there are cores for, and with --threads 0
-            one run on all cores
-        config: TOML file with the shared settings; options given here come before it
-        trust: import code that this file names as its backbone, package.module:Net; what you type needs no flag
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
+        title: title of the report; by default data, net and epochs
+        jobs: number of runs at a time, each in its own process; 0 runs as many as the cores allow, or with --threads 0
+            one at a time on all cores
+        config: TOML file with the shared settings; command-line options override it
+        trust: import the backbone that this file names as code, package.module:Net; names you type need no flag
+        data_folder: folder for named data sets; by default $CONES_DATA or the user's cache
+        traceback: show the full traceback of an error
     """
 
     losses: tuple[str, ...] = DEMO
@@ -56,7 +56,7 @@ class Compare:
             ):
                 display.show(name, metrics)
         if stop.requested:
-            say(f"stopped{stopped_by(stop)}; the same command goes on where it stopped")
+            say(f"stopped{stopped_by(stop)}; run the same command again to resume")
             return stop.exit_code
         report = report_if_possible(self.out, jobs, trust=self.run.trust)
         say(*map(summary_line, read_summaries(self.out)), report)

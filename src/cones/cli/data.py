@@ -12,14 +12,14 @@ from .terminal import Console, print
 
 @dataclass(frozen=True)
 class Data:
-    """List the data sets known by name, or fetch and describe one.
+    """List the named data sets, or fetch and describe one.
 
     Args:
         spec: data set to fetch and describe: a name, folder:PATH, nested:PATH, npz:PATH, csv:PATH or
             glyphs:PATH
-        image_size: side in pixels to which images are resized, and at which glyphs are drawn; 0 keeps their size
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
+        image_size: side in pixels to which images are resized and at which glyphs are drawn; 0 keeps the size
+        data_folder: folder for named data sets; by default $CONES_DATA or the user's cache
+        traceback: show the full traceback of an error
     """
 
     spec: Annotated[str, tyro.conf.Positional] = ""

@@ -12,20 +12,20 @@ from .usage import UsageError
 
 @dataclass(frozen=True)
 class Embed:
-    """Write the embeddings of pictures or of a data set by a trained run, with names and labels.
+    """Embed pictures or a data set with a trained run, and write the embeddings with names and labels.
 
     Args:
-        source: folder of pictures, or with one folder a class; or a data set as of train: a name, folder:PATH,
-            nested:PATH, npz:PATH, csv:PATH or glyphs:PATH
+        source: folder of pictures, or with one subfolder per class; or a data set as for cones train: a name,
+            folder:PATH, nested:PATH, npz:PATH, csv:PATH or glyphs:PATH
         model: folder of the run
-        out: file to write: .npz, .npy (features alone) or .safetensors
-        flip: add up the unit features of each picture and of its mirror image, and normalise
-        side: of a data set, split as the run splits its data
-        which: weights of the last or of the best epoch
-        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one
-        trust: import the backbone that the run names, where it is code, package.module:Net
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
+        out: file to write: .npz, .npy (features only) or .safetensors
+        flip: add the unit features of each picture and its mirror image, and normalise
+        side: which side of a data set to embed, split in the same way as in the run
+        which: weights of the last or the best epoch
+        device: cpu, cuda, cuda:1, ...; auto uses a GPU if available
+        trust: import the run's backbone if it is user code, package.module:Net
+        data_folder: folder for named data sets; by default $CONES_DATA or the user's cache
+        traceback: show the full traceback of an error
     """
 
     source: Annotated[str, tyro.conf.Positional]

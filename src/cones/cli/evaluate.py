@@ -17,35 +17,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Evaluate on subjects that may be strangers: verification, identification, retrieval, geometry.
+    """Evaluate verification, identification, retrieval and geometry, also on subjects unseen in training.
 
-    Prints a table and writes evaluation.json, evaluation.csv and report.html. A figure that the data cannot carry is
+    Prints a table and writes evaluation.json, evaluation.csv and report.html. A figure that the data cannot support is
     n/a, with the reason.
 
     Args:
-        source: folder of a run, whose test side is taken; or embeddings (.npz, .npy, .safetensors); or scores (.csv
-            with score,same); or with --model pictures: a folder, a data set as of train, or an insightface .bin file
-        model: folder of the run that embeds the pictures of source
-        pairs: list of pairs to score: csv, LFW's pairs.txt, or trials; by default all pairs of the labels are
-        form: how that list is written; auto looks at it
-        repeats: take a pair as often as it is listed; else one that is listed twice is an error
+        source: folder of a run, evaluated on its test side; or embeddings (.npz, .npy, .safetensors); or scores (.csv
+            with score,same); or, with --model, pictures: a folder, a data set as for cones train, or an insightface
+            .bin file
+        model: folder of the run that embeds the pictures in source
+        pairs: list of pairs to score: csv, LFW's pairs.txt, or trials; by default all pairs are scored
+        form: format of that list; auto detects it
+        repeats: count a pair as often as it is listed; otherwise a pair listed twice is an error
         templates: list of "image template media", for --template-pairs
         template_pairs: list of "template template label"
-        pictures: folder of the pictures that embeddings name, to show the hardest pairs
+        pictures: folder of the pictures named in the embeddings, to show the hardest pairs
         far: false accept rates
-        similarity: of two embeddings
-        flip: add up the unit features of each picture and of its mirror image
-        side: of a data set as source, split as the run splits its data
-        resamples: draws of subjects for the intervals; 0 for none
-        confidence: of the intervals
-        seed: of the draws and of the gallery
+        similarity: similarity of two embeddings
+        flip: add the unit features of each picture and its mirror image
+        side: which side of a data set to evaluate, split in the same way as in the run
+        resamples: bootstrap resamples of subjects for the intervals; 0 for none
+        confidence: confidence level of the intervals
+        seed: random seed of the resamples and the gallery
         p_target: prior of a genuine pair, for minDCF
-        costs: of a genuine pair rejected and of an impostor pair accepted, for minDCF
-        min_pairs: fewer genuine or impostor pairs than this carry no rate
+        costs: costs of rejecting a genuine pair and of accepting an impostor pair, for minDCF
+        min_pairs: fewest genuine or impostor pairs for which rates are reported
         out: folder to write to
-        trust: import the backbone that the run names, where it is code, package.module:Net
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
+        trust: import the run's backbone if it is user code, package.module:Net
+        data_folder: folder for named data sets; by default $CONES_DATA or the user's cache
+        traceback: show the full traceback of an error
     """
 
     source: Annotated[str, tyro.conf.Positional]
@@ -148,7 +149,7 @@ class Evaluate:
         if (self.templates is None) != (self.template_pairs is None):
             raise UsageError("--templates and --template-pairs belong together: give both lists")
         if self.pairs is not None and self.templates is not None:
-            raise UsageError("--pairs and --templates are both given: one of them says what is compared")
+            raise UsageError("--pairs and --templates are both given: pass only one of them")
         if self.model is not None:
             return
         is_run, suffix = (source / CONFIG).is_file(), source.suffix.lower()
@@ -156,7 +157,7 @@ class Evaluate:
             raise UsageError(f"{source} holds pictures: name the run that embeds them with --model")
         if not is_run and suffix not in (*EMBEDDING_SUFFIXES, ".csv"):
             raise UsageError(
-                f"{source} is no run (no {CONFIG} in it), no embeddings ({', '.join(EMBEDDING_SUFFIXES)}) and no "
+                f"{source} is not a run (no {CONFIG} in it), embeddings ({', '.join(EMBEDDING_SUFFIXES)}) or "
                 "scores (.csv): for pictures name the run that embeds them with --model"
             )
         if self.pairs is not None and (is_run or suffix == ".csv"):

@@ -12,22 +12,22 @@ from .usage import UsageError
 
 @dataclass(frozen=True)
 class Export:
-    """Export a run with its threshold, as ONNX and as a program of PyTorch, and check that it decides as the run does.
+    """Export a run with its threshold to ONNX and torch.export, and check that the export decides as the run does.
 
-    The graph takes pixels as they come from a decoder, and gives unit embeddings. Nothing is written unless the check
-    on samples of the test side is passed.
+    The graph takes pixels as decoded from an image file and returns unit embeddings. Nothing is written unless the
+    check on samples of the test side passes.
 
     Args:
         run: folder of the run
-        out: folder to make
+        out: folder to create
         far: false accept rate at which the threshold is chosen on the run's test side; not used with --decision
-        decision: file of a decision to take instead, of the same weights
+        decision: decision file to use instead, made for the same weights
         format: which files to write
-        samples: of the test side, on which the files are checked; all their pairs are decided
-        which: weights of the last or of the best epoch
-        trust: import the backbone that the run names, where it is code, package.module:Net
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
+        samples: number of test samples for the check, which compares the decisions on all their pairs
+        which: weights of the last or the best epoch
+        trust: import the run's backbone if it is user code, package.module:Net
+        data_folder: folder for named data sets; by default $CONES_DATA or the user's cache
+        traceback: show the full traceback of an error
     """
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -48,7 +48,7 @@ class Export:
         if not 0 <= self.far < 1:
             raise UsageError(f"--far is {self.far}, expected a rate of at least 0 and below 1")
         if self.samples < 2:
-            raise UsageError(f"--samples is {self.samples}, expected at least 2, which make a pair")
+            raise UsageError(f"--samples is {self.samples}, expected at least 2, to form a pair")
         exported = export_run(
             self.run,
             self.out,

@@ -13,13 +13,12 @@ from .usage import UsageError
 
 @dataclass(frozen=True)
 class Losses:
-    """List every loss with its formula, its defaults and its reference, or show one in full; or write their pages.
+    """List every loss with its formula, defaults and reference, show one in full, or write their pages.
 
     Args:
-        name: loss to show in full, with when to use it and what it costs; a margin of your own is written
-            package.module:Class
-        out: folder for a page of the loss, or of every loss with an index: Markdown, each with its picture
-        traceback: show where an error came from
+        name: loss to show in full, with its use and cost; write your own margin as package.module:Class
+        out: folder for Markdown pages with pictures: of this loss, or of every loss with an index
+        traceback: show the full traceback of an error
     """
 
     name: Annotated[str, tyro.conf.Positional] = ""

@@ -12,24 +12,26 @@ from .usage import UsageError
 
 @dataclass(frozen=True)
 class Migrate:
-    """Move class weights from another library into a head, and hold it against that library's formula.
+    """Convert class weights from another library to a head, and check it against that library's formula.
 
-    Nothing in the files is executed. The head is written only if it computes the same to rounding.
+    Nothing in the files is executed. The head is written only if it computes the same up to rounding.
 
     Args:
-        source: the library
-        files: one file of weights; for insightface those of all ranks, in any order
+        source: library that trained the weights
+        files: one file of weights; for insightface, those of all ranks, in any order
         loss: pytorch-metric-learning: name of the class, by default ArcFaceLoss; wespeaker: project_type, by default
             arc_margin
-        margin: as the library counts it, by default its own: degrees for ArcFaceLoss and SubCenterArcFaceLoss of
-            pytorch-metric-learning, radians for other angles; for insightface the three of margin_list
-        scale: s, by default the library's own
-        temperature: of NormalizedSoftmaxLoss
-        sub_centers: centers a class, of SubCenterArcFaceLoss and arc_margin_intertopk_subcenter
-        easy_margin: of wespeaker
-        num_classes: wespeaker: keep the first so many; insightface, pytorch-metric-learning: as many must be there
-        out: safetensors file to write; cones.migrate.read_head reads it
-        traceback: show where an error came from
+        margin: margin in the library's own unit, by default the library's default: degrees for ArcFaceLoss and
+            SubCenterArcFaceLoss of pytorch-metric-learning, radians for other angles; for insightface the three of
+            margin_list
+        scale: scale s, by default the library's default
+        temperature: temperature of NormalizedSoftmaxLoss
+        sub_centers: centers per class, of SubCenterArcFaceLoss and arc_margin_intertopk_subcenter
+        easy_margin: wespeaker's easy_margin
+        num_classes: wespeaker: keep only the first num_classes; insightface, pytorch-metric-learning: expected number
+            of classes
+        out: safetensors file to write, for cones.migrate.read_head
+        traceback: show the full traceback of an error
     """
 
     source: Annotated[Literal["pytorch-metric-learning", "insightface", "oml", "wespeaker"], tyro.conf.Positional]
@@ -67,7 +69,7 @@ class Migrate:
         print(f"{head}\n{agreement}")
         if not agreement.same():
             raise RuntimeError(
-                f"the head differs from {reference.name} by more than rounding: {self.out} is not written"
+                f"the head differs from {reference.name} by more than rounding: {self.out} was not written"
             )
         write_head(self.out, head)
         print(self.out)

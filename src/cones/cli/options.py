@@ -87,12 +87,12 @@ def options_of(kind: type) -> dict[str, Option]:
 
 
 def check_options(command: str, kind: type, arguments: Sequence[str]) -> None:
-    """Raise ValueError for the first argument that looks like an option and is none of the command's.
+    """Raise ValueError for the first argument that looks like an option but is not one of the command.
 
     Args:
         command: its name.
         kind: its dataclass.
-        arguments: behind its name.
+        arguments: command-line arguments after its name.
     """
     known = options_of(kind)
     spelled = {*known, *(f"--no-{name[2:]}" for name, option in known.items() if option.switch), "--help"}
@@ -105,8 +105,8 @@ def check_options(command: str, kind: type, arguments: Sequence[str]) -> None:
         name = _option(written[0].lstrip("-"))
         if not written[0].startswith("--") or name not in spelled:
             raise ValueError(
-                f"{written[0]} is no option of cones {command}{_hint(name, sorted(spelled))}; cones {command} --help "
-                "lists them"
+                f"{written[0]} is not an option of cones {command}{_hint(name, sorted(spelled))}; "
+                f"cones {command} --help lists them"
             )
 
 

@@ -11,18 +11,18 @@ from .usage import UsageError
 
 @dataclass(frozen=True)
 class Plan:
-    """Tell the memory and the products of a class layer before a run, for each rank.
+    """Estimate the memory and work of a class layer before a run, for each rank.
 
     Args:
-        classes: K, in all
-        dim: D, of the features
-        batch: rows on each rank
-        ranks: processes over which the classes are split; every rank sees the rows of all
-        precision: of the products of the gradients; all else is float32
-        memory_budget: MiB for tiles and kept exponentials
-        momentum: whether the optimiser keeps a momentum of W
-        fused: whether W moves inside the backward (ClassSGD), so that it has no gradient
-        traceback: show where an error came from
+        classes: total number of classes K
+        dim: dimension D of the features
+        batch: rows per rank
+        ranks: processes over which the classes are sharded; every rank sees the rows of all ranks
+        precision: precision of the matrix products of the gradients; everything else is float32
+        memory_budget: memory in MiB for tiles and stored exponentials
+        momentum: the optimiser keeps momentum for W
+        fused: W is updated inside the backward (ClassSGD), without a stored gradient
+        traceback: show the full traceback of an error
     """
 
     classes: int

@@ -16,15 +16,15 @@ from .usage import UsageError
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw the figures and write the report of a run or a comparison again, or the curves of margins.
+    """Redraw the figures and report of a run or a comparison, or draw the curves of margins.
 
     Args:
-        folder: of a run or of a comparison
-        margins: instead of a folder, margins whose target logits to draw, such as "ArcFace(margin=0.3)"
-        out: for margins, file to write, without ending; both SVG and PNG are written
-        trust: import code that the folder's files name as loss or backbone, package.module:Name
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
+        folder: folder of a run or a comparison
+        margins: instead of a folder, margins whose target logits are drawn, such as "ArcFace(margin=0.3)"
+        out: with --margins, file to write, given without suffix, as SVG and PNG
+        trust: import the loss or backbone that the folder's files name as code, package.module:Name
+        data_folder: folder for named data sets; by default $CONES_DATA or the user's cache
+        traceback: show the full traceback of an error
     """
 
     folder: Annotated[Path | None, tyro.conf.Positional] = None
@@ -37,7 +37,7 @@ class Plot:
     def execute(self) -> int:
         """Draw the curves, or the figures and the report."""
         if self.folder is None and not self.margins:
-            raise UsageError("plot needs the folder of a run or of a comparison, or --margins")
+            raise UsageError("plot needs the folder of a run or a comparison, or --margins")
         if self.margins:
             from ..plots import curve_figure, save
 

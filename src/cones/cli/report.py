@@ -14,7 +14,7 @@ def report_if_possible(folder: Path, jobs: int = 1, *, trust: bool) -> str:
     try:
         return str(write_report(folder, jobs, trust=trust))
     except MissingExtraError as error:
-        return f"there are no pictures and no report: {error}, then: cones plot {folder}"
+        return f"no figures and no report: {error}, then run: cones plot {folder}"
 
 
 def write_report(folder: Path, jobs: int = 1, *, trust: bool) -> Path:

@@ -14,7 +14,7 @@ class StageDisplay(Display):
     """Bars with the time left, for `progress` of `cones.evaluation.evaluate`; removed when all is done.
 
     Args:
-        every: seconds between two lines where standard error is no terminal.
+        every: seconds between two lines when standard error is not a terminal.
     """
 
     def __init__(self, every: float = EVERY) -> None:

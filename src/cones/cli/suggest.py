@@ -8,13 +8,13 @@ from .usage import UsageError
 
 @dataclass(frozen=True)
 class Suggest:
-    """Print the papers' bounds on scale and margin for so many classes and dims, and what to take.
+    """Print the papers' bounds on scale and margin for K classes in D dims, and values to start with.
 
     Args:
-        classes: K, at least 2
-        dim: D, of the features, at least 2
-        probability: that the scale is to reach, between 0 and 1
-        traceback: show where an error came from
+        classes: number of classes K, at least 2
+        dim: dimension D of the features, at least 2
+        probability: probability of the own class that the scale should allow, between 0 and 1
+        traceback: show the full traceback of an error
     """
 
     classes: int

@@ -11,16 +11,16 @@ from .usage import Shared, say, stopped_by
 
 @dataclass(frozen=True)
 class Train:
-    """Train one run: a backbone under one loss, with pictures and a report at the end.
+    """Train a backbone under one loss, with figures and a report at the end.
 
     Args:
-        run: what decides the result
+        run: settings that determine the result
         out: folder to write to
-        resume: go on with the run in this folder, with its own settings; --out is not used
-        config: TOML file with settings, such as the config.toml of a run; options given here come before it
-        trust: import code that a file names as its loss or backbone, package.module:Name; what you type needs no flag
-        data_folder: where named data sets are kept; by default $CONES_DATA or the user's cache
-        traceback: show where an error came from
+        resume: resume the run in this folder, with its own settings; --out is not used
+        config: TOML file with settings, such as the config.toml of a run; command-line options override it
+        trust: import the loss or backbone that a file names as code, package.module:Name; names you type need no flag
+        data_folder: folder for named data sets; by default $CONES_DATA or the user's cache
+        traceback: show the full traceback of an error
     """
 
     run: Shared = field(default_factory=Run)
@@ -40,7 +40,7 @@ class Train:
             ):
                 display.show(folder.name, metrics)
         if stop.requested:
-            say(f"stopped at step {stop.step}{stopped_by(stop)}; go on with: cones train --resume {folder}")
+            say(f"stopped at step {stop.step}{stopped_by(stop)}; resume with: cones train --resume {folder}")
             if not stop.preempted:
                 say(summary_line(write_results(folder, data=data, data_folder=self.data_folder, trust=self.run.trust)))
             return stop.exit_code

@@ -1,4 +1,4 @@
-"""Shared parts of the commands: their errors of usage, the settings of a run, and output that may go unread."""
+"""Shared parts of the commands: usage errors, the settings of a run, and output that may go unread."""
 
 import os
 import sys
@@ -14,18 +14,18 @@ Shared = Annotated[Run, tyro.conf.arg(name="")]
 
 
 class UsageError(ValueError):
-    """The command line does not say what to do."""
+    """Raised for invalid command-line arguments."""
 
 
 class Command(Protocol):
     """A frozen dataclass: its fields are the options, its docstring is the help."""
 
     def execute(self) -> int:
-        """Do it, print, and return the exit code."""
+        """Run the command, print, and return the exit code."""
 
 
 def say(*lines: str) -> None:
-    """Print; a reader that has left (head, a terminal that closed) changes nothing about what was trained."""
+    """Print; a closed output pipe (head, a closed terminal) does not affect training."""
     try:
         print(*lines, sep="\n", flush=True)
     except OSError:

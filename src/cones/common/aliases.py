@@ -99,7 +99,7 @@ def check_compound_names(text: str) -> None:
     for found in _COMPOUND.finditer(_QUOTED.sub("", text)):
         loss = by_plain.get(_plain(found[0]))
         if loss is not None:
-            raise ValueError(f"{found[0]!r} is no loss (did you mean {loss}?)")
+            raise ValueError(f"{found[0]!r} is not a loss (did you mean {loss}?)")
 
 
 def _plain(name: str) -> str:

@@ -175,7 +175,7 @@ def _let_go(handle: int | None) -> None:
 def check_free(path: Path) -> None:
     """Raise FileExistsError if `path` is a file, or a folder that holds something."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(f"{path} is there already, expected a new or an empty folder: write to another one")
+        raise FileExistsError(f"{path} already exists, expected a new or an empty folder: write to another one")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -163,7 +163,9 @@ def call(allowed: Mapping[str, Callable[..., Any]], kind: str, name: str, fields
     if name not in allowed:
         known = ", ".join(sorted(allowed))
         raise ValueError(
-            brief(f"{brief(name)!r} is no {kind}{did_you_mean(name, allowed)}; there are {known}", ERROR_LENGTH)
+            brief(
+                f"{brief(name)!r} is not a {kind}{did_you_mean(name, allowed)}; expected one of {known}", ERROR_LENGTH
+            )
         )
     parameters = inspect.signature(allowed[name]).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

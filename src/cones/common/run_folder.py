@@ -35,7 +35,7 @@ def read_text(path: Path) -> str:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no UTF-8 text.
+        ValueError: it is not UTF-8 text.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: a finished run has all the files that the trainer writes")
@@ -63,7 +63,7 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
         where: its origin, as errors name it.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: it is not a JSON object.
     """
     value = parse_json(text, where)
     if not isinstance(value, dict):
@@ -84,11 +84,11 @@ def read_metrics(path: Path, *, cut_short: bool = False) -> list[dict[str, Any]]
 
     Args:
         path: of the file.
-        cut_short: whether a last line that is no JSON is left out: the process died while it wrote this one.
+        cut_short: whether a last line that is not JSON is left out: the process died while it wrote this one.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a line is no JSON object, or a field is of another kind than the trainer writes.
+        ValueError: a line is not a JSON object, or a field is of another kind than the trainer writes.
     """
     lines = read_text(path).split("\n")
     records = []
@@ -112,7 +112,7 @@ def read_summary(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no JSON object, or a field that a line on the run shows is of another kind.
+        ValueError: it is not a JSON object, or a field that a line on the run shows is of another kind.
     """
     summary = read_object(path)
     _check_kinds(

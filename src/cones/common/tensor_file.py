@@ -21,7 +21,7 @@ ALGORITHM = "crc32 of each tensor and of the metadata"
 
 
 class DamagedError(ValueError):
-    """Raised for a file that is no safetensors file, or whose checksums do not match."""
+    """Raised for a file that is not a safetensors file, or whose checksums do not match."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -52,7 +52,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         tensors by name, on the CPU, and the metadata.
 
     Raises:
-        DamagedError: the file is no safetensors file, or a tensor or the metadata are not what was written.
+        DamagedError: the file is not a safetensors file, or a tensor or the metadata are not what was written.
         OSError: it cannot be read.
 
     Example:
@@ -86,7 +86,7 @@ def _check(written: str, checksums: Mapping[str, str]) -> None:
     except (ValueError, RecursionError):
         expected = None
     if not isinstance(expected, dict):
-        raise DamagedError("its checksums are damaged: they are no JSON object")
+        raise DamagedError("its checksums are damaged: they are not a JSON object")
     for name in sorted(expected.keys() | checksums.keys()):
         if expected.get(name) != checksums.get(name):
             what = f"the tensor {name.removeprefix(_TENSOR)!r:.80}" if name.startswith(_TENSOR) else "the metadata"

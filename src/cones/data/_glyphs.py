@@ -47,7 +47,7 @@ def draw(face: Face, characters: Sequence[str], size: int) -> Sheet:
     The ink is made to fit a square, with its proportions kept and a margin of a sixteenth on each side, and centred.
 
     Raises:
-        OSError: if the file is no font.
+        OSError: if the file is not a font.
     """
     from PIL import ImageFont
 

@@ -101,7 +101,7 @@ def read_glyphs(name: str, path: Path, image_size: int | None, root: Path) -> Da
         root: the data folder. The pictures are kept in its folder glyphs, by the checksums of the fonts.
 
     Raises:
-        DataError: if `path` is no folder, or none of its fonts draws half of the kanji or more.
+        DataError: if `path` is not a folder, or none of its fonts draws half of the kanji or more.
     """
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; expected one with font files (.ttf, .otf, .ttc or .otc)")
@@ -151,7 +151,7 @@ def _fetch_and_render(folder: Path, size: int) -> Rendering:
             versions = {package: _fetch(package, aside) for package in PACKAGES}
             found = {package: version for package, version in versions.items() if version}
             if not found:
-                raise DataError("it knows none of them; does it have its lists (apt-get update)?")
+                raise DataError("it finds none of them; are its package lists up to date (apt-get update)?")
             rendering = render(aside, KANJI, size, found)
     except OSError as error:
         raise DataError(f"{NAME} cannot be drawn: {folder} cannot be written to ({error.strerror})") from error

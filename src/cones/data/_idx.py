@@ -14,7 +14,7 @@ def parse_idx(data: bytes, name: str) -> npt.NDArray[np.uint8]:
         name: what errors call the file.
 
     Raises:
-        DataError: if it is no idx file of unsigned bytes, or is longer or shorter than its header says.
+        DataError: if it is not an idx file of unsigned bytes, or is longer or shorter than its header says.
 
     Example:
         >>> parse_idx(bytes([0, 0, 8, 1, 0, 0, 0, 2, 5, 7]), "two labels")
@@ -22,7 +22,7 @@ def parse_idx(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     """
     if len(data) < 4 or data[:3] != b"\x00\x00\x08" or data[3] == 0:
         raise DataError(
-            f"{name} is no idx file of bytes: it begins with {data[:4].hex() or 'nothing'}, "
+            f"{name} is not an idx file of bytes: it begins with {data[:4].hex() or 'nothing'}, "
             "expected 000008 and the number of dimensions; fetch it again"
         )
     start = 4 + 4 * data[3]

@@ -126,7 +126,7 @@ def _read(spec: str, image_size: int | None, root: Path) -> Dataset | Splits:
         return _FILES[prefix](spec, where, image_size)
     known = find(spec)
     if known is None:
-        raise ValueError(f"spec is {spec!r}, which is no known data set; {_advice(spec)}")
+        raise ValueError(f"spec is {spec!r}, which is not a known data set; {_advice(spec)}")
     return known.read(root, image_size)
 
 

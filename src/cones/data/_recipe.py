@@ -76,11 +76,11 @@ def uncompressed(name: str, data: bytes) -> bytes:
     """Return `data`, gunzipped if `name` ends in .gz.
 
     Raises:
-        DataError: if it is no whole gzip file, with the sha256 of the data as it is.
+        DataError: if it is not a complete gzip file, with the sha256 of the data as it is.
     """
     if not name.endswith(".gz"):
         return data
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"no whole gzip file (it has sha256 {hashlib.sha256(data).hexdigest()})") from error
+        raise DataError(f"not a complete gzip file (it has sha256 {hashlib.sha256(data).hexdigest()})") from error

@@ -33,7 +33,7 @@ class ScannedFolder:
     Args:
         folder: the folder.
         pictures: right in it, sorted by name.
-        unread: right in it, the files that are no pictures, or none that can be read.
+        unread: right in it, the files that are not pictures, or none that can be read.
         folders: right in it, sorted by name.
     """
 

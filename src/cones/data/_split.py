@@ -57,7 +57,7 @@ def by_identity(data: Dataset, test_fraction: float, seed: int) -> Splits:
     filled = torch.bincount(data.labels, minlength=data.num_classes).nonzero().flatten()
     if len(filled) < 4:
         raise DataError(
-            f"split='identity' of {data.name} needs at least 4 classes, two a side, "
+            f"split='identity' of {data.name} needs at least 4 classes, two per side, "
             f"but it has {len(filled)}; use split='sample'"
         )
     wanted = min(max(int(len(filled) * test_fraction + 0.5), 2), len(filled) - 2)

@@ -75,12 +75,12 @@ def read_arrays(path: Path, expected: str) -> dict[str, Array]:
         expected: what errors say should be in it, beginning with "expected".
 
     Raises:
-        DataError: if it is no whole .npz file, or holds pickled objects.
+        DataError: if it is not a complete .npz file, or holds pickled objects.
     """
     try:
         with path.open("rb") as file:  # opened here, so that it is closed even where np.load fails
             if not zipfile.is_zipfile(file):
-                raise ValueError("it is no whole zip file")
+                raise ValueError("it is not a complete zip file")
             file.seek(0)
             arrays = np.load(file, allow_pickle=False)
             return {key: arrays[key] for key in arrays.files}

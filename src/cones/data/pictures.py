@@ -85,7 +85,7 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
     if images.shape[1] == channels:
         return images
     if {images.shape[1], channels} != {1, 3}:
-        raise ValueError(f"images have {images.shape[1]} channels, expected {channels}: only 1 and 3 become each other")
+        raise ValueError(f"images have {images.shape[1]} channels, expected {channels}: only 1 and 3 can be converted")
     if channels == 3:
         return images.expand(-1, 3, -1, -1)
     weight = torch.tensor([19595, 38470, 7471], dtype=torch.int32).view(3, 1, 1)
@@ -139,7 +139,7 @@ def _reason(source: Path | bytes) -> str:
         return "it is a broken link" if source.is_symlink() else "there is no such file"
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     if suffix in readable() or not why_passed_over(suffix).startswith("."):
-        return "it is no image or is damaged"
+        return "it is not an image or is damaged"
     return f"its name ends in {why_passed_over(suffix)}"
 
 
@@ -151,7 +151,7 @@ def _eight_bits(image: "Image.Image", form: str | None) -> "Image.Image":
         # Pillow's own conversion would clip at 255.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError("it has 32 bits a pixel, expected 8 or 16")
+        raise ValueError("it has 32 bits per pixel, expected 8 or 16")
     if image.mode in ("1", "L", "LA", "La"):
         return image.convert("L")
     if image.mode in ("P", "PA"):

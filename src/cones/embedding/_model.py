@@ -79,7 +79,9 @@ def load_backbone(
         raise ValueError(f"which is {which!r}, expected one of {', '.join(_FILES)}")
     folder = Path(folder)
     if not (folder / CONFIG).is_file():
-        raise FileNotFoundError(f"{folder} holds no run (there is no {folder / CONFIG}): name the folder of one")
+        raise FileNotFoundError(
+            f"{folder} is not the folder of a run (there is no {folder / CONFIG}): name one that is"
+        )
     run = read_run(folder / CONFIG)
     model_input = (
         read_input(folder / INPUT) if (folder / INPUT).exists() else input_of(read_data(run, data_folder).train)

@@ -67,7 +67,9 @@ def embed_source(
 
 def _embed_flat(model: Model, folder: Path, side: Side, flip: bool, nested: bool) -> Embeddings:
     if side != "all":
-        raise ValueError(f"side is {side!r}, but {folder} holds pictures without labels, which have no sides: leave it")
+        raise ValueError(
+            f"side is {side!r}, but {folder} holds pictures without labels, which have no sides: leave side out"
+        )
     images, names = read_flat_folder(folder, model.input.image_size, nested=nested)
     return Embeddings(embed(model, _fitting(model, images), flip=flip), names, None, ())
 

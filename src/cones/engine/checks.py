@@ -60,12 +60,12 @@ def check_tensor(name: str, value: object) -> None:
 
 
 def check_vectors(name: str, vectors: Tensor) -> None:
-    """Raise TypeError or ValueError unless `vectors` is floating and two-dimensional, one vector a row."""
+    """Raise TypeError or ValueError unless `vectors` is floating and two-dimensional, one vector per row."""
     check_tensor(name, vectors)
     if not vectors.is_floating_point():
         raise TypeError(f"{name} has dtype {vectors.dtype}, expected a floating dtype: call {name}.float()")
     if vectors.dim() != 2:
-        raise ValueError(f"{name} has shape {tuple(vectors.shape)}, expected 2 dimensions, one vector a row")
+        raise ValueError(f"{name} has shape {tuple(vectors.shape)}, expected 2 dimensions, one vector per row")
 
 
 def check_weight(weight: Tensor) -> None:
@@ -112,15 +112,17 @@ def check_label_kind(labels: Tensor, num_rows: int) -> None:
     check_tensor("labels", labels)
     if labels.dim() == 2 and labels.shape[0] == num_rows and labels.shape[1] > 1:
         raise ValueError(
-            f"labels has shape {tuple(labels.shape)}: several classes a row (multi-hot or soft targets) are not "
-            f"supported, expected ({num_rows},), one class a row; without a margin "
+            f"labels has shape {tuple(labels.shape)}: several classes per row (multi-hot or soft targets) are not "
+            f"supported, expected ({num_rows},), one class per row; without a margin "
             f"F.binary_cross_entropy_with_logits(head.logits(features), labels) trains on them"
         )
     if labels.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
         raise TypeError(f"labels has dtype {labels.dtype}, expected integers: call labels.long()")
     if labels.shape != (num_rows,):
         fix = ": call labels.squeeze(1)" if labels.shape == (num_rows, 1) else ""
-        raise ValueError(f"labels has shape {tuple(labels.shape)}, expected ({num_rows},), one a row of features{fix}")
+        raise ValueError(
+            f"labels has shape {tuple(labels.shape)}, expected ({num_rows},), one per row of features{fix}"
+        )
 
 
 def check_range(labels: Tensor, num_classes: int, rows: Tensor | None = None) -> None:

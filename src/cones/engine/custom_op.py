@@ -56,7 +56,7 @@ def rest_and_own(
         except RuntimeError as error:
             if "functorch" in str(error):
                 raise RuntimeError(
-                    "torch.func cannot see through the engine's operator: use dense_margin_softmax there, "
+                    "torch.func does not work with the engine's operator: use dense_margin_softmax instead, "
                     "or torch.autograd.grad"
                 ) from error
             raise

@@ -30,7 +30,7 @@ def first_order_only(gradients: Sequence[Tensor | None], sources: Sequence[Tenso
 def refuse(*_: Any) -> Any:
     """Raise the error of a second derivative."""
     raise RuntimeError(
-        "the engine has no second derivative; dense_margin_softmax has: it is made of PyTorch's own parts"
+        "the engine has no second derivative: use dense_margin_softmax, which consists of PyTorch operations"
     )
 
 

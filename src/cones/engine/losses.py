@@ -44,13 +44,13 @@ def losses_over(
 
     Raises:
         ValueError: an update together with a margin that bends the other classes, or smoothing or focus of a loss that
-            is no cross entropy.
+            is not a cross entropy.
     """
     margin, smooth = step.margin, label_smoothing > 0
     for name, value in (("label_smoothing", label_smoothing), ("focal", focal)):
         if value > 0 and not cross_entropy_of(margin):
             raise ValueError(
-                f"{name} is {value}, but {type(margin).__name__} is no cross entropy over the classes: pass {name}=0"
+                f"{name} is {value}, but {type(margin).__name__} is not a cross entropy over the classes: pass {name}=0"
             )
     with torch.autocast(features.device.type, enabled=False):
         terms = target_and_rest(features, step._replace(others_sum=smooth))
@@ -73,8 +73,8 @@ def target_and_rest(features: Tensor, step: Step) -> RowTerms:
     """
     if step.bends and step.options.update is not None:
         raise ValueError(
-            f"{type(step.margin).__name__} bends the other classes' logits, or they have several centers, so W cannot "
-            f"move in the backward: use torch.optim.SGD instead of ClassSGD"
+            f"{type(step.margin).__name__} modifies the non-target logits, or classes have several centers, so W "
+            f"cannot be updated in the backward: use torch.optim.SGD instead of ClassSGD"
         )
     terms = _few(features, step)
     if terms is not None:

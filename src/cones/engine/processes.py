@@ -75,8 +75,8 @@ class WrappingCheck:
         wrapped = wrapper is not None and bool(set(names) - set(wrapper.parameters_to_ignore))
         if group is not None and wrapped:
             raise RuntimeError(
-                f"the head shares its classes (group=) but is inside DistributedDataParallel, which has put rank 0's "
-                f"rows of W in the place of every rank's: wrap the backbone alone, or give "
+                f"the head shares its classes (group=) but is inside DistributedDataParallel, which has "
+                f"replaced every rank's rows of W by those of rank 0: wrap the backbone only, or give "
                 f"DistributedDataParallel._set_params_and_buffers_to_ignore_for_model the head's names, such as "
                 f"{names[0]!r}, before wrapping"
             )
@@ -132,7 +132,7 @@ def check_group(head: SharedHead) -> None:
     """Raise RuntimeError for a head with a part of the classes but no group, or with the rows of another rank."""
     if head.group is None and len(head.classes) != head.num_classes:
         raise RuntimeError(
-            f"group is None, but the head holds {_classes(head)}: a file cannot hold the processes that share them, "
+            f"group is None, but the head holds {_classes(head)}: a file cannot store the process group, "
             f"set head.group after loading, on as many ranks as before"
         )
     if head.group is not None and not torch.compiler.is_compiling():
@@ -145,7 +145,7 @@ def _check_held(head: SharedHead, held: Tensor) -> None:
         raise RuntimeError(
             f"the head holds {_classes(head)}, but the checkpoint has classes {start}..{stop - 1}: save and load each "
             f"rank's own head.state_dict() (the rank in the file's name) on as many ranks; "
-            f"torch.distributed.checkpoint keeps one rank's rows alone"
+            f"torch.distributed.checkpoint keeps only one rank's rows"
         )
 
 

@@ -80,7 +80,9 @@ def shard(num_classes: int, rank: int, world: int) -> tuple[int, int]:
         [(0, 8), (8, 16), (16, 23)]
     """
     if num_classes < world:
-        raise ValueError(f"num_classes is {num_classes}, but {world} ranks share them: expected one class per rank")
+        raise ValueError(
+            f"num_classes is {num_classes}, but {world} ranks share them: expected at least one class per rank"
+        )
     share, more = divmod(num_classes, world)
     start = rank * share + min(rank, more)
     return start, start + share + (rank < more)
@@ -137,7 +139,7 @@ def meet(
     for rank in range(ranks.world):
         if not right[rank] or lows[rank] < 0 or highs[rank] >= ranks.num_classes:
             raise ValueError(
-                f"labels are wrong on rank {rank}, see its own error; there are {ranks.num_classes} classes "
+                f"labels are wrong on rank {rank}, see the error there; there are {ranks.num_classes} classes "
                 f"(0..{ranks.num_classes - 1})"
             )
     everyone = everyone[:, len(header) :]

@@ -111,7 +111,9 @@ def _array(name: str, values: npt.ArrayLike) -> npt.NDArray[np.generic]:
     try:
         return np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is not an array, its rows differ in length ({error}): expected one shape") from error
+        raise ValueError(
+            f"{name} is not an array, its rows differ in length ({error}): expected rows of equal length"
+        ) from error
 
 
 def _texts(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.str_]:

@@ -100,5 +100,5 @@ def check_other_rows(name: str, pairs: Tensor) -> None:
     if len(alone):
         place = int(alone[0])
         raise ValueError(
-            f"{name}[{place}] is {pairs[place].tolist()}, a row with itself, expected two rows: drop the pair"
+            f"{name}[{place}] is {pairs[place].tolist()}, a row with itself, expected two different rows: drop the pair"
         )

@@ -88,7 +88,7 @@ def block_sides(gallery: Tensor, block: int, width: int = 1) -> tuple[int, int]:
         width: numbers kept for each query beside its scores.
     """
     if block < 1:
-        raise ValueError(f"block is {block}, expected the count of numbers to hold at once, 1 or more")
+        raise ValueError(f"block is {block}, expected how many numbers to hold at once, 1 or more")
     dims = max(1, gallery.shape[1])
     columns = max(1, min(math.isqrt(block), block // dims, len(gallery)))
     return max(1, block // max(columns, width, dims)), columns
@@ -105,7 +105,7 @@ def check_features(name: str, features: Tensor, beside: Tensor | None = None) ->
     check_floats(name, features)
     if beside is not None and features.shape[1] != beside.shape[1]:
         raise ValueError(
-            f"{name} has {features.shape[1]} dims, expected {beside.shape[1]}: one network makes both sides"
+            f"{name} has {features.shape[1]} dims, expected {beside.shape[1]}: both must come from one network"
         )
     if beside is not None and features.device != beside.device:
         raise ValueError(

@@ -54,7 +54,7 @@ def read_metadata(path: str | os.PathLike[str]) -> tuple[Decision, str]:
     path = Path(path)
     metadata = _of_onnx(path) if path.suffix == ".onnx" else _of_program(path)
     if not metadata.get(DECISION) or not metadata.get(MODEL_SHA256):
-        raise ValueError(f"{path} holds no decision: export it with `cones export`")
+        raise ValueError(f"{path} has no decision: export it with `cones export`")
     return decision_from_json(metadata[DECISION], str(path)), metadata[MODEL_SHA256]
 
 
@@ -76,7 +76,7 @@ def _of_program(path: Path) -> dict[str, str]:
             }
     # of a damaged archive zipfile reports an unknown compression as NotImplementedError, encryption as RuntimeError
     except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise ValueError(f"{path} is no program of torch.export: {brief(str(error))}") from error
+        raise ValueError(f"{path} is not a program of torch.export: {brief(str(error))}") from error
 
 
 def card_of(model: Model, decision: Decision, splits: Splits) -> dict[str, Any]:

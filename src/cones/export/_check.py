@@ -81,7 +81,7 @@ def check_export(path: str | os.PathLike[str], model: Model, images: Tensor, dec
     """
     path = Path(path)
     if len(images) < 2:
-        raise ValueError(f"images has {len(images)} rows, expected at least 2, which make a pair")
+        raise ValueError(f"images has {len(images)} rows, expected at least 2, to form a pair")
     run = _onnx_runner(path) if path.suffix == ".onnx" else _program_runner(path)
     got = torch.cat([run(batch) for batch in (images[:1], *images[1:].split(BATCH))])
     expected = direction(embed(model, images))[0]

@@ -79,7 +79,7 @@ def export_run(
     """
     folder, out = Path(folder), Path(out)
     if samples < 2:
-        raise ValueError(f"samples is {samples}, expected at least 2, which make a pair")
+        raise ValueError(f"samples is {samples}, expected at least 2, to form a pair")
     if not 0 <= far < 1:
         raise ValueError(f"far is {far}, expected a rate in [0, 1)")
     if "onnx" in formats:

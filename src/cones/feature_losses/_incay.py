@@ -54,6 +54,6 @@ class FeatureIncay:
         if correct.dtype != torch.bool:
             raise TypeError(f"correct has dtype {correct.dtype}, expected torch.bool: logits.argmax(1) == labels")
         if correct.shape != features.shape[:1]:
-            raise ValueError(f"correct has shape {tuple(correct.shape)}, expected ({len(features)},), one a feature")
+            raise ValueError(f"correct has shape {tuple(correct.shape)}, expected ({len(features)},), one per feature")
         x = features.to(working_dtype(features))
         return reduce(correct / ((x * x).sum(dim=1) + self.epsilon), reduction)

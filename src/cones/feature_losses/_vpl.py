@@ -123,8 +123,8 @@ class VPL(nn.Module):
         """p (K, D) of the step now, from weight (K, D); before `start` that is weight itself."""
         if weight.shape != self.memory.shape:
             raise ValueError(
-                f"weight has shape {tuple(weight.shape)}, expected {tuple(self.memory.shape)}: one row a class, as VPL "
-                f"was built for"
+                f"weight has shape {tuple(weight.shape)}, expected {tuple(self.memory.shape)}: one row per class, as "
+                f"VPL was built for"
             )
         now = int(self.steps) + 1
         if now <= self.start:

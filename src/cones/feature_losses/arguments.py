@@ -61,5 +61,5 @@ def taken(loss: Callable[..., Any] | type) -> tuple[str, ...]:
             )
     names = tuple(given for given in GIVEN if given in parameters)
     if not {"features", "weight"} & set(names):
-        raise ValueError(f"{name} is called with neither features nor weight: it would move nothing that is learnt")
+        raise ValueError(f"{name} is called with neither features nor weight: it would have no gradient")
     return names

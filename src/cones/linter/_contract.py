@@ -20,7 +20,7 @@ def shapes(subject: Subject) -> Finding:
     bias = subject.margin.class_bias(subject.num_classes)
     if bias is not None and bias.shape != (subject.num_classes,):
         return Finding("fails", f"class_bias has shape {tuple(bias.shape)}, expected ({subject.num_classes},)")
-    return Finding("holds", "every function returns the shape and the dtype that it should, in float64 and float32")
+    return Finding("holds", "every function returns the right shape and dtype, in float64 and float32")
 
 
 def few(subject: Subject) -> Finding:
@@ -29,7 +29,7 @@ def few(subject: Subject) -> Finding:
         wrong = _wrong(subject, batch(subject, num_rows, num_others))
         if wrong:
             return Finding("fails", f"with {num_rows} rows and {num_others} other classes: {wrong}")
-    return Finding("holds", "no rows, one row and one other class give what they should")
+    return Finding("holds", "no rows, one row and one other class give correct results")
 
 
 def repeatable(subject: Subject) -> Finding:
@@ -38,11 +38,14 @@ def repeatable(subject: Subject) -> Finding:
     first, again, other = (dict(answers(subject, asked, seed)) for seed in (0, 0, 1))
     for name, value in first.items():
         if not _equal(value, again[name]):
-            return Finding("fails", f"{name} answers the same question in two ways: it remembers or draws elsewhere")
+            return Finding(
+                "fails",
+                f"{name} gives two results for the same arguments: it keeps state, or draws from another generator",
+            )
     drawn = [name for name, value in first.items() if not _equal(value, other[name])]
     if drawn:
-        return Finding("warns", f"{drawn[0]} draws at random: it is judged row by row, with the same draw for each")
-    return Finding("holds", "the same rows have the same logits, whenever asked")
+        return Finding("warns", f"{drawn[0]} draws at random: it is checked row by row, with the same draw for each")
+    return Finding("holds", "the same rows always have the same logits")
 
 
 def kept(subject: Subject) -> Finding:
@@ -60,7 +63,7 @@ def kept(subject: Subject) -> Finding:
         changed = _changed(before, asked) + ([] if _equal(target, target_before) else ["target"])
         if changed:
             return Finding("fails", f"{name} changes {changed[0]} in place: the engine still needs it")
-    return Finding("holds", "no function changes what it is given")
+    return Finding("holds", "no function changes its arguments")
 
 
 def independent(subject: Subject) -> Finding:
@@ -68,7 +71,7 @@ def independent(subject: Subject) -> Finding:
     asked = batch(subject)
     whole = dict(answers(subject, asked))
     if any(not _equal(value, dict(answers(subject, asked, seed=1))[name]) for name, value in whole.items()):
-        return Finding("not applicable", "the margin draws at random, so that rows differ by their place")
+        return Finding("not applicable", "the margin draws at random, so rows differ by position")
     some = torch.tensor([7, 2, 5, 1])
     alone = dict(answers(subject, asked.take(some)))
     for name, value in whole.items():

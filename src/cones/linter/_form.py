@@ -15,7 +15,7 @@ def frozen(subject: Subject) -> Finding:
     """A frozen dataclass of its own, not only by its base."""
     kind = type(subject.margin)
     if "__dataclass_params__" not in vars(kind):
-        return Finding("fails", f"{kind.__name__} is no dataclass of its own: write @dataclass(frozen=True) above it")
+        return Finding("fails", f"{kind.__name__} is not itself a dataclass: write @dataclass(frozen=True) above it")
     for field in dataclasses.fields(kind):
         try:
             setattr(subject.margin, field.name, getattr(subject.margin, field.name))
@@ -30,11 +30,11 @@ def readable(subject: Subject) -> Finding:
     margin = subject.margin
     values = _values(margin)
     if any(isinstance(value, Tensor) for value in values.values()):
-        return Finding("not applicable", "a field is a tensor, which has no text of its own")
+        return Finding("not applicable", "a field is a tensor, which has no exact repr")
     text = repr(margin)
     missing = [name for name, value in values.items() if f"{name}={value!r}" not in text]
     if missing:
-        return Finding("fails", f"the repr {text} does not say {', '.join(missing)}: leave it to the dataclass")
+        return Finding("fails", f"the repr {text} does not show {', '.join(missing)}: leave it to the dataclass")
     allowed = known() | {type(margin).__name__: type(margin)}
     try:
         again = evaluate(parse_tree(text), lambda name, fields: call(allowed, "margin", name, fields))
@@ -64,7 +64,7 @@ def class_attributes(subject: Subject) -> Finding:
     for attribute in ("angles", "cosines"):
         strangers = [name for name in getattr(margin, attribute) if name not in _values(margin)]
         if strangers:
-            return Finding("fails", f"{attribute} names {', '.join(strangers)}, which is no field")
+            return Finding("fails", f"{attribute} names {', '.join(strangers)}, which is not a field")
     geometry = f"features {margin.features}, weights {margin.weights}, combined by {margin.combine}"
     return Finding("holds", f"{geometry}; angles: {', '.join(margin.angles) or 'none'}")
 

@@ -39,15 +39,17 @@ def gradient(subject: Subject) -> Finding:
                 continue
             row, auto, own = mismatch
             words = (
-                f"autograd has d {part.name} / d {variable} = {number(auto)}, the value's own slope is {number(own)}"
+                f"autograd gives d {part.name} / d {variable} = {number(auto)}, the slope of the value is {number(own)}"
             )
             angle = _own_angle(subject, asked, row) if part.name in ("target", "others") else None
             words += "" if angle is None else f" at {degrees(angle)} to the own class"
             if subject.detached:
                 return Finding("warns", f"the gradient is not that of the value, as declared: {words}", angle)
-            advice = "something is detached, or a backward is wrong; if the loss is defined so, say detached=True"
+            advice = (
+                "something is detached, or a backward is wrong; if that is part of the definition, pass detached=True"
+            )
             return Finding("fails", f"{words}: {advice}", angle)
-    return Finding("holds", "autograd's slopes of target and others are those of the values: nothing is detached")
+    return Finding("holds", "autograd's slopes of target and others match the values: nothing is detached")
 
 
 def _parts(subject: Subject, asked: Batch) -> Iterator[Part]:

@@ -18,7 +18,7 @@ def target_falls(subject: Subject) -> Finding:
         if rise:
             start, stop, size = rise
             words = f"the target logit rises by {number(size)} from {degrees(start)} to {degrees(stop)}"
-            words = f"{words}{where(probe, subject)}: there a row gains by turning away"
+            words = f"{words}{where(probe, subject)}: there a row reduces its loss by turning away"
             return Finding(_verdict(subject), words, start)
     return Finding("holds", "the target logit never rises with the angle to the own class")
 
@@ -34,7 +34,7 @@ def others_rise(subject: Subject) -> Finding:
                 words = f"{curve} falls by {number(size)} as it comes from {degrees(stop)} to {degrees(start)}"
                 own = math.radians(curve.own or 0.0)
                 return Finding(_verdict(subject), words + where(probe, subject), own, start)
-    return Finding("holds", "the logit of another class never falls as it gets nearer")
+    return Finding("holds", "the logit of another class never falls as it gets closer")
 
 
 def below_neutral(subject: Subject) -> Finding:
@@ -46,7 +46,7 @@ def below_neutral(subject: Subject) -> Finding:
         if excess[worst] > 1e-6 * abs(probe.neutral):
             place, size = float(theta[worst]), number(float(excess[worst]))
             words = f"the target logit is {size} above scale * similarity at {degrees(place)}"
-            return Finding("fails", f"{words}{where(probe, subject)}: there it makes the task easier", place)
+            return Finding("fails", f"{words}{where(probe, subject)}: there the margin makes the task easier", place)
     return Finding("holds", "the target logit is nowhere above scale * similarity")
 
 

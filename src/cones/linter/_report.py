@@ -56,9 +56,9 @@ class Cost:
 
     def __str__(self) -> str:
         if self.closed_form:
-            return "the others are the scaled similarity: closed form, no time and no memory of their own"
+            return "the others are the scaled similarity: closed form, without extra time or memory"
         tile = f"a tile of {self.num_rows} rows, {self.num_classes} classes and {self.dim} dims"
-        hint = "; others returns the scaled similarity: leave it out, and the closed form runs" if self.plain else ""
+        hint = "; others returns the scaled similarity: remove it to use the closed form" if self.plain else ""
         return (
             f"the others run under autograd: on {tile} their forward and backward take {self.time:.2g} times the time "
             f"of its product and keep {self.arrays:.2g} arrays of its size{hint}"
@@ -106,7 +106,7 @@ class MarginReport:
 
         shapes = next(finding for finding in self.findings if finding.name == "shapes and dtypes")
         if shapes.verdict == "fails":
-            raise ValueError(f"there is nothing to draw: {shapes.sentence}")
+            raise ValueError(f"nothing to draw: {shapes.sentence}")
         findings = [finding for finding in self.findings if finding.verdict in ("fails", "warns")]
         own = [(finding.name, finding.own_angle) for finding in findings if finding.other_angle is None]
         other = [(finding.name, finding.other_angle) for finding in findings]

@@ -49,7 +49,7 @@ def poles(subject: Subject) -> Finding:
                         other = None if what == TARGET else math.acos(pole)
                         own = math.acos(pole) if what == TARGET else math.radians(OTHER)
                         return Finding(verdict, words + where(probe, subject), own, other)
-    return Finding("holds", "at cosine +1 and -1 the slopes are finite and of the size of those beside")
+    return Finding("holds", "at cosine +1 and -1 the slopes are finite and similar to those nearby")
 
 
 def _at_pole(function: Callable[[Tensor], Tensor], pole: Tensor, least: float) -> tuple[Verdict, str] | None:

@@ -74,14 +74,14 @@ def read_head(path: Path | str, *, trust: bool = False) -> Head:
         raise FileNotFoundError(f"there is no file {path}")
     tensors, metadata = read_safetensors(path)
     if metadata.get("format") != FORMAT:
-        raise WeightsError(f"{path} is no head: expected the format {FORMAT}, as `cones migrate` writes it")
+        raise WeightsError(f"{path} is not a head: expected the format {FORMAT}, as `cones migrate` writes it")
     try:
         return _build(tensors, json.loads(metadata["head"]), trust)
     except TrustError:
         raise
     except (ValueError, KeyError, TypeError, OverflowError, ZeroDivisionError, RecursionError, RuntimeError) as error:
         reason = brief(" ".join(f"{type(error).__name__}: {error}".split()), 200)
-        raise WeightsError(f"{path} is broken ({reason}): put a whole copy in its place") from error
+        raise WeightsError(f"{path} is broken ({reason}): replace it with an intact copy") from error
 
 
 def _build(tensors: dict[str, Tensor], header: dict[str, Any], trust: bool) -> Head:

@@ -82,11 +82,11 @@ def from_pytorch_metric_learning(
     made = _margin(loss, margin, scale, temperature)
     weight = find(state, r"(.*\.)?W", "W").T
     if sub_centers is not None and loss != "SubCenterArcFaceLoss":
-        raise ValueError(f"sub_centers is {sub_centers}, but {loss} has one center a class: leave it out")
+        raise ValueError(f"sub_centers is {sub_centers}, but {loss} has one center per class: leave it out")
     centers = 1 if loss != "SubCenterArcFaceLoss" else 3 if sub_centers is None else sub_centers
     if num_classes is not None and len(weight) != num_classes * centers:
         raise WeightsError(
-            f"W is {tuple(weight.T.shape)}, but {num_classes} classes of {centers} centers ask for (D, "
+            f"W is {tuple(weight.T.shape)}, but {num_classes} classes of {centers} centers need (D, "
             f"{num_classes * centers}): is it of these classes, and not transposed?"
         )
     return head_of(weight, made, centers)
@@ -129,5 +129,5 @@ def _margin(loss: str, margin: float | None, scale: float | None, temperature: f
             )
         return ArcFace(math.radians(margin), scale, tail="monotone")
     if margin != int(margin):
-        raise ValueError(f"margin is {margin}, but {loss} cuts it to {int(margin)}: pass margin={int(margin)}")
+        raise ValueError(f"margin is {margin}, but {loss} truncates it to {int(margin)}: pass margin={int(margin)}")
     return ASoftmax(int(margin), scale) if loss == "SphereFaceLoss" else LSoftmax(int(margin), scale)

@@ -63,7 +63,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         return read_tensors(path)
     except (OSError, DamagedError) as error:
-        raise WeightsError(f"{path} is broken ({_one_line(error)}): put a whole copy in its place") from error
+        raise WeightsError(f"{path} is broken ({_one_line(error)}): replace it with an intact copy") from error
 
 
 def _read_torch(path: Path) -> Any:
@@ -73,9 +73,9 @@ def _read_torch(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         match = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"it asks for {match[1]}" if match else "it is pickled in a way that only execution could read"
+        what = f"it imports {match[1]}" if match else "it is pickled in a way that only execution could read"
         raise WeightsError(
-            f"{path} was not read and nothing in it was executed: {what}, and plain weights need no code; where you "
+            f"{path} was not read and nothing in it was executed: {what}, and plain weights need no code; if you "
             f"trust the file, load it yourself and save the weights alone by torch.save(loss.state_dict(), PATH)"
         ) from None
     except Exception as error:  # what a broken file raises has no common class

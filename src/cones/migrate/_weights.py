@@ -20,7 +20,7 @@ def find(state: Mapping[str, Tensor], pattern: str, expected: str) -> Tensor:
         expected: what the name should be, for the error.
 
     Raises:
-        WeightsError: none or several match, or the one that does is no matrix of finite numbers.
+        WeightsError: none or several match, or the one that does is not a matrix of finite numbers.
     """
     names = [name for name in state if re.fullmatch(pattern, name)]
     if len(names) != 1:
@@ -37,7 +37,7 @@ def find(state: Mapping[str, Tensor], pattern: str, expected: str) -> Tensor:
         row, column = weight.isfinite().logical_not().nonzero()[0].tolist()
         raise WeightsError(
             f"{names[0]}[{row}, {column}] is {float(weight[row, column])}: these weights contain non-finite values, "
-            f"take an earlier file"
+            f"use an earlier file"
         )
     return weight
 

@@ -62,7 +62,7 @@ def from_wespeaker(
     if project_type not in PROJECTIONS:
         raise ValueError(f"project_type is {project_type!r}, expected one of {', '.join(PROJECTIONS)}")
     if project_type != "arc_margin_intertopk_subcenter" and sub_centers is not None:
-        raise ValueError(f"sub_centers is {sub_centers}, but {project_type} has one center a class: leave it out")
+        raise ValueError(f"sub_centers is {sub_centers}, but {project_type} has one center per class: leave it out")
     if project_type == "add_margin" and easy_margin:
         raise ValueError("easy_margin is True, but add_margin has none: leave it out")
     made: Margin = ArcFace(margin, float(scale), tail="easy" if easy_margin else "smooth")

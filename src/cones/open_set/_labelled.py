@@ -74,7 +74,7 @@ def evaluate_embeddings(
     else:
         given, title = read_embeddings(Path(embeddings)), title or Path(embeddings).name
     if given.labels is None:
-        raise DataError(f"{title} has no labels; expected some, or a list of pairs, templates or trials beside it")
+        raise DataError(f"{title} has no labels; expected labels, or a list of pairs, templates or trials beside it")
     evaluation = options.evaluate(given.features, given.labels, progress)
     images = None
     if folder is not None and given.names is not None:

@@ -24,7 +24,7 @@ def check_evaluation_folder(out: Path) -> None:
     """Raise FileExistsError if writing an evaluation to `out` would replace files that are not an evaluation's."""
     for name in (REPORT, "evaluation.csv"):
         if (out / name).exists() and not (out / "evaluation.json").exists():
-            raise FileExistsError(f"{out / name} is not of an evaluation: write to another folder (--out)")
+            raise FileExistsError(f"{out / name} does not belong to an evaluation: write to another folder (--out)")
 
 
 def write_evaluation(out: str | os.PathLike[str], evaluated: Evaluated) -> list[Path]:

@@ -93,7 +93,7 @@ def _around_the_circle(loss: Callable[..., Any]) -> LossCurve:
     places = (torch.arange(PLACES).double() + 0.5) * math.pi / PLACES
     return _curve(
         "θ, angle to the own class",
-        "A feature of norm 1 turns away from its class at 0°; the other class lies at 90°, and a batch has one more "
+        "A feature of norm 1 turns away from its class at 0°; the other class is at 90°, and the batch has one more "
         "feature on each.",
         places,
         lambda place: _loss_at(loss, place),
@@ -106,7 +106,7 @@ def _along_the_norm(loss: Callable[..., Any]) -> LossCurve:
     start = getattr(loss, "radius", None)
     return _curve(
         "‖x‖, norm of the feature",
-        f"A feature{', rightly classified,' * ('correct' in arguments(loss))} grows."
+        f"A{' correctly classified' * ('correct' in arguments(loss))} feature grows."
         + " The radius started from norm 2." * (start is not None),
         places,
         lambda place: _loss_at(loss, torch.zeros(()).double(), place),
@@ -118,7 +118,7 @@ def _towards_a_center(loss: Any) -> LossCurve:
         loss.centers.zero_()[1, 0] = 2
     return _curve(
         "‖x − c‖, distance to the own center",
-        "A feature leaves its own center for that of the other class, which is 2 away.",
+        "A feature moves from its own center to that of the other class, at distance 2.",
         torch.linspace(0, 3, PLACES).double(),
         lambda place: _loss_at(loss, torch.zeros(()).double(), place),
         marks=((2.0, "other center"),),

@@ -70,7 +70,7 @@ class Embeddings:
         if missing:
             raise DataError(
                 f"{len(missing)} of {len(names)} names have no embedding, the first of them {missing[0]!r}; "
-                f"the embeddings' own are like {self.names[0]!r}"
+                f"the embeddings have names like {self.names[0]!r}"
             )
         return torch.tensor([positions[name] for name in names], dtype=torch.int64)
 
@@ -164,7 +164,9 @@ def _names(path: Path, metadata: dict[str, str]) -> list[str] | None:
     except (ValueError, RecursionError):
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DataError(f'the metadata of {path} has "names" that are no JSON list of strings; write json.dumps(names)')
+        raise DataError(
+            f'the metadata of {path} has "names" that are not a JSON list of strings; write json.dumps(names)'
+        )
     return names
 
 
@@ -185,7 +187,7 @@ def _numbers(path: Path, key: str, array: npt.NDArray[Any]) -> Tensor:
 
 def _checked(path: Path, features: Tensor, names: list[str] | None, labels: npt.NDArray[Any] | None) -> Embeddings:
     if 0 in features.shape:
-        raise DataError(f"the features of {path} are {tuple(features.shape)}; expected at least one, of one number")
+        raise DataError(f"the features of {path} are {tuple(features.shape)}; expected at least one row and one column")
     bad = ~features.isfinite().all(dim=1)
     if bool(bad.any()):
         raise DataError(

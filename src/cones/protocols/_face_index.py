@@ -35,13 +35,13 @@ def read_index(path: Path, records: RecordFile) -> tuple[_Integers, _Integers]:
         row = int(wrong[0])
         raise DataError(
             f"line {line_of(path, row)} of {path} has the offset {rows[row, 1]}, but {records.path} has {records.size} "
-            "bytes; expected a multiple of 4 below; are they of one set?"
+            "bytes; expected a multiple of 4 below; do they belong together?"
         )
     first, (_, end) = int(rows[:, 1].min()), records.read(int(rows[:, 1].max()))
     if first != 0 or end != records.size:
         raise DataError(
             f"{path} lists records from byte {first} to {end}, but {records.path} has {records.size} bytes; "
-            "are they of one set, and whole?"
+            "do they belong together, and are they complete?"
         )
     rows = rows[np.argsort(rows[:, 0])]
     return rows[:, 0].copy(), rows[:, 1].copy()
@@ -51,7 +51,7 @@ def header(record: ImageRecord, where: str) -> tuple[int, int] | None:
     """Return the keys at which the images and the identities end; None if the record is one of an image.
 
     Raises:
-        DataError: if the record has no image, but is no header either.
+        DataError: if the record has no image, but is not a header either.
     """
     if record.image:
         return None
@@ -65,7 +65,7 @@ def two_numbers(record: ImageRecord, where: str) -> tuple[int, int]:
     """Return the two labels of a header or an identity.
 
     Raises:
-        DataError: if there are not two, one is no whole number, or there is an image too.
+        DataError: if there are not two, one is not a whole number, or there is an image too.
     """
     labels = record.labels
     if record.image or len(labels) != 2 or not all(label.is_integer() for label in labels):

@@ -57,7 +57,7 @@ class FaceRecords:
 
         Raises:
             IndexError: if it is outside.
-            DataError: if the record is damaged, has no image, or its label is no class.
+            DataError: if the record is damaged, has no image, or its label is not a class.
         """
         if not 0 <= position < len(self):
             raise IndexError(f"position is {position}, but {self.path} has {len(self)} images")
@@ -124,7 +124,7 @@ def read_face_records(path: Path | str, index: Path | str | None = None) -> Face
         if keys[0] != 0 or keys[-1] != len(keys) - 1 or np.float32(len(keys)) != np.float32(last) or end > len(keys):
             raise DataError(
                 f"the header of {path} announces images 1..{end - 1} and identities {end}..{last - 1}, but {index} "
-                f"lists {len(keys)} keys from {keys[0]} to {keys[-1]}; are they of one set?"
+                f"lists {len(keys)} keys from {keys[0]} to {keys[-1]}; do they belong together?"
             )
         for key, is_image in ((end - 1, end > 1), (end, False)):
             record = _record(records, int(offsets[key])) if key < len(keys) else None

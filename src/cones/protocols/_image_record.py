@@ -26,7 +26,7 @@ class ImageRecord:
         """Return the first label as a class.
 
         Raises:
-            DataError: if it is no whole number from 0 to 2^24, up to which float32 holds them all.
+            DataError: if it is not a whole number from 0 to 2^24, up to which float32 holds them all.
         """
         label = self.labels[0]
         if not (label.is_integer() and 0 <= label <= 2**24):
@@ -46,7 +46,7 @@ def parse_image_record(record: bytes, where: str) -> ImageRecord:
     """
     if len(record) < _HEAD.size:
         raise DataError(
-            f"{where} has {len(record)} bytes; expected {_HEAD.size} of head or more: no record of an image"
+            f"{where} has {len(record)} bytes; expected {_HEAD.size} of header or more: not an image record"
         )
     flag, label, number, _ = _HEAD.unpack_from(record)
     end = _HEAD.size + 4 * flag

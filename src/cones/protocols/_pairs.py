@@ -78,8 +78,8 @@ def collect(path: Path, rows: Sequence[Row], folder: Path | None, repeats: bool)
         repeats: whether the list may hold a pair more than once.
 
     Raises:
-        DataError: if a name leads out of the folder or is no file, a file is paired with itself, or a pair is repeated
-            or contradicts itself.
+        DataError: if a name leads out of the folder or is not a file, a file is paired with itself, or a pair is
+            repeated or contradicts itself.
     """
     if folder is not None and not folder.is_dir():
         raise DataError(f"{folder} is not a folder; expected the one that holds the files that {path} names")

@@ -54,7 +54,7 @@ class Machine:
             self.memo[len(self.memo) if argument is None else argument] = self.top()
         elif name in ("BINGET", "LONG_BINGET"):
             if argument not in self.memo:
-                raise RefusedError(f"it asks for entry {argument} of its memo, which was never put there")
+                raise RefusedError(f"it reads entry {argument} of its memo, which was never stored")
             self.stack.append(self.memo[argument])
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             self.stack.append(self.known(argument if name == "GLOBAL" else None))
@@ -66,7 +66,7 @@ class Machine:
     def top(self) -> object:
         """Return the top of the stack."""
         if not self.stack or self.stack[-1] is _MARK:
-            raise RefusedError("it takes from an empty stack")
+            raise RefusedError("it pops from an empty stack")
         return self.stack[-1]
 
     def pop(self) -> object:
@@ -80,7 +80,7 @@ class Machine:
         while self.stack and self.stack[-1] is not _MARK:
             items.append(self.stack.pop())
         if not self.stack:
-            raise RefusedError("it asks for a mark that was never set")
+            raise RefusedError("it uses a mark that was never set")
         self.stack.pop()
         return items[::-1]
 
@@ -102,10 +102,10 @@ class Machine:
         shown = ascii(text.replace(" ", ".", 1))[1:-1]
         if text.startswith("numpy"):
             raise RefusedError(
-                f"it asks for {shown}, so it holds NumPy arrays, which only execution could read; where "
+                f"it imports {shown}, so it holds NumPy arrays, which only execution could read; if "
                 "you trust it, load it and dump ([bytes(image) for image in images], [bool(answer) for answer in same])"
             )
-        raise RefusedError(f"it asks for {shown}, and lists of bytes and bools need no code")
+        raise RefusedError(f"it imports {shown}, but lists of bytes and bools need no code")
 
     def encoded(self, arguments: object, function: object) -> bytes:
         """Return the bytes that `_codecs.encode(text, "latin1")` would make."""

@@ -77,7 +77,7 @@ class RecordFile:
         if head[:4] != _MAGIC:
             raise DataError(
                 f"{self.path} has {head[:4].hex()} at byte {place}; expected {_MAGIC.hex()}, with which each record "
-                "begins; is it a RecordIO file, whole, and the index its own?"
+                "begins; is it a complete RecordIO file, and does the index belong to it?"
             )
         (word,) = struct.unpack("<I", head[4:])
         flag, length = word >> 29, word & (2**29 - 1)

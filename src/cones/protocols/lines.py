@@ -87,7 +87,7 @@ def member(name: str, where: str) -> str:
 def check_is_file(path: Path, where: str) -> None:
     """Raise a DataError if there is no file at `path`."""
     if not path.is_file():
-        raise DataError(f"{where} names {path}, which is no file; is the folder right, and whole?")
+        raise DataError(f"{where} names {path}, which is not a file; is the folder right and complete?")
 
 
 def _integers(path: Path, number: int, line: str, columns: str) -> list[int]:

@@ -38,7 +38,7 @@ def far_outside(margin: Margin, num_classes: int, dim: int) -> str | None:
     Example:
         >>> from cones import ArcFace
         >>> print(far_outside(ArcFace(margin=0.5, scale=64.0), num_classes=10, dim=64))
-        ArcFace: scale is 64.0, far above the 3.955 from which 10 classes ...; take 17, see cones.suggest(10, 64)
+        ArcFace: scale is 64.0, far above the 3.955 at which 10 classes ...; use 17, see cones.suggest(10, 64)
         >>> far_outside(ArcFace(margin=0.5, scale=64.0), num_classes=10_000, dim=512)
     """
     if (margin.features, margin.weights, margin.combine) != ("unit", "unit", "softmax"):
@@ -74,9 +74,9 @@ def _numbers(margin: Margin, names: tuple[str, ...]) -> list[tuple[str, float]]:
 
 def _too_wide(margin: Margin, name: str, got: str, largest: str, take: float, num_classes: int, dim: int) -> str:
     return (
-        f"{type(margin).__name__}: {name} is {got}, but {num_classes:,} class directions in {dim:,} dims stand at most "
-        f"{largest} apart (CosFace, arXiv 1801.09414, eq. 7), so that not even a feature on its own meets it; "
-        f"take {take:g}, see cones.suggest({num_classes}, {dim})"
+        f"{type(margin).__name__}: {name} is {got}, but {num_classes:,} class directions in {dim:,} dims are at most "
+        f"{largest} apart (CosFace, arXiv 1801.09414, eq. 7), so not even a feature on its own direction meets it; "
+        f"use {take:g}, see cones.suggest({num_classes}, {dim})"
     )
 
 
@@ -86,17 +86,17 @@ def _scale_outside(margin: Margin, scale: float, num_classes: int, dim: int) -> 
     least = cosface_scale(num_classes)
     most = max(saturating_scale(num_classes), 2 * among_neighbours(num_classes, dim, 0.9))
     got = f"{type(margin).__name__}: scale is {scale}"
-    fix = f"take {start(num_classes, dim).scale:g}, see cones.suggest({num_classes}, {dim})"
+    fix = f"use {start(num_classes, dim).scale:g}, see cones.suggest({num_classes}, {dim})"
     source = "(CosFace, arXiv 1801.09414, eq. 6)"
     if scale < least:
         yield (
-            f"{got}, but {num_classes:,} classes reach probability 0.9 from {least:.4g} on and not below, "
-            f"however they are arranged {source}; {fix}"
+            f"{got}, but {num_classes:,} classes, however arranged, need at least {least:.4g} to reach probability 0.9 "
+            f"{source}; {fix}"
         )
     elif scale > most:
         yield (
-            f"{got}, far above the {least:.4g} from which {num_classes:,} classes reach probability 0.9 {source}: "
-            f"past {most:.4g} a feature nearly at right angles to its class has it too, and is not pulled closer; {fix}"
+            f"{got}, far above the {least:.4g} at which {num_classes:,} classes reach probability 0.9 {source}: above "
+            f"{most:.4g} a feature nearly at right angles to its class reaches it too, and is not pulled closer; {fix}"
         )
 
 

@@ -74,7 +74,7 @@ def rows_of(num_classes: int, dim: int, probability: float, scale: float) -> tup
             value=bounds.asoftmax_margin(num_classes),
             paper="Liu et al. 2017, arXiv 1704.08063",
             equation="bound on m",
-            assumes="features fill all that the margin allows",
+            assumes="features fill the whole region that the margin allows",
         ),
     ]
     if num_classes > 2:

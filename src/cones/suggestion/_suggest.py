@@ -42,7 +42,7 @@ class Suggestion:
                 "",
                 *(f"{line[0]:<{first}}  {line[1]:>{second}}  {line[2]:<{third}}  {line[3]}" for line in table),
                 "",
-                f"Take scale {self.scale:g}; CosFace margin {self.cosface_margin:g}; ArcFace margin "
+                f"Use scale {self.scale:g}; CosFace margin {self.cosface_margin:g}; ArcFace margin "
                 f"{self.arcface_margin:g} radians, {degrees:.3g} degrees.",
                 "",
                 self.advice,
@@ -84,7 +84,7 @@ def suggest(num_classes: int, dim: int, probability: float = 0.9) -> Suggestion:
         (45.0, 0.33, 0.52)
     """
     check_count("num_classes", num_classes, 2, "a single class is always right")
-    check_count("dim", dim, 2, "on a line there are two directions alone")
+    check_count("dim", dim, 2, "on a line there are only two directions")
     check_probability("probability", probability)
     scale, cosface_margin, arcface_margin = start(num_classes, dim, probability)
     return Suggestion(

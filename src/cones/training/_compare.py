@@ -86,7 +86,7 @@ def compare(
         TrainingError: a folder holds another run; or losses failed, raised once the others are trained.
     """
     if jobs < 0:
-        raise ValueError(f"jobs is {jobs}, expected at least 1, or 0 for what the cores give")
+        raise ValueError(f"jobs is {jobs}, expected at least 1, or 0 to use the available cores")
     check_comparison_folder(folder)
     stop, run = Stop() if stop is None else stop, run.with_feature_dim()
     named = _named(losses)
@@ -147,7 +147,7 @@ def _failures(named: Mapping[str, str], failed: Mapping[str, str], folder: Path)
     reasons = "; ".join(f"{named[name]} ({name}): {error}" for name, error in failed.items())
     others = len(named) - len(failed)
     trained = f"; the other {others} are trained: cones plot {folder} draws them" if others else ""
-    return f"{len(failed)} of {len(named)} losses failed: {reasons}{trained}; the same command tries again"
+    return f"{len(failed)} of {len(named)} losses failed: {reasons}{trained}; run the same command again to retry"
 
 
 def slug(loss: str) -> str:

@@ -35,7 +35,7 @@ def check_folder(run: Run, folder: Path, *, resume: bool) -> Run | None:
             _refuse_strangers(folder, names)
         return None
     if not resume:
-        raise TrainingError(f"{folder} holds a run already: resume it, or write to another folder")
+        raise TrainingError(f"{folder} already holds a run: resume it, or write to another folder")
     other = read_run(folder / CONFIG)
     for field in fields(Run):
         mine, theirs = getattr(run, field.name), getattr(other, field.name)
@@ -117,7 +117,7 @@ def rescue(folder: Path, error: Exception, write: Callable[[Path], None]) -> Tra
         except (OSError, CheckpointError):
             rmtree(place, ignore_errors=True)
             continue
-        return TrainingError(f"{error}; its checkpoint went to {place}: go on with cones train --resume {place}")
+        return TrainingError(f"{error}; its checkpoint went to {place}: resume with cones train --resume {place}")
     return TrainingError(f"{error}; its checkpoint could not be written to {' or '.join(map(str, tried))} either")
 
 

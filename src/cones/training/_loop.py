@@ -184,7 +184,7 @@ def _check_extension(earlier: Run, run: Run, position: Position, steps_an_epoch:
     if run.epochs == earlier.epochs:
         return
     if run.epochs < begun:
-        raise TrainingError(f"epochs is {run.epochs}, but the run has begun epoch {begun}: give at least {begun}")
+        raise TrainingError(f"epochs is {run.epochs}, but the run has begun epoch {begun}: pass at least {begun}")
     step = position.step + 1
     before, now = (learning_rate(one, step, one.epochs * steps_an_epoch) for one in (earlier, run))
     warnings.warn(

@@ -90,7 +90,7 @@ def parse_objective(text: str, *, trust: bool = True) -> Objective:
         else:
             raise ValueError(
                 f"{quoted(node)}: only feature losses have a weight{did_you_mean(name, FEATURE_LOSSES)}; "
-                f"there are {', '.join(FEATURE_LOSSES)}"
+                f"expected one of {', '.join(FEATURE_LOSSES)}"
             )
     if len(margins) != 1 or not isinstance(margins[0], Objective):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The configuration of one training run: a value, checked when it is made, written to and read from TOML."""
+"""Configuration of a training run: a value, validated on creation, written to and read from TOML."""
 
 import math
 import sys
@@ -29,47 +29,48 @@ class Run:
     Args:
         data: data set: mnist5k, mnist, fashion-mnist, faces-orl, glyphs-jis, glyphs-jis-fonts, folder:PATH,
             nested:PATH, npz:PATH, csv:PATH or glyphs:PATH.
-        split: how test data are held out: the set's own (given), by sample, by identity; auto takes the usual one.
-        test_fraction: share of samples or identities held out, where the set has no split of its own.
-        image_size: side in pixels to which images are resized, and at which glyphs are drawn; 0 keeps their size.
+        split: how test data are held out: the set's own split (given), by sample, by identity; auto is the usual one.
+        test_fraction: fraction of samples or identities held out if the set has no split of its own.
+        image_size: side in pixels to which images are resized and at which glyphs are drawn; 0 keeps the size.
         loss: the objective, such as "ArcFace(margin=0.2, scale=16)" or "Softmax + 0.01 * CenterLoss".
-        bias: whether classes have a bias.
-        learn_scale: whether the margin's scale is learnt.
-        label_smoothing: share of a sample's target that is spread over all classes.
-        focal: gamma of focal weighting; 0 weights all samples alike.
-        balance: power of the classes' sizes by which their samples count less: 1 lets all classes count the same, 0 all
+        bias: give each class a bias.
+        learn_scale: learn the margin's scale.
+        label_smoothing: share of a sample's target spread over all classes.
+        focal: gamma of focal weighting; 0 weights all samples equally.
+        balance: samples are weighted by their class size to the power -balance: 1 weights all classes equally, 0 all
             samples.
-        backbone: lenets, lsoftmax-net, resnet, mlp, identity, or package.module:Net(field=value) of your own.
-        feature_dim: D of the named backbones, in dimensions; 0 takes 2, the plane, for mnist5k, mnist and
+        backbone: lenets, lsoftmax-net, resnet, mlp, identity, or your own, package.module:Net(field=value).
+        feature_dim: feature dimension D of the named backbones; 0 means 2 (the plane) for mnist5k, mnist and
             fashion-mnist, and 128 for all other data.
-        width: factor on the channels of the named backbones.
+        width: channel multiplier of the named backbones.
         epochs: passes over the training data.
-        batch_size: rows a step at most; an epoch is cut into batches of nearly equal size.
+        batch_size: maximum rows per step; an epoch is split into batches of nearly equal size.
         optimizer: sgd or adamw.
-        learning_rate: at the start.
-        momentum: of sgd.
-        weight_decay: of weight matrices and kernels; biases, norms and slopes have none.
-        head_weight_decay: of the class weights; negative takes weight_decay.
-        head_learning_rate_factor: on the learning rate of the class weights.
-        schedule: of the learning rate: constant, step or cosine.
-        milestones: shares of the run after which step multiplies the learning rate by decay.
-        decay: what step multiplies by.
+        learning_rate: initial learning rate.
+        momentum: momentum of sgd.
+        weight_decay: weight decay of matrices and kernels; biases, norms and slopes have none.
+        head_weight_decay: weight decay of the class weights; a negative value means weight_decay.
+        head_learning_rate_factor: factor on the learning rate of the class weights.
+        schedule: learning rate schedule: constant, step or cosine.
+        milestones: fractions of the run after which the step schedule multiplies the learning rate by decay.
+        decay: factor of the step schedule.
         warmup_steps: steps over which the learning rate rises from 0.
-        clip_norm: largest norm of the gradient of everything learnt; 0 clips nothing.
+        clip_norm: maximum norm of the gradient over all parameters; 0 disables clipping.
         shift: random shifts of training images by up to this many pixels.
-        flip: whether training images are flipped left-right at random.
+        flip: flip training images left-right at random.
         precision: float32, bfloat16 (autocast in the backbone), float64, or auto: bfloat16 where the device is
-            measured to be faster with it, float32 elsewhere. A run's config.toml says what auto became.
-        channels_last: whether images and kernels of the named backbones lie channels last in memory, which is faster;
-            a net of your own keeps the layout that it has.
-        seed: of weights, data order, augmentation and split.
-        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
-        threads: CPU threads; 0 leaves PyTorch's own number.
-        log_every: steps between two lines of metrics.
-        save_every: steps between two checkpoints, besides one an epoch; 0 for those alone.
-        tensorboard: whether metrics also go to TensorBoard.
-        trust: whether code of your own that loss and backbone name may be imported: what you write yourself is
-            trusted, what `read_run` reads from a file is not unless you say so. No option and no line of a file.
+            measured to be faster with it, float32 elsewhere. A run's config.toml records the choice of auto.
+        channels_last: store images and kernels of the named backbones channels last, which is faster; your own net
+            keeps its layout.
+        seed: random seed of weights, data order, augmentation and split.
+        device: cpu, cuda, cuda:1, ...; auto uses a GPU if available.
+        threads: CPU threads; 0 keeps PyTorch's default.
+        log_every: steps between lines of metrics.
+        save_every: steps between checkpoints, in addition to one per epoch; 0 saves only those.
+        tensorboard: also write metrics to TensorBoard.
+        trust: whether user code named by loss and backbone may be imported. Names that you write yourself are trusted;
+            names that `read_run` reads from a file are not, unless you pass trust. Not a command-line option, and not
+            stored in files.
 
     Raises:
         ValueError: a field is out of its range; the error names it.
@@ -185,7 +186,7 @@ def read_run(path: Path, *, trust: bool = False) -> Run:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no TOML, or a field is unknown, of the wrong kind or out of its range.
+        ValueError: it is not TOML, or a field is unknown, of the wrong kind or out of its range.
     """
     given = read_fields(path, Run)
     try:
@@ -215,7 +216,7 @@ def _with_underscores(path: Path, written: dict[str, Any]) -> dict[str, Any]:
     names = [name.replace("-", "_") for name in written]
     twice = [name for name in written if names.count(name.replace("-", "_")) > 1]
     if twice:
-        raise ValueError(f"{path}: {' and '.join(twice)} are one field: leave one of them out")
+        raise ValueError(f"{path}: {' and '.join(twice)} are the same field: leave one of them out")
     return dict(zip(names, written.values(), strict=True))
 
 
@@ -231,7 +232,7 @@ def read_fields(path: Path, kind: type) -> dict[str, Any]:
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of too many digits, lists too deep
-        raise ValueError(f"{path} is no TOML: {brief(str(error))}") from None
+        raise ValueError(f"{path} is not TOML: {brief(str(error))}") from None
     known = {field.name: field for field in fields(kind) if field.name != "trust"}
     values: dict[str, Any] = {}
     for name, value in _with_underscores(path, written).items():

@@ -71,7 +71,7 @@ def find_feature_loss(name: str, *, trust: bool) -> type | None:
     try:
         taken(kind)
     except ValueError as error:
-        raise ValueError(f"{brief(name)} is no feature loss: {error}") from None
+        raise ValueError(f"{brief(name)} is not a feature loss: {error}") from None
     return kind
 
 

@@ -101,8 +101,8 @@ def load_checkpoint(path: Path, backbone: nn.Module, loss: nn.Module, optimizer:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
             reason = brief(" ".join(f"{type(error).__name__}: {error}".split()), 200)
             raise CheckpointError(
-                f"{path} is no checkpoint of this run, its {field} state cannot be taken ({reason}): start again or "
-                "take another"
+                f"{path} is not a checkpoint of this run, its {field} state does not fit ({reason}): start again or "
+                "use another"
             ) from error
     return position
 
@@ -170,7 +170,7 @@ def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
         with replacing(path) as aside:
             write_tensors(aside, tensors, metadata)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot write {path}: {error}; what stood there before still does") from error
+        raise CheckpointError(f"cannot write {path}: {error}; the file there before is unchanged") from error
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -182,7 +182,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise CheckpointError(f"{path} was not written by this trainer: expected the format {FORMAT}")
         return tensors, parse_object(metadata.get("header", ""), "its header")
     except (OSError, ValueError) as error:  # a DamagedError is a ValueError
-        raise CheckpointError(f"{path} is broken ({error}): delete it, or put a whole copy in its place") from error
+        raise CheckpointError(f"{path} is broken ({error}): delete it, or replace it with an intact copy") from error
 
 
 def _position(path: Path, header: dict[str, Any]) -> Position:
@@ -190,10 +190,10 @@ def _position(path: Path, header: dict[str, Any]) -> Position:
     written = header.get("position")
     if not isinstance(written, dict) or written.keys() != vars(Position()).keys():
         names = ", ".join(vars(Position()))
-        raise CheckpointError(f"{path} is no checkpoint: position is {brief(repr(written))}, expected {names}")
+        raise CheckpointError(f"{path} is not a checkpoint: position is {brief(repr(written))}, expected {names}")
     for name, default in vars(Position()).items():
         value = written[name]
         kinds = (int, float) if isinstance(default, float) else (int,)
         if type(value) not in kinds or not -1 <= value < 2**63:  # a NaN is in no range
-            raise CheckpointError(f"{path} is no checkpoint: {name} of its position is {brief(repr(value))}")
+            raise CheckpointError(f"{path} is not a checkpoint: {name} of its position is {brief(repr(value))}")
     return Position(**written)

@@ -73,7 +73,7 @@ def read_input(path: Path) -> Input:
     except FileNotFoundError:
         raise
     except ValueError as error:
-        raise ValueError(f"{path} is broken ({error}): delete it, and it is made again from the data") from error
+        raise ValueError(f"{path} is broken ({error}): delete it, and it is recreated from the data") from error
 
 
 def _is_size(value: object) -> TypeGuard[int]:

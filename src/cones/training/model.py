@@ -16,7 +16,7 @@ def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
     """Backbone and joint loss of a run, drawn from its seed.
 
     Raises:
-        TrainingError: the backbone does not give one vector a row.
+        TrainingError: the backbone does not return one vector per row.
     """
     torch.manual_seed(run.seed)
     backbone, dim = build_backbone(run, train.inputs[:2], trust=run.trust)
@@ -28,7 +28,7 @@ def build_backbone(run: Run, samples: Tensor, *, trust: bool) -> tuple[nn.Module
     """Backbone of a run, drawn from PyTorch's random numbers as they stand and tried on a few samples, and its D.
 
     Raises:
-        TrainingError: the backbone does not give one vector a row.
+        TrainingError: the backbone does not return one vector per row.
     """
     shape = samples.shape[1:]
     backbone = build(run.backbone, shape, run.with_feature_dim().feature_dim, run.width, trust=trust)
@@ -47,7 +47,7 @@ def build_backbone(run: Run, samples: Tensor, *, trust: bool) -> tuple[nn.Module
     torch.set_rng_state(state)
     if not isinstance(features, Tensor) or features.dim() != 2:
         got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        raise TrainingError(f"backbone {run.backbone} returned {got}, expected one vector a row, (N, D)")
+        raise TrainingError(f"backbone {run.backbone} returned {got}, expected one vector per row, (N, D)")
     return backbone, features.shape[1]
 
 

@@ -91,7 +91,7 @@ def retrieval(
         R-precision = 1/R Σ_{i=1..R} rel(i),   MAP@R = 1/R Σ_{i=1..R} rel(i) P(i)
 
     rel(i) is 1 where the i-th nearest is of the query's class, P(i) the precision among the first i, R the number of
-    others of the class. Each row is a query against all others; one without another of its class is no query. Of equal
+    others of the class. Each row is a query against all others, unless it is the only one of its class. Among equal
     scores those of other classes come first: a tie counts against the query, and the order of the rows never matters.
 
     Args:

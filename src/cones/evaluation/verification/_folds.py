@@ -97,7 +97,7 @@ def _folds(folds: int | Array, pairs: int) -> tuple[Tensor, int]:
         check_integers("folds", folds, (pairs,), "the fold of each pair")
         distinct, place = torch.unique(folds, return_inverse=True)
         if len(distinct) < 2:
-            raise ValueError(f"folds names {len(distinct)} fold, expected two or more: one is held out")
+            raise ValueError(f"folds has {len(distinct)} fold, expected two or more, as one is held out")
         return place, len(distinct)
     if not 2 <= folds <= pairs:
         raise ValueError(f"folds is {folds}, expected 2 to {pairs}: two or more, and a pair in each")

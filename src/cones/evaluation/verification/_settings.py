@@ -22,6 +22,8 @@ class VerificationSettings:
         if not 0 < self.p_target < 1:
             raise ValueError(f"p_target is {self.p_target}, expected a probability in (0, 1)")
         if not all(cost > 0 for cost in self.costs):
-            raise ValueError(f"costs is {self.costs}, expected two numbers above 0: of a miss, of a false alarm")
+            raise ValueError(
+                f"costs is {self.costs}, expected two numbers above 0: the costs of a miss and of a false alarm"
+            )
         if self.min_pairs < 1:
-            raise ValueError(f"min_pairs is {self.min_pairs}, expected at least 1: no pairs give no rate")
+            raise ValueError(f"min_pairs is {self.min_pairs}, expected at least 1: a rate needs a pair")

@@ -84,7 +84,7 @@ def write_evaluation_report(
         curves = _curves(out, details)
     else:
         no_curves = (
-            f"There is no curve of {genuine:,} genuine and {impostors:,} impostor pairs: a curve needs both kinds."
+            f"No curve can be drawn from {genuine:,} genuine and {impostors:,} impostor pairs: it needs both kinds."
         )
     page = Page(
         title=title,
@@ -105,20 +105,20 @@ def write_evaluation_report(
 
 
 def _lead(evaluation: Evaluation, details: VerificationDetails) -> list[str]:
-    """A sentence on what the data can support."""
+    """Return sentences on what the data can support."""
     genuine, impostors = evaluation.verification.genuine, evaluation.verification.impostors
     sentences = [
-        "Verification decides whether two samples show one subject, not which class they are of, so the subjects may "
-        "be strangers to the network."
+        "Verification decides whether two samples show the same subject, not which class they belong to, so the "
+        "subjects may be unseen in training."
     ]
     if genuine and impostors:
         sentences.append(
             f"With {impostors:,} impostor pairs the lowest false accept rate that can be counted is "
-            f"{number(1 / impostors, 2)}; with {genuine:,} genuine pairs a true accept rate moves in steps of "
-            f"{number(100 / genuine, 2)} %. A figure that asks for more is n/a, with the reason."
+            f"{number(1 / impostors, 2)}; with {genuine:,} genuine pairs the true accept rate changes in steps of "
+            f"{number(100 / genuine, 2)} %. A figure that needs more pairs is n/a, with the reason."
         )
     sentences.append(
-        f"Single errors are counted at a score of {threshold_text(details.threshold)}, the threshold for a false "
+        f"Individual errors are counted at a score of {threshold_text(details.threshold)}, the threshold for a false "
         f"accept rate of {details.threshold_far:g}."
     )
     sentences += [f"Note that {warning}." for warning in evaluation.warnings()]
@@ -151,16 +151,16 @@ def _curves(out: Path, details: VerificationDetails) -> list[Section]:
             out,
             "roc",
             "ROC",
-            "Genuine pairs accepted, over impostor pairs accepted by mistake, as the threshold falls: "
-            f"higher is better, and most so at the left.{band}",
+            "Share of genuine pairs accepted against share of impostor pairs accepted, as the threshold falls: "
+            f"higher is better, most of all at the left.{band}",
             roc_figure(details),
         ),
         single_section(
             out,
             "det",
             "DET",
-            "Both errors against each other, on axes that make a line of normally distributed scores: "
-            "nearer to the lower left is better. On the dotted line both errors are equal.",
+            "Both error rates against each other, on axes where normally distributed scores give a straight line: "
+            "closer to the lower left is better. On the dotted line both rates are equal.",
             det_figure(details),
         ),
     ]
@@ -171,8 +171,8 @@ def _scores(out: Path, details: VerificationDetails) -> Section:
         out,
         "scores",
         "Scores",
-        "Where the two overlap they are confused: genuine pairs left of the dashed line are rejected by mistake, "
-        "impostor pairs right of it accepted by mistake. The logarithmic panel shows how many these are.",
+        "Where the two distributions overlap, errors occur: genuine pairs left of the dashed line are rejected, "
+        "impostor pairs right of it accepted. The logarithmic panel shows how many there are.",
         lambda n: score_figure(details, columns=n),
         columns=2,
     )
@@ -182,11 +182,11 @@ def _identification(out: Path, evaluation: Evaluation) -> Section | None:
     identification = evaluation.identification
     if identification is None:
         return None
-    text = "How many probes find their own subject among the first of the gallery."
+    text = "Share of probes whose own subject is among the first of the gallery."
     if identification.open_set:
         text += (
-            " In the open set the probes of strangers must raise no alarm: how many are still found first, above the "
-            "threshold that lets this share of the strangers through."
+            " In the open set, probes of unenrolled subjects should raise no alarm: the share still found first, above "
+            "the threshold at which this share of unenrolled probes raises one."
         )
     return section(out, "cmc", "Identification", text, lambda n: cmc_figure(identification, columns=n), columns=2)
 
@@ -198,8 +198,8 @@ def _hard_pairs(out: Path, details: VerificationDetails, images: Images, names: 
         out,
         "hard-pairs",
         "Hardest pairs",
-        "Genuine pairs that look least alike to the network, and impostor pairs that look most alike. Look here "
-        "first for wrong labels and for images that show nothing.",
+        "Genuine pairs with the lowest scores and impostor pairs with the highest. Look here first for wrong labels "
+        "and for empty images.",
         lambda n: hard_pairs_figure(details, images, names, columns=n),
         columns=6,
     )
@@ -210,8 +210,8 @@ def _subjects(out: Path, details: VerificationDetails, names: SubjectNames | Non
         out,
         "subjects",
         "Subjects",
-        "The share of each subject's own pairs that are rejected, and of its pairs with others that are accepted. "
-        "A steep curve says that few subjects make most errors.",
+        "Share of each subject's own pairs that are rejected, and of its pairs with others that are accepted. A steep "
+        "curve means that few subjects cause most errors.",
         lambda n: subject_figure(details, names, columns=n),
         columns=2,
     )

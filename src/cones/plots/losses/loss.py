@@ -73,9 +73,7 @@ def feature_loss_figure(loss: Callable[..., Any]) -> Figure:
     """
     curve = loss_curve(loss)
     if curve is None:
-        raise ValueError(
-            f"{type(loss).__name__} takes other arguments than {', '.join(GIVEN)}: there is nothing to draw"
-        )
+        raise ValueError(f"{type(loss).__name__} takes other arguments than {', '.join(GIVEN)}: nothing to draw")
     with style():
         figure = new_figure(2 * PANEL, 0.9 * PANEL)
         left, right = figure.subplots(1, 2)

@@ -41,6 +41,6 @@ def write_index(folder: str | os.PathLike[str]) -> Path:
     path = Path(folder) / "README.md"
     title = index().splitlines()[0]
     if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(title):
-        raise FileExistsError(f"{path} is no list of losses: write the pages to another folder (--out)")
+        raise FileExistsError(f"{path} is not a list of losses: write the pages to another folder (--out)")
     write_text(path, index())
     return path

@@ -37,13 +37,13 @@ class LabelledFeatures:
         if self.labels.shape != self.features.shape[:1]:
             raise ValueError(
                 f"labels of {self.name!r} has shape {tuple(self.labels.shape)}, "
-                f"expected ({len(self.features)},): one label a row of features"
+                f"expected ({len(self.features)},): one label per row of features"
             )
         wrong = (~torch.isfinite(self.features).all(1)).nonzero()
         if len(wrong):
             raise ValueError(
                 f"features[{int(wrong[0])}] of {self.name!r} is not finite ({len(wrong)} such rows): "
-                "the training diverged; there is nothing to draw"
+                "the training diverged; nothing to draw"
             )
 
 
@@ -51,7 +51,7 @@ def check_weight(points: LabelledFeatures, weight: Tensor, num_classes: int) -> 
     """Raise unless `weight` is (K, D) and every label has a row in it."""
     expected = (num_classes, points.features.shape[1])
     if tuple(weight.shape) != expected:
-        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected (K, D) = {expected}: one row a class")
+        raise ValueError(f"weight has shape {tuple(weight.shape)}, expected (K, D) = {expected}: one row per class")
     low, high = int(points.labels.min()), int(points.labels.max())
     if low < 0 or high >= num_classes:
         raise ValueError(

@@ -99,7 +99,7 @@ def table(runs: Sequence[FinishedRun], columns: Sequence[Column] = COLUMNS) -> l
 
 
 def _best(column: Column, runs: Sequence[FinishedRun], texts: Sequence[str]) -> set[str]:
-    """The text of the best value, so that equal texts are marked alike; empty where no two values differ."""
+    """Return the text of the best value, so that equal texts are marked alike; empty if all values are equal."""
     values = [(finite(column.value(run)), text) for run, text in zip(runs, texts, strict=True)]
     known = [(value, text) for value, text in values if value is not None]
     if column.best is None or len({text for _, text in known}) < 2:
@@ -108,31 +108,31 @@ def _best(column: Column, runs: Sequence[FinishedRun], texts: Sequence[str]) -> 
 
 
 def headline(run: FinishedRun) -> list[tuple[str, str]]:
-    """The numbers at the top of a run's own report, by heading."""
+    """Return the numbers at the top of a run's report, by heading."""
     return [(column.heading, column.write(column.value(run))) for column in (*COLUMNS, *SPEED)]
 
 
 def what_one_sees(runs: Sequence[FinishedRun]) -> list[str]:
     """Sentences about a comparison, from its numbers; a sentence whose numbers are missing is left out."""
     said = [
-        "Every disc is the same network on the same data; only the loss differs. "
+        "Every disc shows the same network on the same data; only the loss differs. "
         f"A dot is one {runs[0].shown.name} image, a line a class direction from the origin to the rim"
-        + (", and the faint sectors behind are what the head would predict." if _planar(runs) else ".")
+        + (", and the faint sectors are the predicted classes." if _planar(runs) else ".")
     ]
     within, apart, right = COLUMNS[2], COLUMNS[4], COLUMNS[1]
     wide, narrow = _extreme(runs, within, max), _extreme(runs, within, min)
     if wide and narrow and wide is not narrow:
         said.append(
-            f"The widest cones are those of {_called(wide, runs)}, whose features lie {_written(within, wide)} from "
-            f"the direction of their class on average; {_called(narrow, runs)} narrows that to "
+            f"The widest cones are those of {_called(wide, runs)}, whose features lie on average "
+            f"{_written(within, wide)} from the direction of their class; {_called(narrow, runs)} narrows that to "
             f"{_written(within, narrow)}."
         )
     far = _extreme(runs, apart, max)
     if far and len(runs) > 1:
-        said.append(f"The two nearest classes are farthest apart with {_called(far, runs)}, at {_written(apart, far)}.")
+        said.append(f"The two closest classes are farthest apart with {_called(far, runs)}, at {_written(apart, far)}.")
     best = _extreme(runs, right, max)
     if best and len(runs) > 1:
-        said.append(f"Most test images are recognised with {_called(best, runs)}: {_written(right, best)}.")
+        said.append(f"The accuracy on test images is highest with {_called(best, runs)}: {_written(right, best)}.")
     return said
 
 

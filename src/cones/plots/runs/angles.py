@@ -49,7 +49,7 @@ def angle_figure(sets: Sequence[LabelledFeatures], weight: Tensor, *, columns: i
 
     Args:
         sets: `LabelledFeatures` with features (N, D), one panel each.
-        weight: (K, D), one row a class, K ≥ 2.
+        weight: (K, D), one row per class, K ≥ 2.
         columns: panels in a line.
 
     Returns:

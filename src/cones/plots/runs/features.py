@@ -35,7 +35,7 @@ def feature_figure(
 
     Args:
         sets: `LabelledFeatures` with features (N, D), D ≥ 2; the panels share one scale.
-        weight: (K, D), one row a class.
+        weight: (K, D), one row per class.
         classes: K names.
         title: over the panels, such as the objective.
         logits: maps (M, 2) features to (M, K) label-free logits; used in two dimensions only.
@@ -57,7 +57,7 @@ def feature_figure(
     classes = [literal(name) for name in classes]
     dims = weight.shape[1]
     if dims < 2:
-        raise ValueError(f"features have {dims} dimension, expected 2 or more: there is no plane to draw")
+        raise ValueError(f"features have {dims} dimension, expected 2 or more, to draw a plane")
     if dims > 3:
         basis, share = principal_plane(sets[0].features)
         sets = [replace(points, features=points.features.detach().to(basis.dtype) @ basis) for points in sets]

@@ -25,7 +25,7 @@ class Panel:
     Attributes:
         title: the loss, such as "CosFace(margin=0.2, scale=16)".
         points: features (N, D), usually of the test set.
-        weight: (K, D), one row a class.
+        weight: (K, D), one row per class.
         accuracy: share in 0..1, written under the title; None for no line.
         logits: maps (M, 2) features to (M, K) label-free logits, for the regions of two-dimensional features.
     """
@@ -38,7 +38,7 @@ class Panel:
 
 
 def grid_figure(panels: Sequence[Panel], classes: Sequence[str], *, columns: int = 4) -> Figure:
-    """Draw one disc a loss, all with the same colours and one legend; each disc has its own scale.
+    """Draw one disc per loss, all with the same colours and one legend; each disc has its own scale.
 
     Features of more than three dimensions are projected on their principal plane, as in `feature_figure`.
 

@@ -21,7 +21,7 @@ from .grid import Panel, grid_figure
 from .learning import learning_figure
 from .norms import norm_figure
 
-ANGLES = "How far features lie from their own class direction, and from the nearest other one."
+ANGLES = "Angles from features to their own class direction and to the nearest other one."
 """Text under figures of angles."""
 
 
@@ -56,7 +56,7 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
         ValueError: a file of the run is broken, or names user code, and trust is False.
     """
     read = read_finished_run(run, trust=trust)
-    sets = [read.train] if read.test_classes else [read.train, read.test]  # strangers have no direction to draw
+    sets = [read.train] if read.test_classes else [read.train, read.test]  # unseen classes have no direction to draw
     title = read.title
     sections = [
         section(
@@ -64,7 +64,7 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
             "features",
             "Features",
             "A dot is an image, a line a class direction"
-            + (", the sectors are what the head would predict." if read.weight.shape[1] == 2 else "."),
+            + (", the sectors are the predicted classes." if read.weight.shape[1] == 2 else "."),
             lambda n: feature_figure(sets, read.weight, read.classes, title=title, logits=_predictor(read), columns=n),
             columns=2,
         ),
@@ -72,7 +72,7 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
             run,
             "target",
             "Target logit",
-            "What the loss takes the logit of the own class to be, over the angle to it; the plain cosine dotted.",
+            "Logit of the own class under the loss, against the angle to it; the plain cosine is dotted.",
             lambda n: curve_figure([read.margin], columns=n),
             columns=2,
         ),
@@ -88,7 +88,7 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
             run,
             "norms",
             "Norms",
-            "Feature norms by class: boxes from quartile to quartile, whiskers from 1 % to 99 %.",
+            "Feature norms by class: boxes span the quartiles, whiskers 1 % to 99 %.",
             lambda n: norm_figure(sets, read.classes, columns=n),
             columns=2,
         ),
@@ -99,7 +99,7 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
                 run,
                 "learning",
                 "Learning",
-                "Loss, accuracy and target cosine as the run went, and what was scheduled.",
+                "Loss, accuracy and target cosine during the run, and scheduled values.",
                 lambda n: learning_figure(read.metrics, columns=n),
                 columns=4,
             )
@@ -155,7 +155,7 @@ def write_comparison_report(folder: str | os.PathLike[str], *, trust: bool = Fal
             folder,
             "target",
             "Target logits",
-            "What each loss takes the logit of the own class to be, over the angle to it; the plain cosine dotted.",
+            "Logit of the own class under each loss, against the angle to it; the plain cosine is dotted.",
             lambda n: curve_figure([run.margin for run in runs], columns=n),
             columns=4,
         ),
