@@ -29,7 +29,7 @@ def test_every_probe_finds_a_difference(probe):
     subject = probe()
     text = section(subject)
     assert text.startswith(f"## {subject.title}\n")
-    assert "cones gives" in text
+    assert "| result | cones |" in text
     assert subject.why
     assert any(line.theirs != line.ours for line in subject.lines)
     assert not any("nan" in line.ours.lower() for line in subject.lines if "seeds" not in line.ours)

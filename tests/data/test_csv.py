@@ -70,7 +70,7 @@ def test_a_third_column_is_the_given_split(tmp_path: Path) -> None:
             "file,class\nimages/1.png,b\n",
             "line 1 of .* names .*file, which is no file; expected a path relative",
         ),
-        ("images/0.png,a\nimages/9.png,b\n", "line 2 of .* names .*9.png, which is not a file"),
+        ("images/0.png,a\nimages/9.png,b\n", "line 2 of .* names .*9.png, which is no file"),
         ("images/0.png,a\nimages/1.png,a\n", "has one class, 'a'"),
     ],
 )

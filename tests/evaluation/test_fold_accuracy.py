@@ -93,7 +93,7 @@ S, K = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([True, False, True])
     [
         (lambda: fold_accuracy(S, K, 1), r"folds is 1, expected 2 to 3"),
         (lambda: fold_accuracy(S, K, 4), r"folds is 4, expected 2 to 3"),
-        (lambda: fold_accuracy(S, K, torch.tensor([7, 7, 7])), r"folds names 1 fold, expected two or more"),
+        (lambda: fold_accuracy(S, K, torch.tensor([7, 7, 7])), r"folds has 1 fold, expected two or more"),
         (lambda: fold_accuracy(S, K, torch.tensor([0, 1])), r"folds has shape \(2,\), expected \(3,\)"),
         (lambda: fold_accuracy(S, K, torch.tensor([0.0, 1, 2])), r"folds has dtype torch.float32, expected integers"),
         (lambda: fold_accuracy(S * math.nan, K, 2), r"scores\[0\] is nan"),

@@ -81,7 +81,7 @@ def test_ring_loss_and_incay_along_the_norm():
     found = not_none(loss_curve(cones.FeatureIncay()))
     torch.testing.assert_close(found.loss, 1 / (found.places**2 + 1e-6))
     torch.testing.assert_close(found.force, 2 * found.places / (found.places**2 + 1e-6) ** 2)
-    assert "rightly classified" in found.about
+    assert "correctly classified" in found.about
 
 
 def test_what_depends_on_the_angle():
