@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from ..common.atomic_files import check_file_place
 from ..common.run_folder import CONFIG
 from ..margins import parse as parse_margin
 from ..training import write_results
@@ -41,6 +42,7 @@ class Plot:
         if self.margins:
             from ..plots import curve_figure, save
 
+            check_file_place(self.out.with_name(f"{self.out.name}.svg"))
             for path in save(curve_figure([parse_margin(text) for text in self.margins]), self.out):
                 print(path)
         if self.folder is not None:
