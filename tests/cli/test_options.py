@@ -103,7 +103,7 @@ def test_errors_name_the_option_on_the_command_line(tmp_path: Path, capsys: pyte
 
     np.savez(tmp_path / "e.npz", features=np.eye(2), names=["a", "b"])
     (tmp_path / "pairs.csv").write_text("a,b,same\na,b,1\nb,a,1\n")
-    assert cones("evaluate", tmp_path / "e.npz", "--pairs", tmp_path / "pairs.csv") == 1
+    assert cones("evaluate", tmp_path / "e.npz", "--pairs", tmp_path / "pairs.csv") == 2
     error = capsys.readouterr().err
     assert "or pass --repeats to count it as often as it is listed" in error
     assert "repeats=True" not in error

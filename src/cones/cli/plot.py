@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from ..common.atomic_files import check_file_place
-from ..common.run_folder import CONFIG
+from ..common.run_folder import CONFIG, FIGURES, refuse_links
 from ..margins import parse as parse_margin
 from ..training import write_results
 from .report import write_report
@@ -46,6 +46,7 @@ class Plot:
             for path in save(curve_figure([parse_margin(text) for text in self.margins]), self.out):
                 print(path)
         if self.folder is not None:
+            refuse_links(self.folder, FIGURES)
             if (self.folder / CONFIG).exists():
                 write_results(self.folder, data_folder=self.data_folder, trust=self.trust)
             print(write_report(self.folder, trust=self.trust))

@@ -93,12 +93,12 @@ MOST_HEADER = 100_000_000
 """Bytes of a header at most, as the format allows."""
 
 
-def metadata_of(path: Path) -> dict[str, str]:
+def metadata_in(path: Path) -> dict[str, str]:
     """Return the metadata of a safetensors file, unchecked; nothing for a file of another kind."""
     return _header_of(path)[1]
 
 
-def tensor_names(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     """Return the names of the tensors in a safetensors file; none for a file of another kind."""
     return _header_of(path)[0]
 

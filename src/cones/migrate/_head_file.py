@@ -9,7 +9,7 @@ from ..common.atomic_files import check_file_place, replacing
 from ..common.expressions import brief
 from ..common.import_path import TrustError
 from ..common.regular_file import not_a_file
-from ..common.tensor_file import metadata_of, write_tensors
+from ..common.tensor_file import metadata_in, write_tensors
 from ..head import Head
 from ..margins import parse, written
 from ._read import WeightsError, read_safetensors
@@ -61,7 +61,7 @@ def check_head_place(path: Path | str) -> None:
     if path.suffix != ".safetensors":
         raise ValueError(f"{path} has the suffix {path.suffix!r}, expected .safetensors for a head")
     check_file_place(path)
-    if path.is_file() and metadata_of(path).get("format") != FORMAT:
+    if path.is_file() and metadata_in(path).get("format") != FORMAT:
         raise FileExistsError(f"{path} is not a head: write to another file (--out)")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..common.atomic_files import check_file_place, replacing
-from ..common.tensor_file import tensor_names, write_tensors
+from ..common.tensor_file import names_in, write_tensors
 from ..data import DataError
 from ._embeddings import Embeddings
 
@@ -62,14 +62,14 @@ def check_embeddings_place(path: Path | str) -> None:
     if suffix not in EMBEDDING_SUFFIXES:
         raise ValueError(f"{path} has the suffix {path.suffix!r}, expected one of {', '.join(EMBEDDING_SUFFIXES)}")
     check_file_place(path)
-    if suffix != ".npy" and path.is_file() and not {"features", "embeddings"} & _names_in(path):
+    if suffix != ".npy" and path.is_file() and not {"features", "embeddings"} & _arrays_in(path):
         raise FileExistsError(f"{path} does not hold embeddings: write to another file (--out)")
 
 
-def _names_in(path: Path) -> set[str]:
+def _arrays_in(path: Path) -> set[str]:
     """Names of the arrays in a file; none in one of another kind."""
     if path.suffix.lower() == ".safetensors":
-        return tensor_names(path)
+        return names_in(path)
     if not zipfile.is_zipfile(path):
         return set()
     with zipfile.ZipFile(path) as archive:
