@@ -78,7 +78,7 @@ def test_none_is_no_folder(none: list[str]) -> None:
 
 
 def test_a_folder_without_a_run_is_no_missing_configuration(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"--resume is .*, but there is no configuration .*: name the folder of a"):
+    with pytest.raises(UsageError, match=r"--resume is .*, but there is no file .*config.toml: name the folder of a"):
         parse(["train", "--resume", str(tmp_path)])
 
 
