@@ -1,6 +1,7 @@
 """Files are complete or absent, and leftovers of a killed write are removed by the next write."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -149,6 +150,8 @@ def test_an_error_of_the_system_names_the_file_and_the_fix(tmp_path):
     with pytest.raises(WriteError, match=said), whole_folder(path) as aside, replacing(aside / "b.txt"):
         full_disk()
     assert list(path.parent.iterdir()) == []
+    again = pickle.loads(pickle.dumps(WriteError(path, "full")))  # as from a process that draws a report
+    assert (str(again), again.path, again.reason) == (str(WriteError(path, "full")), path, "full")
 
 
 def test_links_are_replaced_and_what_is_no_file_is_kept(tmp_path):

@@ -33,6 +33,9 @@ class WriteError(OSError):
         self.reason = reason if isinstance(reason, str) else reason.strerror or str(reason)
         super().__init__(f"cannot write {path} ({self.reason}): write to another place (--out)")
 
+    def __reduce__(self) -> tuple[type["WriteError"], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)  # else it cannot come back from another process
+
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
@@ -40,7 +43,9 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except WriteError as error:
-        raise (error if error.path == path else WriteError(path, error.reason)) from error
+        if error.path == path:
+            raise
+        raise WriteError(path, error.reason) from error
     except OSError as error:
         raise WriteError(path, error) from error
 
