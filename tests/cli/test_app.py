@@ -196,7 +196,7 @@ def test_version(capsys):
     assert capsys.readouterr().out.startswith("cones 0.")
 
 
-# Bad usage exits with 2, failure with 1; each says one line and leaves everything as it was.
+# Bad usage and bad input exit with 2, other failures with 1; each says one line and leaves everything as it was.
 
 
 def npz(path, **arrays):
@@ -255,27 +255,27 @@ def bad_file_as_folder(folder):
 
 BAD = {
     "a project's folder": (bad_project_folder, 1, "holds files that are not a run's (config.toml, report.html)"),
-    "a file as folder": (bad_file_as_folder, 1, "file is a file, expected a folder to write a run to"),
+    "a file as folder": (bad_file_as_folder, 1, "file is a file, expected a folder): write to another place (--out)"),
     "unknown command": (lambda _: ["trian"], 2, r"'trian' is not a command (did you mean train?)"),
     "unknown loss": (lambda _: ["train", "--loss", "ArcFase"], 2, "'ArcFase' is not a loss (did you mean ArcFace?)"),
     "unknown field": (lambda _: ["train", "--loss", "ArcFace(m=1)"], 2, "ArcFace has no field 'm'"),
-    "unknown data": (lambda _: ["train", "--data", "mnist5"], 1, "mnist5k"),
+    "unknown data": (lambda _: ["train", "--data", "mnist5"], 2, "mnist5k"),
     "unknown backbone": (lambda _: ["train", "--backbone", "lenet"], 2, "did you mean lenets?"),
     "wrong number": (lambda _: ["train", "--epochs", "0"], 2, "epochs is 0, expected at least 1"),
-    "missing config": (lambda f: ["train", "--config", f / "no.toml"], 2, "there is no configuration"),
-    "missing run": (lambda f: ["train", "--resume", f / "no"], 2, "there is no configuration"),
-    "missing folder": (lambda f: ["train", "--data", f"folder:{f}/no"], 1, "no"),
-    "missing file": (lambda f: ["train", "--data", f"npz:{f}/no.npz"], 1, "no.npz"),
+    "missing config": (lambda f: ["train", "--config", f / "no.toml"], 2, "there is no file"),
+    "missing run": (lambda f: ["train", "--resume", f / "no"], 2, "there is no file"),
+    "missing folder": (lambda f: ["train", "--data", f"folder:{f}/no"], 2, "no"),
+    "missing file": (lambda f: ["train", "--data", f"npz:{f}/no.npz"], 2, "no.npz"),
     "nothing to plot": (lambda _: ["plot"], 2, "plot needs the folder of a run"),
-    "no run to plot": (lambda f: ["plot", f], 1, "summary.json"),
-    "two of the same": (lambda _: ["compare", "--losses", "Softmax", "Softmax"], 1, "'Softmax' is given twice"),
-    "NaN images": (bad_nan, 1, "image 3 holds nan"),
-    "wrong labels": (bad_labels, 1, "labels"),
-    "too few labels": (bad_label_count, 1, "labels"),
-    "wrong dtype": (bad_dtype, 1, "images"),
-    "empty folder": (bad_empty_folder, 1, "empty"),
-    "one class": (bad_one_class, 1, "class"),
-    "broken picture": (bad_picture, 1, "x.png"),
+    "no run to plot": (lambda f: ["plot", f], 2, "summary.json"),
+    "two of the same": (lambda _: ["compare", "--losses", "Softmax", "Softmax"], 2, "'Softmax' is given twice"),
+    "NaN images": (bad_nan, 2, "image 3 holds nan"),
+    "wrong labels": (bad_labels, 2, "labels"),
+    "too few labels": (bad_label_count, 2, "labels"),
+    "wrong dtype": (bad_dtype, 2, "images"),
+    "empty folder": (bad_empty_folder, 2, "empty"),
+    "one class": (bad_one_class, 2, "class"),
+    "broken picture": (bad_picture, 2, "x.png"),
 }
 
 
@@ -300,7 +300,7 @@ def test_unknown_option_is_bad_usage(capsys):
 
 
 def test_traceback_on_request(capsys):
-    assert run("train", "--data", "nothing", "--traceback") == 1
+    assert run("train", "--data", "nothing", "--traceback") == 2
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -320,7 +320,7 @@ def test_a_corrupt_checkpoint_is_named_and_kept(pictures, tmp_path, capsys):
     assert run("train", "--data", f"folder:{pictures}", *FAST, "--out", tmp_path / "run") == 0
     (tmp_path / "run" / "last.safetensors").write_bytes(b"junk")
     capsys.readouterr()
-    assert run("train", "--resume", tmp_path / "run") == 1
+    assert run("train", "--resume", tmp_path / "run") == 2
     error = capsys.readouterr().err
     assert "last.safetensors is broken" in error
     assert len(error.strip().splitlines()) == 1

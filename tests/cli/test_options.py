@@ -78,7 +78,7 @@ def test_none_is_no_folder(none: list[str]) -> None:
 
 
 def test_a_folder_without_a_run_is_no_missing_configuration(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"--resume is .*, but there is no configuration .*: name the folder of a"):
+    with pytest.raises(UsageError, match=r"--resume is .*, but there is no file .*config.toml: name the folder of a"):
         parse(["train", "--resume", str(tmp_path)])
 
 
@@ -103,7 +103,7 @@ def test_errors_name_the_option_on_the_command_line(tmp_path: Path, capsys: pyte
 
     np.savez(tmp_path / "e.npz", features=np.eye(2), names=["a", "b"])
     (tmp_path / "pairs.csv").write_text("a,b,same\na,b,1\nb,a,1\n")
-    assert cones("evaluate", tmp_path / "e.npz", "--pairs", tmp_path / "pairs.csv") == 1
+    assert cones("evaluate", tmp_path / "e.npz", "--pairs", tmp_path / "pairs.csv") == 2
     error = capsys.readouterr().err
     assert "or pass --repeats to count it as often as it is listed" in error
     assert "repeats=True" not in error

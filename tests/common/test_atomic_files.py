@@ -1,6 +1,7 @@
 """Files are complete or absent, and leftovers of a killed write are removed by the next write."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -9,7 +10,16 @@ from pathlib import Path
 import pytest
 
 import cones
-from cones.common.atomic_files import remove_leftovers, replacing, scratch_folder, whole_folder, write_text
+from cones.common.atomic_files import (
+    WriteError,
+    check_file_place,
+    check_folder_place,
+    remove_leftovers,
+    replacing,
+    scratch_folder,
+    whole_folder,
+    write_text,
+)
 from tests.narrowing import not_none
 
 STUCK = """
@@ -126,3 +136,50 @@ def test_a_file_system_without_locks_loses_nothing(tmp_path, monkeypatch):
     write_text(tmp_path / "a.txt", "whole")
     assert (tmp_path / "a.txt").read_text() == "whole"
     assert stray.exists()  # nobody can tell whether it is still being written
+
+
+def full_disk(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+def test_an_error_of_the_system_names_the_file_and_the_fix(tmp_path):
+    path = tmp_path / "out" / "a.txt"
+    said = rf"^cannot write {path} \(No space left on device\): write to another place \(--out\)$"
+    with pytest.raises(WriteError, match=said), replacing(path):
+        full_disk()
+    with pytest.raises(WriteError, match=said), whole_folder(path) as aside, replacing(aside / "b.txt"):
+        full_disk()
+    assert list(path.parent.iterdir()) == []
+    again = pickle.loads(pickle.dumps(WriteError(path, "full")))  # as from a process that draws a report
+    assert (str(again), again.path, again.reason) == (str(WriteError(path, "full")), path, "full")
+
+
+def test_links_are_replaced_and_what_is_no_file_is_kept(tmp_path):
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / "link").symlink_to("target")
+    write_text(tmp_path / "link", "new")
+    assert ((tmp_path / "target").read_text(), (tmp_path / "link").read_text()) == ("mine", "new")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WriteError, match=r"pipe \(it is not a regular file\)"):
+        write_text(tmp_path / "pipe", "new")
+    with pytest.raises(WriteError, match=r"\(it is a folder, expected a file\)"):
+        write_text(tmp_path, "new")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("check", [check_file_place, check_folder_place])
+def test_a_place_is_checked_without_a_trace(tmp_path, check):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "broken").symlink_to("nowhere")
+    check(tmp_path / "new" / "deep")
+    for place in ("file/x", "file/x/y", "x" * 300, "x" * 300 + "/y", "broken/x"):
+        with pytest.raises(WriteError, match=rf"^cannot write {tmp_path / place} \(.*\): write to another place"):
+            check(tmp_path / place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "file"]
+
+
+def test_a_place_that_takes_no_files_is_refused_to_root_too():
+    if not Path("/proc").is_dir():
+        pytest.skip("there is no /proc here")
+    with pytest.raises(WriteError, match=r"cannot write /proc/x \("):
+        check_folder_place(Path("/proc/x"))

@@ -223,7 +223,7 @@ def test_a_comparison_lists_folders_of_its_own(honest, tmp_path, capsys):
         (folder / "comparison.json").write_text(json.dumps({"title": "t", "runs": [name]}))
         with pytest.raises(ValueError, match=r"comparison.json lists the run .*, expected the name of a folder"):
             write_comparison_report(folder)
-        assert run("plot", folder) == 1
+        assert run("plot", folder) == 2
     # a summary names its run, but does not say where a report is written to
     shutil.copytree(honest, folder / "a")
     summary = json.loads((folder / "a" / "summary.json").read_text())

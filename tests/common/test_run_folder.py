@@ -8,7 +8,7 @@ import pytest
 
 import cones
 from cones.common import run_folder
-from cones.common.run_folder import read_comparison
+from cones.common.run_folder import read_comparison, refuse_links
 
 ROOT = Path(cones.__file__).parent
 NAMES = {
@@ -35,3 +35,20 @@ def test_a_comparison_is_read(tmp_path):
     runs = ["arcface", 255 * "1", "é"]
     (tmp_path / "comparison.json").write_text(json.dumps({"title": "t", "runs": runs}))
     assert read_comparison(tmp_path) == ("t", tuple(runs))
+
+
+def test_folders_inside_a_run_are_no_links(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "figures").symlink_to(tmp_path / "elsewhere")
+    refuse_links(tmp_path, "elsewhere", "missing")
+    with pytest.raises(ValueError, match=r"figures is a link, expected a folder in its place: remove the link"):
+        refuse_links(tmp_path, "elsewhere", "figures")
+
+
+def test_a_run_of_a_comparison_is_no_link(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "comparison").mkdir()
+    (tmp_path / "comparison" / "arcface").symlink_to(tmp_path / "outside")
+    (tmp_path / "comparison" / "comparison.json").write_text(json.dumps({"title": "t", "runs": ["arcface"]}))
+    with pytest.raises(ValueError, match=r"arcface is a link, expected a folder"):
+        read_comparison(tmp_path / "comparison")

@@ -152,3 +152,17 @@ def test_files_without_checksums_are_read(tmp_path):
         metadata = {name: text for name, text in file.metadata().items() if not name.startswith("checksum")}
     save_file(tensors, tmp_path / "a", metadata)
     assert load_weights(tmp_path / "a", backbone, loss).step == 3
+
+
+@pytest.mark.parametrize("length", [0, 9, 5000, 20_000])
+def test_a_file_that_is_cut_off_is_said_to_be(tmp_path, length):
+    path = tmp_path / "a.safetensors"
+    write_tensors(path, {"weight": torch.zeros(10_000)}, {"notes": "x" * 9000})
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(DamagedError, match="it is cut off"):
+        read_tensors(path)
+
+
+def test_an_error_of_writing_is_one_of_the_system(tmp_path):
+    with pytest.raises(IsADirectoryError, match="Is a directory"):
+        write_tensors(tmp_path, {"weight": torch.zeros(2)}, {})

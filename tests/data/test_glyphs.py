@@ -186,7 +186,7 @@ def test_damage_is_named_and_mended_only_on_demand(fonts: Path, tmp_path: Path) 
     assert path.read_bytes() == right
     path.with_suffix(".json").write_text('{"sha256": ')
     with pytest.raises(
-        DataError, match=r"kept.json is damaged \(JSONDecodeError.*\); delete it to have it drawn again"
+        DataError, match=r"kept.json is damaged \(Expecting value.*\); delete it to have it drawn again"
     ):
         rendering.kept(path, unwanted)
 

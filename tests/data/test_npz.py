@@ -149,7 +149,7 @@ def test_pickled_objects_are_refused_unread(tmp_path: Path) -> None:
         load(spec)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "text", "npy", "missing"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "text", "npy"])
 def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
     spec = write(tmp_path, features=np.random.default_rng(0).normal(size=(6, 50)), labels=LABELS)
     path = tmp_path / "toy.npz"
@@ -160,10 +160,8 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
         path.write_bytes(whole[:400] + bytes([whole[400] ^ 255]) + whole[401:])
     elif damage == "text":
         path.write_text("features,labels")
-    elif damage == "npy":
+    else:
         with path.open("wb") as file:
             np.save(file, FEATURES)
-    else:
-        path.unlink()
     with pytest.raises(DataError, match=rf"^{re.escape(str(path))} cannot be read as an .npz file \([^\n]*$"):
         load(spec)

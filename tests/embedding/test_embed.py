@@ -105,12 +105,12 @@ def test_a_run_from_before_input_json_reads_its_data(run: Path, model: Model, tm
 
 
 def test_missing_and_broken_runs_are_named(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no is not the folder of a run \(there is no .*config.toml\)"):
+    with pytest.raises(FileNotFoundError, match=r"no is not the folder of a run \(there is no file .*config.toml\)"):
         load_backbone(tmp_path / "no")
     with pytest.raises(TrainingError, match="device is 'nowhere'"):
         load_backbone(run, device="nowhere")
     folder = copy_of(run, tmp_path / "copy")
-    with pytest.raises(CheckpointError, match=r"there is no checkpoint .*best.safetensors"):
+    with pytest.raises(CheckpointError, match=r"there is no file .*best.safetensors, expected a checkpoint"):
         load_backbone(folder, "best")
     (folder / "last.safetensors").write_bytes(b"junk")
     with pytest.raises(CheckpointError, match=r"last.safetensors is broken"):

@@ -157,13 +157,13 @@ def empty(run: Path, people: Path) -> list[object]:
 
 
 BAD = {
-    "broken picture": (broken, 1, "bob/1.png cannot be read"),
-    "broken in a flat folder": (broken_in_a_flat_folder, 1, "bob/1.png cannot be read"),
-    "empty folder": (empty, 1, "none holds no image"),
-    "no run": (lambda run, people: [people, "--model", people], 1, "is not the folder of a run"),
-    "no source": (lambda run, people: ["mnist5", "--model", run], 1, "spec is 'mnist5', which is not a known data set"),
+    "broken picture": (broken, 2, "bob/1.png cannot be read"),
+    "broken in a flat folder": (broken_in_a_flat_folder, 2, "bob/1.png cannot be read"),
+    "empty folder": (empty, 2, "none holds no image"),
+    "no run": (lambda run, people: [people, "--model", people], 2, "is not the folder of a run"),
+    "no source": (lambda run, people: ["mnist5", "--model", run], 2, "spec is 'mnist5', which is not a known data set"),
     "sides of a flat folder": (
-        lambda run, people: [people / "ann", "--model", run, "--side", "test"], 1, "which have no sides",
+        lambda run, people: [people / "ann", "--model", run, "--side", "test"], 2, "which have no sides",
     ),
     "another suffix": (
         lambda run, people: [people, "--model", run, "--out", "e.csv"], 2, "--out is e.csv, expected a file that ends",

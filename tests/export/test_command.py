@@ -97,10 +97,10 @@ def not_empty(run: Path, folder: Path) -> list[object]:
 
 
 BAD = {
-    "no run": (lambda run, folder: [folder / "no"], 1, "no is not the folder of a run"),
-    "broken weights": (broken_weights, 1, "last.safetensors is broken"),
-    "a decision of another model": (other_decision, 1, "a threshold holds for the model it was chosen on"),
-    "no decision": (lambda run, folder: [run, "--decision", folder / "no.json"], 1, "no.json"),
+    "no run": (lambda run, folder: [folder / "no"], 2, "no is not the folder of a run"),
+    "broken weights": (broken_weights, 2, "last.safetensors is broken"),
+    "a decision of another model": (other_decision, 2, "a threshold holds for the model it was chosen on"),
+    "no decision": (lambda run, folder: [run, "--decision", folder / "no.json"], 2, "there is no file"),
     "out is not empty": (not_empty, 1, "out already exists, expected a new or an empty folder"),
     "far": (lambda run, folder: [run, "--far", "1"], 2, "--far is 1.0, expected a rate of at least 0 and below 1"),
     "samples": (lambda run, folder: [run, "--samples", "1"], 2, "--samples is 1, expected at least 2"),
@@ -132,6 +132,6 @@ def test_a_run_whose_weights_are_not_numbers_is_refused(lenets: Path, tmp_path: 
         # a run that diverged, and no damaged file: the checksums of the finite numbers are left out
         metadata = {name: text for name, text in file.metadata().items() if not name.startswith("checksum")}
     save_file(tensors, tmp_path / "run" / "last.safetensors", metadata)
-    assert cones("export", tmp_path / "run", "--out", tmp_path / "out", *FAR) == 1
+    assert cones("export", tmp_path / "run", "--out", tmp_path / "out", *FAR) == 2
     assert "embeddings[0] is not finite" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

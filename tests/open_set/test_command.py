@@ -147,7 +147,7 @@ def test_a_pair_that_is_listed_twice(faces, tmp_path, capsys):
     lines = [f"ann/0.png,ann/{place}.png,1\nann/0.png,bob/{place + 8}.png,0\n" for place in range(1, 8)]
     path.write_text("a,b,same\n" + "".join(lines) * 2)
     given = ("--pairs", path, "--far", 0.1, "--resamples", 5, "--out", tmp_path / "out")
-    assert cones(faces, *given) == 1
+    assert cones(faces, *given) == 2
     assert "hold the same pair" in capsys.readouterr().err
     assert cones(faces, *given, "--repeats") == 0
     assert written(tmp_path / "out")[0]["pairs"] == 28
@@ -182,6 +182,28 @@ def test_scores(tmp_path):
     assert (numbers["samples"], numbers["pairs"], numbers["subjects"]) == (None, 40, 0)
 
 
+def test_an_earlier_evaluation_leaves_no_figures(faces, tmp_path):
+    out, few = tmp_path / "out", tmp_path / "few.csv"
+    assert cones(faces, "--far", 0.1, "--resamples", 5, "--out", out) == 0
+    assert (out / "figures" / "roc.svg").exists()
+    (out / "figures" / "mine.svg").write_text("a person's own")
+    few.write_text("score,same\n0.9,1\n0.1,0\n")
+    assert cones(few, "--far", 0.1, "--out", out) == 0
+    assert [path.name for path in (out / "figures").iterdir()] == ["mine.svg"]
+    report = (out / "report.html").read_text(encoding="utf-8")
+    assert "few.csv" in report
+    assert re.search(r"No curve is drawn: .*1 genuine", report)
+
+
+def test_figures_are_not_written_through_a_link(faces, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "figures").symlink_to(tmp_path / "elsewhere")
+    assert cones(faces, "--out", tmp_path / "out") == 2
+    assert "figures is a link, expected a folder in its place" in capsys.readouterr().err
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_run_and_its_pictures_in_a_folder(run, tmp_path):
     assert cones(run, "--far", 0.1, "--resamples", 10, "--out", tmp_path / "out") == 0
     numbers, _ = written(tmp_path / "out")
@@ -213,7 +235,7 @@ def test_a_bin_file(run, tmp_path):
     assert len(numbers["folds"]["accuracies"]) == 10
     assert "accuracy, 10 folds" in lines
     path.write_bytes(b"cos\nsystem\n(S'echo broken'\ntR.")
-    assert cones(path, "--model", run, "--out", tmp_path / "broken") == 1
+    assert cones(path, "--model", run, "--out", tmp_path / "broken") == 2
     assert not (tmp_path / "broken").exists()
 
 
@@ -238,7 +260,7 @@ def test_bad_usage_is_one_line(faces, arguments, text, capsys):
 
 def test_embeddings_without_labels(tmp_path, capsys):
     np.savez(tmp_path / "x.npz", features=np.eye(3))
-    assert cones(tmp_path / "x.npz", "--out", tmp_path / "out") == 1
+    assert cones(tmp_path / "x.npz", "--out", tmp_path / "out") == 2
     assert "x.npz has no labels; expected labels, or a list of pairs" in capsys.readouterr().err
 
 

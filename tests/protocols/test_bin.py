@@ -204,7 +204,7 @@ def test_empty_bytes_are_said(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_such_pickle(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere cannot be read: .*No such file"):
+    with pytest.raises(DataError, match=r"^there is no file .*nowhere$"):
         read_bin(tmp_path / "nowhere")
     for content, begin in ((b"", "nothing"), (b"PK", "504b"), (pickle.dumps(1, 0), "4931"), (b"\x80\x06.", "8006")):
         with pytest.raises(DataError, match=f"begins with {begin}; expected a pickle of protocol 2 to 5"):

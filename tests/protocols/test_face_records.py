@@ -272,9 +272,9 @@ def test_an_index_that_lacks_a_record(tmp_path: Path) -> None:
 def test_files_that_are_missing_or_empty(tmp_path: Path) -> None:
     path = write(tmp_path, SET)
     (tmp_path / "train.idx").unlink()
-    with pytest.raises(DataError, match=r"train.idx cannot be read as text in UTF-8: .*No such file"):
+    with pytest.raises(DataError, match=r"^there is no file .*train.idx$"):
         read_face_records(path)
-    with pytest.raises(DataError, match=r"nowhere.rec cannot be read: .*No such file"):
+    with pytest.raises(DataError, match=r"^there is no file .*nowhere.rec$"):
         read_face_records(tmp_path / "nowhere.rec")
     path.write_bytes(b"")
     with pytest.raises(DataError, match=r"train.rec is empty; expected a RecordIO file"):

@@ -68,7 +68,7 @@ def test_lfw_takes_the_suffix_that_the_folder_has(tmp_path: Path, folder: Path) 
         (folder / name).rename((folder / name).with_suffix(".png"))
     pairs = read_lfw_pairs(write(tmp_path, LFW), folder)
     assert pairs.names[:2] == ("Ann/Ann_0001.png", "Ann/Ann_0002.png")
-    with pytest.raises(DataError, match=r"line 2 of .* names .*Ann_0001.jpg, which is not a file"):
+    with pytest.raises(DataError, match=r"line 2 of .*: there is no file .*Ann_0001.jpg"):
         read_lfw_pairs(write(tmp_path, LFW), folder, suffix=".jpg")
 
 
@@ -93,7 +93,7 @@ def test_lfw_names_with_spaces_stand_between_tabs(tmp_path: Path) -> None:
         ("1\nAnn 0 1\nAnn 1 Bob 1\n", "line 2 of .* has '0' for an image of Ann"),
         ("1\nAnn 1 2\nAnn 1 Ann 2\n", "line 3 of .* has four columns, an impostor pair, but Ann twice"),
         ("1 1\nAnn 1 2\nBob 1 10\n", "lines 2 to 3 of .* hold 2 genuine and 0 impostor pairs; expected 1 of each"),
-        ("1\nAnn 1 3\nAnn 1 Bob 1\n", "line 2 of .* names .*Ann_0003.jpg, which is not a file"),
+        ("1\nAnn 1 3\nAnn 1 Bob 1\n", "line 2 of .*: there is no file .*Ann_0003.jpg"),
         ("1\n../x 1 2\nAnn 1 Bob 1\n", r"line 2 of .* names '../x/../x_0001.jpg', which leads out of the folder"),
         ("2\nAnn 1 2\nAnn 2 1\nAnn 1 Bob 1\nAnn 2 Bob 1\n", "lines 2 and 3 of .* hold the same pair.*repeats=True"),
     ],
@@ -149,7 +149,7 @@ def test_what_is_wrong_in_a_csv_is_said(tmp_path: Path, text: str | bytes, messa
 
 def test_an_unknown_image_and_a_folder_that_is_none(tmp_path: Path, folder: Path) -> None:
     path = write(tmp_path, "a,b,same\nAnn/Ann_0001.jpg,Ann/Ann_0009.jpg,1\n")
-    with pytest.raises(DataError, match=r"line 2 of .* names .*Ann_0009.jpg, which is not a file; is the folder right"):
+    with pytest.raises(DataError, match=r"line 2 of .*: there is no file .*Ann_0009.jpg; is the folder right"):
         read_pairs_csv(path, folder)
     with pytest.raises(DataError, match="elsewhere is not a folder; expected the one that holds the files"):
         read_pairs_csv(path, tmp_path / "elsewhere")
@@ -198,7 +198,7 @@ def test_names_that_are_numbers_are_no_answers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("read", [read_lfw_pairs, read_pairs_csv, read_trials])
 def test_a_list_that_is_missing(tmp_path: Path, read: Callable[[Path], Pairs]) -> None:
-    with pytest.raises(DataError, match=r"nowhere.* cannot be read as .* in UTF-8: .*No such file"):
+    with pytest.raises(DataError, match=r"^there is no file .*nowhere$"):
         read(tmp_path / "nowhere")
 
 

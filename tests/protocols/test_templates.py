@@ -56,7 +56,7 @@ def test_many_pairs(tmp_path: Path) -> None:
 def test_images_are_looked_for_where_a_folder_is_given(tmp_path: Path) -> None:
     for name in ("1.jpg", "2.jpg"):
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"line 3 of .* names .*3.jpg, which is not a file"):
+    with pytest.raises(DataError, match=r"line 3 of .*: there is no file .*3.jpg"):
         read_templates(*write(tmp_path, MEMBERS), tmp_path)
     (tmp_path / "3.jpg").touch()
     assert read_templates(*write(tmp_path, MEMBERS), tmp_path).folder == tmp_path
@@ -112,7 +112,7 @@ def test_repeats_are_kept_where_asked_for_but_not_contradictions(tmp_path: Path)
 
 def test_files_that_are_missing(tmp_path: Path) -> None:
     members, _ = write(tmp_path, MEMBERS)
-    with pytest.raises(DataError, match="nowhere cannot be read as text in UTF-8"):
+    with pytest.raises(DataError, match=r"^there is no file .*nowhere$"):
         read_templates(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="nowhere cannot be read as text in UTF-8"):
+    with pytest.raises(DataError, match=r"^there is no file .*nowhere$"):
         read_templates(members, tmp_path / "nowhere")

@@ -54,7 +54,7 @@ def test_tied_weights(tmp_path):
 def test_a_broken_checkpoint_is_named(tmp_path):
     backbone, loss, optimizer = parts()
     path = tmp_path / "last.safetensors"
-    with pytest.raises(CheckpointError, match=r"there is no checkpoint .*last.safetensors"):
+    with pytest.raises(CheckpointError, match=r"there is no file .*last.safetensors, expected a checkpoint"):
         load_weights(path, backbone, loss)
     save_checkpoint(path, backbone, loss, optimizer, Position())
     whole = path.read_bytes()

@@ -70,22 +70,25 @@ def test_other_commands_do_not_replace_what_is_not_theirs(tmp_path):
 @pytest.mark.parametrize("below", ["", "below", "below/twice"])
 def test_a_file_in_place_of_the_folder_is_said(small, tmp_path, below):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(TrainingError, match=r"file is a file, expected a folder to write a run to"):
+    with pytest.raises(TrainingError, match=r"cannot write .*file is a file, expected a folder\): write to another"):
         next(fit(small, tmp_path / "file" / below))
-    with pytest.raises(NotADirectoryError, match="is a file or below one, expected a folder"):
+    with pytest.raises(OSError, match=r"cannot write .*x.txt \(.* is a file or below one, expected a folder\)"):
         write_text(tmp_path / "file" / below / "x.txt", "")
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_written_to_is_said(small, tmp_path, monkeypatch):
-    monkeypatch.setattr("os.access", lambda path, mode: False)  # as a read-only disk has it, also for root
-    with pytest.raises(TrainingError, match=r"is not writable: write the run to another folder \(--out\)"):
+    def read_only(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    with pytest.raises(TrainingError, match=r"cannot write .*run \(Read-only file system\): write to another place"):
         next(fit(small, tmp_path / "run"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_that_the_system_refuses_is_said(small, tmp_path):
-    with pytest.raises(TrainingError, match=r"cannot write a run to .* \(File name too long\): write to another"):
+    with pytest.raises(TrainingError, match=r"cannot write .* \(File name too long\): write to another"):
         next(fit(small, tmp_path / ("x" * 300)))
 
 
@@ -111,6 +114,47 @@ def test_a_folder_that_goes_away_costs_no_training(small, tmp_path, how):
     assert steps == [
         json.loads(line)["step"] for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
     ]
+
+
+def test_a_folder_that_goes_away_with_its_events_costs_no_training(small, tmp_path):
+    run, out = replace(small, log_every=1, tensorboard=True), tmp_path / "runs" / "one"
+    lines = fit(run, out)
+    next(lines)  # long before the first checkpoint
+    shutil.rmtree(out)
+    with pytest.raises(TrainingError, match=r"was moved or removed .*; its checkpoint went to .*one-rescued-"):
+        list(lines)
+    place = next((tmp_path / "runs").glob("one-rescued-*"))
+    assert list(fit(run, place, resume=True))[-1]["epoch"] == run.epochs
+
+
+@pytest.mark.parametrize("name", ["figures", "tensorboard"])
+def test_folders_of_a_run_that_are_links_are_refused(small, tmp_path, name):
+    (tmp_path / "elsewhere").mkdir()
+    list(fit(replace(small, epochs=1), tmp_path / "run"))
+    (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=rf"{name} is a link, expected a folder in its place: remove the link"):
+        next(fit(replace(small, tensorboard=True), tmp_path / "run", resume=True))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_runs_of_a_comparison_that_are_links_are_refused(small, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "all" / "softmax").mkdir(parents=True)
+    (tmp_path / "all" / "softmax").rmdir()
+    (tmp_path / "all" / "softmax").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="softmax is a link"):
+        next(compare(small, ["Softmax"], tmp_path / "all"))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_an_error_of_several_losses_is_said_once(small, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cones.training._side_by_side.fit", full)
+    with pytest.raises(TrainingError, match=r"2 of 2 losses failed: Softmax .*, NormFace.*: .*No space left") as raised:
+        list(compare(small, ["Softmax", "NormFace"], tmp_path / "all"))
+    assert str(raised.value).count("No space left") == 1
 
 
 def test_no_other_place_is_said(small, tmp_path, monkeypatch):

@@ -25,8 +25,10 @@ import tyro
 from .. import __version__
 from ..common.expressions import did_you_mean
 from ..common.import_path import TrustError
+from ..common.regular_file import not_a_file
 from ..common.run_folder import CONFIG
-from ..training import Run, read_fields, refuse_code
+from ..data import DataError
+from ..training import CheckpointError, Run, read_fields, refuse_code
 from .check import Check
 from .compare import Compare
 from .data import Data
@@ -59,13 +61,17 @@ COMMANDS: dict[str, type[Command]] = {
 }
 """Every command by name, in the order of the help."""
 
+WRONG_INPUT = (ValueError, FileNotFoundError, DataError, CheckpointError)
+"""Errors of the command line and of the files that it names; usage errors and untrusted code are among them."""
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line.
 
-    Exits with 0, 1 on failure, 2 on bad usage, 130 after Ctrl-C, 75 after another signal to stop. If the output pipe is
-    closed, as by `| head`, a command that only prints exits with 141; `train` and `compare` still write their files and
-    exit as usual.
+    Exits with 0; 2 if the command line is wrong, or what it names to read is missing or broken; 1 if the command fails
+    otherwise, as on a full disk; 130 after Ctrl-C, 75 after another signal to stop. If the output pipe is closed, as by
+    `| head`, a command that only prints exits with 141; `train` and `compare` still write their files and exit as
+    usual.
     """
     try:
         try:
@@ -106,16 +112,13 @@ def _main(arguments: list[str] | None) -> None:
     except KeyboardInterrupt:
         console.print("cones: stopped", markup=False)
         sys.exit(130)
-    except (UsageError, TrustError) as error:
-        console.print(f"cones: {_in_options(error, arguments)}", markup=False)
-        sys.exit(2)
     except BrokenPipeError:
         raise
     except Exception as error:
-        if wanted_traceback:
+        if wanted_traceback and not isinstance(error, UsageError | TrustError):
             traceback.print_exc()
         console.print(f"cones: {_in_options(error, arguments)}", markup=False)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, WRONG_INPUT) else 1)
 
 
 class _LogHandler(logging.Handler):
@@ -193,10 +196,9 @@ def _starting_point(default: Run, config: Path | None, resume: Path | None, type
     """Return the defaults of a run; fields in `typed` are not read, and no code is imported unasked."""
     if resume is not None and config is not None:
         raise UsageError("--resume and --config are both given, but a resumed run has its own settings: drop --config")
-    if resume is not None and not (resume / CONFIG).is_file():
+    if resume is not None and (fault := not_a_file(resume / CONFIG)):
         raise UsageError(
-            f"--resume is {resume}, but there is no configuration {resume / CONFIG}: name the folder of a run, "
-            "or leave --resume out to start a new one"
+            f"--resume is {resume}, but {fault}: name the folder of a run, or leave --resume out to start a new one"
         )
     path = config if resume is None else resume / CONFIG
     if path is None:

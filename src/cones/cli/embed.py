@@ -42,10 +42,11 @@ class Embed:
     def execute(self) -> int:
         """Write the embeddings and print their size."""
         from ..embedding import embed_source, load_backbone
-        from ..protocols import EMBEDDING_SUFFIXES, write_embeddings
+        from ..protocols import EMBEDDING_SUFFIXES, check_embeddings_place, write_embeddings
 
         if self.out.suffix.lower() not in EMBEDDING_SUFFIXES:
             raise UsageError(f"--out is {self.out}, expected a file that ends in {', '.join(EMBEDDING_SUFFIXES)}")
+        check_embeddings_place(self.out)
         model = load_backbone(
             self.model, self.which, device=self.device, data_folder=self.data_folder, trust=self.trust
         )

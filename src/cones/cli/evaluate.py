@@ -128,6 +128,8 @@ class Evaluate:
             side = "all" if source.is_dir() else self.side
             embeddings = embed_source(model, self.source, side=side, flip=self.flip, data_folder=self.data_folder)
             pictures = self.pictures or (source if source.is_dir() else None)
+        if self.pictures is not None and embeddings.names is None:
+            raise UsageError(f"--pictures is {pictures}, but {source} has no names: add names, or leave --pictures out")
         if self.pairs is not None:
             return evaluate_list(
                 embeddings,
@@ -150,6 +152,10 @@ class Evaluate:
             raise UsageError("--templates and --template-pairs belong together: give both lists")
         if self.pairs is not None and self.templates is not None:
             raise UsageError("--pairs and --templates are both given: pass only one of them")
+        if self.pictures is not None and not self.pictures.is_dir():
+            raise UsageError(f"--pictures is {self.pictures}, which is not a folder; expected that of the pictures")
+        if self.pictures is not None and (self.templates is not None or source.suffix.lower() == ".bin"):
+            raise UsageError("--pictures is not used with templates or an insightface .bin file: leave it out")
         if self.model is not None:
             return
         is_run, suffix = (source / CONFIG).is_file(), source.suffix.lower()
@@ -160,5 +166,7 @@ class Evaluate:
                 f"{source} is not a run (no {CONFIG} in it), embeddings ({', '.join(EMBEDDING_SUFFIXES)}) or "
                 "scores (.csv): for pictures name the run that embeds them with --model"
             )
+        if self.pictures is not None and (is_run or suffix == ".csv"):
+            raise UsageError("--pictures needs embeddings with names, or pictures and --model")
         if self.pairs is not None and (is_run or suffix == ".csv"):
             raise UsageError("--pairs needs embeddings with names, or pictures and --model")

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from ..catalogue import describe_in_full, every_loss, find_loss, loss_table
+from ..common.atomic_files import check_folder_place
 from .terminal import Console, print
 from .usage import UsageError
 
@@ -34,6 +35,7 @@ class Losses:
         if self.out is not None:
             from ..plots import write_index, write_pages
 
+            check_folder_place(self.out)
             if not self.name:
                 print(write_index(self.out))
             for path in write_pages(wanted, self.out):

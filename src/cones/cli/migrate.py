@@ -30,7 +30,7 @@ class Migrate:
         easy_margin: wespeaker's easy_margin
         num_classes: wespeaker: keep only the first num_classes; insightface, pytorch-metric-learning: expected number
             of classes
-        out: safetensors file to write, for cones.migrate.read_head
+        out: file to write, ending in .safetensors, for cones.migrate.read_head
         traceback: show the full traceback of an error
     """
 
@@ -48,9 +48,12 @@ class Migrate:
 
     def execute(self) -> int:
         """Write the head, unless it computes something else than the library."""
+        from ..migrate import WeightsError, check_head_place, migrate, write_head
         from ..migrate import compare as compare_with
-        from ..migrate import migrate, write_head
 
+        if self.out.suffix != ".safetensors":
+            raise UsageError(f"--out is {self.out}, expected a file that ends in .safetensors")
+        check_head_place(self.out)
         try:
             head, reference = migrate(
                 self.source,
@@ -63,7 +66,7 @@ class Migrate:
                 easy_margin=self.easy_margin,
                 num_classes=self.num_classes,
             )
-        except ValueError as error:
+        except (ValueError, WeightsError) as error:
             raise UsageError(str(error)) from error
         agreement = compare_with(head, reference)
         print(f"{head}\n{agreement}")

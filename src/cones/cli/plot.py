@@ -6,7 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from ..common.run_folder import CONFIG
+from ..common.atomic_files import check_file_place
+from ..common.run_folder import CONFIG, FIGURES, refuse_links
 from ..margins import parse as parse_margin
 from ..training import write_results
 from .report import write_report
@@ -41,9 +42,11 @@ class Plot:
         if self.margins:
             from ..plots import curve_figure, save
 
+            check_file_place(self.out.with_name(f"{self.out.name}.svg"))
             for path in save(curve_figure([parse_margin(text) for text in self.margins]), self.out):
                 print(path)
         if self.folder is not None:
+            refuse_links(self.folder, FIGURES)
             if (self.folder / CONFIG).exists():
                 write_results(self.folder, data_folder=self.data_folder, trust=self.trust)
             print(write_report(self.folder, trust=self.trust))

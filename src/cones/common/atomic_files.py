@@ -20,6 +20,53 @@ _ASIDE = re.compile(r"\.(?P<target>.+)\.cones-[a-z0-9_]{8}(\.\w+)?")
 """The name of what is written aside: `.last.safetensors.cones-k3x9a_b2.safetensors`."""
 
 
+class WriteError(OSError):
+    """Raised where a file or a folder cannot be written; the text names it, the reason and the fix.
+
+    Args:
+        path: the file or folder that was to be written, not what lies aside for it.
+        reason: of the system, or in words.
+    """
+
+    def __init__(self, path: Path, reason: OSError | str) -> None:
+        self.path = path
+        self.reason = reason if isinstance(reason, str) else reason.strerror or str(reason)
+        super().__init__(f"cannot write {path} ({self.reason}): write to another place (--out)")
+
+    def __reduce__(self) -> tuple[type["WriteError"], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)  # else it cannot come back from another process
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's errors in the body, and those of what lies aside, into a WriteError of `path`."""
+    try:
+        yield
+    except WriteError as error:
+        if error.path == path:
+            raise
+        raise WriteError(path, error.reason) from error
+    except OSError as error:
+        raise WriteError(path, error) from error
+
+
+def check_file_place(path: Path) -> None:
+    """Raise WriteError if no file can be written to `path`, so that a command learns it before it computes."""
+    with writing(path):
+        check_folder_place(path.parent)
+        _check_replaceable(path)
+
+
+def check_folder_place(folder: Path) -> None:
+    """Raise WriteError if no file can be written to `folder`, which may be missing; nothing is left there."""
+    with writing(folder):
+        there = next(place for place in (folder, *folder.absolute().parents) if _exists(place))
+        if not there.is_dir():
+            raise WriteError(folder, f"{there} is a file, expected a folder")
+        with tempfile.TemporaryFile(dir=there):  # permissions tell less: nobody can write to some file systems
+            pass
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes the place of `path` only once it is whole.
@@ -30,6 +77,9 @@ def replacing(path: Path) -> Iterator[Path]:
     Args:
         path: the file to write; its folder is made when it is missing.
 
+    Raises:
+        WriteError: for any OSError, of the body too.
+
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
@@ -38,19 +88,22 @@ def replacing(path: Path) -> Iterator[Path]:
         >>> (folder / "a.txt").read_text()
         'whole'
     """
-    _make_folder(path.parent)
-    remove_leftovers(path.parent, path.name)
-    aside, handle = _file_aside(path)
-    try:
-        yield aside
-        with aside.open("rb") as written:
-            os.fsync(written.fileno())
-        aside.chmod(0o666 & ~_umask())  # mkstemp makes a private file; a result is as readable as any other
-        os.replace(aside, path)
-        _flush_folder(path.parent)
-    finally:
-        aside.unlink(missing_ok=True)
-        _let_go(handle)
+    with writing(path):
+        _make_folder(path.parent)
+        _check_replaceable(path)
+        remove_leftovers(path.parent, path.name)
+        aside, handle = _file_aside(path)
+        try:
+            yield aside
+            with aside.open("rb") as written:
+                os.fsync(written.fileno())
+            aside.chmod(0o666 & ~_umask())  # mkstemp makes a private file; a result is as readable as any other
+            os.replace(aside, path)
+            _flush_folder(path.parent)
+        finally:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            _let_go(handle)
 
 
 @contextmanager
@@ -64,6 +117,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         FileExistsError: path is a file, or a folder that holds something.
+        WriteError: for any other OSError, of the body too.
 
     Example:
         >>> import tempfile
@@ -74,17 +128,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
         'whole'
     """
     check_free(path)
-    _make_folder(path.parent)
-    with scratch_folder(path.parent, path.name) as aside:
-        yield aside
-        for file in aside.iterdir():
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
-        aside.chmod(0o777 & ~_umask())  # mkdtemp makes a private folder
-        if path.exists():
-            path.rmdir()
-        os.rename(aside, path)
-        _flush_folder(path.parent)
+    with writing(path):
+        _make_folder(path.parent)
+        with scratch_folder(path.parent, path.name) as aside:
+            yield aside
+            for file in aside.iterdir():
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+            aside.chmod(0o777 & ~_umask())  # mkdtemp makes a private folder
+            if path.exists():
+                path.rmdir()
+            os.rename(aside, path)
+            _flush_folder(path.parent)
 
 
 @contextmanager
@@ -184,11 +239,28 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
+def _exists(path: Path) -> bool:
+    """Whether anything is at `path`, a broken link too; OSError for a name that the system refuses."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raise WriteError if what stands at `path` is no file and no link: a device would be lost by the rename."""
+    if path.is_dir():
+        raise WriteError(path, "it is a folder, expected a file")
+    if path.exists() and not path.is_file() and not path.is_symlink():
+        raise WriteError(path, "it is not a regular file")
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise NotADirectoryError(f"{folder} is a file or below one, expected a folder: write to another") from None
+        raise WriteError(folder, f"{folder} is a file or below one, expected a folder") from None
 
 
 def _umask() -> int:

@@ -3,11 +3,19 @@
 import math
 from numbers import Integral, Real
 
+from .expressions import brief
+
 
 def check_count(name: str, value: object, least: int, fix: str = "") -> None:
     """Raise ValueError unless `value` is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise ValueError(f"{name} is {value!r}, expected a whole number of at least {least}{fix and f': {fix}'}")
+
+
+def check_seed(seed: object) -> None:
+    """Raise ValueError unless `seed` is a whole number in [0, 2^31)."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**31:
+        raise ValueError(f"seed is {brief(repr(seed))}, expected a whole number of at least 0 and below 2^31")
 
 
 def check_probability(name: str, value: object) -> None:

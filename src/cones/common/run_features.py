@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .atomic_files import replacing
 from .expressions import brief
+from .regular_file import not_a_file
 from .run_folder import parse_json
 from .tensor_file import DamagedError, read_tensors, write_tensors
 
@@ -73,8 +74,8 @@ def read_run_features(path: Path) -> RunFeatures:
         FileNotFoundError: there is none.
         ValueError: it is broken, or has not all that the trainer writes.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: a report needs a finished run, with all the files it writes")
+    if fault := not_a_file(path):
+        raise FileNotFoundError(f"{fault}: a report needs a finished run, with all the files it writes")
     try:
         tensors, metadata = read_tensors(path)
     except DamagedError as error:

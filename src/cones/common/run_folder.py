@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .expressions import brief
+from .regular_file import not_a_file
 
 CONFIG, INPUT, VERSIONS = "config.toml", "input.json", "versions.json"
 METRICS, SUMMARY, COMPARISON = "metrics.jsonl", "summary.json", "comparison.json"
 LAST, BEST, FEATURES = "last.safetensors", "best.safetensors", "features.safetensors"
 REPORT, FIGURES, TENSORBOARD = "report.html", "figures", "tensorboard"
+
+EVALUATION_FIGURES = ("roc", "det", "scores", "cmc", "hard-pairs", "subjects")
+"""Names of the figures of an evaluation; some have a narrow one beside them."""
 
 LONGEST_NAME = 255
 """Bytes in the name of a folder at most: the limit of common file systems."""
@@ -30,6 +34,36 @@ class Comparison(NamedTuple):
     runs: tuple[str, ...]
 
 
+def refuse_links(folder: Path, *names: str) -> None:
+    """Raise ValueError if one of the folders that belong inside `folder` is a link: writing to it writes elsewhere."""
+    for name in names:
+        if (folder / name).is_symlink():
+            raise ValueError(f"{folder / name} is a link, expected a folder in its place: remove the link")
+
+
+def inner_folder(folder: Path, name: str) -> Path:
+    """Return the folder `name` inside of that of a run, a comparison or an evaluation, to write to.
+
+    Raises:
+        ValueError: it is a link.
+    """
+    refuse_links(folder, name)
+    return folder / name
+
+
+def remove_evaluation_report(folder: Path) -> None:
+    """Remove the report and the figures of an earlier evaluation, which the next one may not all have.
+
+    Raises:
+        ValueError: the folder of figures is a link.
+    """
+    figures = inner_folder(folder, FIGURES)
+    for name in EVALUATION_FIGURES:
+        for ending in (".svg", ".png", "-narrow.svg", "-narrow.png"):
+            (figures / f"{name}{ending}").unlink(missing_ok=True)
+    (folder / REPORT).unlink(missing_ok=True)
+
+
 def read_text(path: Path) -> str:
     """Return the text of a file.
 
@@ -37,8 +71,8 @@ def read_text(path: Path) -> str:
         FileNotFoundError: there is no such file.
         ValueError: it is not UTF-8 text.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: a finished run has all the files that the trainer writes")
+    if fault := not_a_file(path):
+        raise FileNotFoundError(f"{fault}: a finished run has all the files that the trainer writes")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -145,7 +179,7 @@ def read_comparison(folder: Path) -> Comparison:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is broken, or names a run outside of the folder.
+        ValueError: it is broken, or names a run outside of the folder, if by a link.
     """
     path = folder / COMPARISON
     listing = read_object(path)
@@ -155,6 +189,7 @@ def read_comparison(folder: Path) -> Comparison:
     for name in names:
         if not isinstance(name, str) or not _names_a_folder(name):
             raise ValueError(f"{path} lists the run {brief(repr(name))}, expected the name of a folder beside it")
+    refuse_links(folder, *names)
     return Comparison(str(listing.get("title") or "Comparison"), tuple(names))
 
 

@@ -5,6 +5,8 @@ malice: who can write a file can write its checksums.
 """
 
 import json
+import os
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,16 +35,21 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         metadata: text by name.
 
     Raises:
-        SafetensorError, OSError: the disk is full, or the like.
+        OSError: the disk is full, or the like.
     """
     require("a .safetensors file", "safetensors")
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # tied weights that share memory, and channels that lie last, are what the format refuses
     copies = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
-    save_file(copies, path, {**metadata, CHECKSUM: json.dumps(_checksums(copies, metadata)), CHECKED: ALGORITHM})
+    try:
+        save_file(copies, path, {**metadata, CHECKSUM: json.dumps(_checksums(copies, metadata)), CHECKED: ALGORITHM})
+    except SafetensorError as error:
+        of_system = re.search(r"I/O error: (.+?) \(os error (\d+)\)", str(error))
+        raise (OSError(int(of_system[2]), of_system[1]) if of_system else OSError(str(error))) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -65,12 +72,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     require("a .safetensors file", "safetensors")
     from safetensors import SafetensorError, safe_open
 
+    _check_length(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise DamagedError(" ".join(str(error).split())[:160]) from error
+        text = " ".join(str(error).split())[:160]
+        raise DamagedError(f"it is cut off: {text}" if "not fully covered" in text else text) from error
     written, algorithm = metadata.pop(CHECKSUM, None), metadata.pop(CHECKED, None)
     if written is None and algorithm is None:
         return tensors, metadata  # of an older version, or of others
@@ -78,6 +87,41 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise DamagedError(f"its checksums are damaged: {CHECKED} is {algorithm!r:.80}")
     _check(written, _checksums(tensors, metadata))
     return tensors, metadata
+
+
+MOST_HEADER = 100_000_000
+"""Bytes of a header at most, as the format allows."""
+
+
+def metadata_in(path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file, unchecked; nothing for a file of another kind."""
+    return _header_of(path)[1]
+
+
+def names_in(path: Path) -> set[str]:
+    """Return the names of the tensors in a safetensors file; none for a file of another kind."""
+    return _header_of(path)[0]
+
+
+def _header_of(path: Path) -> tuple[set[str], dict[str, str]]:
+    require("a .safetensors file", "safetensors")
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return set(file.keys()), dict(file.metadata() or {})
+    except SafetensorError:
+        return set(), {}
+
+
+def _check_length(path: Path) -> None:
+    """Raise DamagedError for a file that ends within its header."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(9)
+    header = int.from_bytes(start[:8], "little")
+    if not start or (8 < size < 8 + header <= 8 + MOST_HEADER and start[8:] == b"{"):
+        raise DamagedError(f"it is cut off after {size:,} bytes")
 
 
 def _check(written: str, checksums: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from cones.common.atomic_files import replacing
+from cones.common.atomic_files import WriteError, replacing
 
 from ._archive import read_members
 from ._files import DataError
@@ -59,5 +59,5 @@ def _store(file: File, data: bytes, folder: Path) -> None:
     try:
         with replacing(folder / file.stored) as aside:
             aside.write_bytes(data)
-    except OSError as error:
-        raise DataError(f"{folder / file.stored} cannot be written ({error.strerror})") from error
+    except WriteError as error:
+        raise DataError(f"{folder / file.stored} cannot be written ({error.reason})") from error

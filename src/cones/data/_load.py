@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
+from cones.common.checks import check_seed
+
 from ._dataset import Dataset, Splits
 from ._files import DataError, data_root
 from ._folder import read_folder
@@ -71,6 +73,7 @@ def load(
         raise ValueError(f"split is {split!r}; expected one of {', '.join(get_args(_Split))}")
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction is {test_fraction}; expected a number between 0 and 1, both excluded")
+    check_seed(seed)
     _check_image_size(image_size)
     data = _read(spec, image_size, data_root(root))
     if isinstance(data, Splits):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cones.common.atomic_files import replacing, write_text
+from cones.common.atomic_files import WriteError, replacing, write_text
 
 from ._designs import judge
 from ._files import DataError
@@ -121,8 +121,8 @@ def _keep(path: Path, rendering: Rendering) -> None:
         with replacing(path) as aside:
             aside.write_bytes(data)
         write_text(path.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise DataError(f"{path} cannot be written ({error.strerror})") from error
+    except WriteError as error:
+        raise DataError(f"{path} cannot be written ({error.reason})") from error
 
 
 def _read(path: Path) -> Rendering:
@@ -131,7 +131,8 @@ def _read(path: Path) -> Rendering:
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         expected = about["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path.with_suffix('.json')} is damaged ({error!r}); {remedy}") from error
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise DataError(f"{path.with_suffix('.json')} is damaged ({reason}); {remedy}") from error
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -5,6 +5,8 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
+from cones.common.regular_file import not_a_file
+
 from ._dataset import Dataset, Splits
 from ._files import DataError
 from ._scan import PassedOver, tell
@@ -38,10 +40,10 @@ def read_csv(name: str, path: Path, image_size: int | None) -> Dataset | Splits:
     classes, labels = encode([row[1] for _, row in rows])
     images = [path.parent / row[0] for _, row in rows]
     for (line, _), image in zip(rows, images, strict=True):
-        if not image.is_file():
+        if fault := not_a_file(image):
             raise DataError(
-                f"line {line} of {path} names {image}, which is {_absent(image)}; expected a path relative to "
-                f"{path.parent} (a first line of names must hold path,label)"
+                f"line {line} of {path}: {fault}; expected a path relative to {path.parent} (a first line of names "
+                "must hold path,label)"
             )
     files = tuple(row[0] for _, row in rows)
     data = Dataset(name, read_pictures(name, images, image_size), labels, classes, files)
@@ -56,16 +58,14 @@ def read_table(path: Path) -> list[tuple[int, list[str]]]:
     Raises:
         DataError: if the file cannot be read as a csv file in UTF-8.
     """
+    if fault := not_a_file(path):
+        raise DataError(fault)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # a spreadsheet may begin it with a mark
             reader = csv.reader(file)
             return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a csv file in UTF-8: {error}") from error
-
-
-def _absent(image: Path) -> str:
-    return "a broken link" if image.is_symlink() else "no file"
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:

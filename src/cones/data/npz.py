@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cones.common.regular_file import not_a_file
+
 from ._dataset import Dataset, Splits
 from ._files import DataError
 from ._split import as_given
@@ -77,6 +79,8 @@ def read_arrays(path: Path, expected: str) -> dict[str, Array]:
     Raises:
         DataError: if it is not a complete .npz file, or holds pickled objects.
     """
+    if fault := not_a_file(path):
+        raise DataError(f"{fault}; {expected}")
     try:
         with path.open("rb") as file:  # opened here, so that it is closed even where np.load fails
             if not zipfile.is_zipfile(file):

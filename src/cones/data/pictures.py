@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cones.common.regular_file import not_a_file
+
 from ._files import DataError
 from ._progress import bar
 from .formats import readable, why_passed_over
@@ -121,6 +123,8 @@ def _read(label: str, source: Path | bytes, image_size: int | None) -> npt.NDArr
     """(H, W) if the image is stored as grey, else (H, W, 3)."""
     from PIL import Image, ImageOps
 
+    if isinstance(source, Path) and (fault := not_a_file(source)):
+        raise DataError(f"{fault}; expected a picture")
     try:
         formats = _IN_MEMORY if isinstance(source, bytes) else None
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats) as file:
@@ -135,8 +139,6 @@ def _read(label: str, source: Path | bytes, image_size: int | None) -> npt.NDArr
 
 def _reason(source: Path | bytes) -> str:
     """Why a picture cannot be read, as far as its name tells."""
-    if isinstance(source, Path) and not source.is_file():
-        return "it is a broken link" if source.is_symlink() else "there is no such file"
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     if suffix in readable() or not why_passed_over(suffix).startswith("."):
         return "it is not an image or is damaged"

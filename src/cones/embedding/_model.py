@@ -6,8 +6,9 @@ from typing import Literal
 import torch
 from torch import nn
 
+from ..common.regular_file import not_a_file
 from ..common.run_folder import BEST, CONFIG, INPUT, LAST
-from ..training import Position, Run, read_run
+from ..training import Position, Run, read_run, refuse_code
 from ..training.checkpoint import load_weights
 from ..training.data import read_data
 from ..training.input import Input, input_of, read_input
@@ -78,11 +79,11 @@ def load_backbone(
     if which not in _FILES:
         raise ValueError(f"which is {which!r}, expected one of {', '.join(_FILES)}")
     folder = Path(folder)
-    if not (folder / CONFIG).is_file():
-        raise FileNotFoundError(
-            f"{folder} is not the folder of a run (there is no {folder / CONFIG}): name one that is"
-        )
+    if fault := not_a_file(folder / CONFIG):
+        raise FileNotFoundError(f"{folder} is not the folder of a run ({fault}): name one that is")
     run = read_run(folder / CONFIG)
+    if not trust:
+        refuse_code(folder / CONFIG, {"backbone": run.backbone})
     model_input = (
         read_input(folder / INPUT) if (folder / INPUT).exists() else input_of(read_data(run, data_folder).train)
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..common.checks import check_seed
 from .figure import Interval
 
 
@@ -33,6 +34,7 @@ class Bootstrap:
             raise ValueError(f"resamples is {self.resamples}, expected 0 (no intervals) or more, such as 1000")
         if not 0 < self.confidence < 1:
             raise ValueError(f"confidence is {self.confidence}, expected a share between 0 and 1, such as 0.95")
+        check_seed(self.seed)
 
     @property
     def percentiles(self) -> Tensor:

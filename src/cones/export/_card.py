@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..common.expressions import brief
+from ..common.regular_file import not_a_file
 from ..data import Splits
 from ..embedding import Model
 from ..evaluation import Decision
@@ -52,6 +53,8 @@ def read_metadata(path: str | os.PathLike[str]) -> tuple[Decision, str]:
         OSError: it cannot be read.
     """
     path = Path(path)
+    if fault := not_a_file(path):
+        raise FileNotFoundError(f"{fault}; expected a model, as `cones export` writes it")
     metadata = _of_onnx(path) if path.suffix == ".onnx" else _of_program(path)
     if not metadata.get(DECISION) or not metadata.get(MODEL_SHA256):
         raise ValueError(f"{path} has no decision: export it with `cones export`")

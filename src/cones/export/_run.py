@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..common.atomic_files import check_free, whole_folder, write_text
+from ..common.atomic_files import check_folder_place, check_free, whole_folder, write_text
 from ..data import Dataset
 from ..embedding import Model, load_backbone
 from ..evaluation import Decision, read_decision
@@ -72,6 +72,7 @@ def export_run(
     Raises:
         ExportError: the backbone cannot be traced, or a file does not decide as the run does: nothing is left then.
         FileExistsError: out is there and not empty.
+        OSError: out cannot be written to; the error names it, the reason and the fix.
         TrainingError: the data have changed since the run was trained.
         FileNotFoundError, CheckpointError, DataError: the run or its data are not there or not right.
         ModuleNotFoundError: an optional package is not installed.
@@ -84,6 +85,7 @@ def export_run(
         raise ValueError(f"far is {far}, expected a rate in [0, 1)")
     if "onnx" in formats:
         check_installed("onnx", "onnxscript", "onnxruntime")
+    check_folder_place(out)
     check_free(out)
     # on the CPU, where float32 products are not rounded to TF32
     model = load_backbone(folder, which, device="cpu", data_folder=data_folder, trust=trust)

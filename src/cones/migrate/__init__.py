@@ -14,6 +14,7 @@ from ._by_name import Migrated as Migrated
 from ._by_name import migrate as migrate
 from ._compare import Agreement as Agreement
 from ._compare import compare as compare
+from ._head_file import check_head_place as check_head_place
 from ._head_file import read_head as read_head
 from ._head_file import write_head as write_head
 from ._insightface import from_insightface as from_insightface
@@ -31,6 +32,7 @@ __all__ = [
     "Migrated",
     "Reference",
     "WeightsError",
+    "check_head_place",
     "compare",
     "formulas",
     "from_insightface",

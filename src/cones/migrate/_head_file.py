@@ -5,10 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..common.atomic_files import replacing
+from ..common.atomic_files import check_file_place, replacing
 from ..common.expressions import brief
 from ..common.import_path import TrustError
-from ..common.tensor_file import write_tensors
+from ..common.regular_file import not_a_file
+from ..common.tensor_file import metadata_in, write_tensors
 from ..head import Head
 from ..margins import parse, written
 from ._read import WeightsError, read_safetensors
@@ -27,7 +28,8 @@ def write_head(path: Path | str, head: Head) -> None:
         head: the head.
 
     Raises:
-        ValueError: the head holds only a part of its classes.
+        ValueError: the head holds only a part of its classes, or the suffix is not .safetensors.
+        FileExistsError: path is a file that is not a head.
         OSError: the disk is full, or the like; the file that stood at path is untouched.
 
     Example:
@@ -38,6 +40,7 @@ def write_head(path: Path | str, head: Head) -> None:
         >>> read_head(path)
         Head(in_features=4, num_classes=10, margin=CosFace(margin=0.2, scale=64.0), bias=False, learn_scale=False)
     """
+    check_head_place(path)
     if len(head.weight) % head.num_classes:
         raise ValueError(
             f"head has {len(head.weight)} rows for {head.num_classes} classes: gather the rows of all processes first"
@@ -50,6 +53,16 @@ def write_head(path: Path | str, head: Head) -> None:
     }
     with replacing(Path(path)) as aside:
         write_tensors(aside, head.state_dict(), {"format": FORMAT, "head": json.dumps(header)})
+
+
+def check_head_place(path: Path | str) -> None:
+    """Raise unless a head may be written to `path`; errors as of `write_head`."""
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"{path} has the suffix {path.suffix!r}, expected .safetensors for a head")
+    check_file_place(path)
+    if path.is_file() and metadata_in(path).get("format") != FORMAT:
+        raise FileExistsError(f"{path} is not a head: write to another file (--out)")
 
 
 def read_head(path: Path | str, *, trust: bool = False) -> Head:
@@ -70,15 +83,15 @@ def read_head(path: Path | str, *, trust: bool = False) -> Head:
     Example: see `write_head`.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+    if fault := not_a_file(path):
+        raise FileNotFoundError(f"{fault}; expected a head, as `cones migrate` writes it")
     tensors, metadata = read_safetensors(path)
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} is not a head: expected the format {FORMAT}, as `cones migrate` writes it")
     try:
         return _build(tensors, json.loads(metadata["head"]), trust)
-    except TrustError:
-        raise
+    except TrustError as error:
+        raise TrustError(f"{path}: {error}") from None
     except (ValueError, KeyError, TypeError, OverflowError, ZeroDivisionError, RecursionError, RuntimeError) as error:
         reason = brief(" ".join(f"{type(error).__name__}: {error}".split()), 200)
         raise WeightsError(f"{path} is broken ({reason}): replace it with an intact copy") from error

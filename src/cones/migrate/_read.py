@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..common.regular_file import not_a_file
 from ..common.tensor_file import DamagedError, read_tensors
 
 
@@ -41,8 +42,8 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
         torch.Size([2, 4])
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+    if fault := not_a_file(path):
+        raise FileNotFoundError(f"{fault}; expected class weights")
     content = read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_torch(path)
     if isinstance(content, Tensor):
         content = {"weight": content}

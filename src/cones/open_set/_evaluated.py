@@ -4,6 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ..common.regular_file import not_a_file
 from ..data import DataError
 from ..evaluation import Evaluation
 from ..evaluation.sources import Images, SubjectNames
@@ -40,6 +41,8 @@ class PictureFiles:
     files: Sequence[Path]
 
     def __getitem__(self, row: int) -> Tensor:
+        if fault := not_a_file(self.files[row]):
+            raise DataError(f"{fault}; expected a picture")
         try:
             encoded = self.files[row].read_bytes()
         except OSError as error:

@@ -39,8 +39,9 @@ def evaluate_run(
         TrainingError: the data have changed since the run was trained.
     """
     folder = Path(folder)
+    model = load_backbone(folder, data_folder=data_folder, trust=trust)
     test = read_same_data(folder, data_folder).test
-    features = embed(load_backbone(folder, data_folder=data_folder, trust=trust), test.inputs, flip=flip)
+    features = embed(model, test.inputs, flip=flip)
     evaluation = options.evaluate(features, test.labels, progress)
     images = test.inputs if test.inputs.ndim == 4 else None
     return Evaluated(f"{folder.name} on {test.name}", evaluation, images, None, test.classes)

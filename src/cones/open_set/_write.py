@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..common.atomic_files import write_text
+from ..common.atomic_files import check_folder_place, write_text
 from ..common.extras import MissingExtraError
-from ..common.run_folder import REPORT
+from ..common.run_folder import FIGURES, REPORT, refuse_links, remove_evaluation_report
 from ..evaluation import Evaluation
 from ..evaluation.quantities import GEOMETRY
 from ._evaluated import Evaluated
@@ -21,14 +21,22 @@ FIGURE_FIELDS = ("task", "name", "value", "unit", "interval", "threshold", "note
 
 
 def check_evaluation_folder(out: Path) -> None:
-    """Raise FileExistsError if writing an evaluation to `out` would replace files that are not an evaluation's."""
+    """Check before anything is computed that an evaluation can be written to `out`.
+
+    Raises:
+        FileExistsError: it holds a report or a table that is not an evaluation's, which would be replaced.
+        ValueError: its folder of figures is a link.
+        OSError: it cannot be written to; the error names it, the reason and the fix.
+    """
+    check_folder_place(out)
+    refuse_links(out, FIGURES)
     for name in (REPORT, "evaluation.csv"):
         if (out / name).exists() and not (out / "evaluation.json").exists():
             raise FileExistsError(f"{out / name} does not belong to an evaluation: write to another folder (--out)")
 
 
 def write_evaluation(out: str | os.PathLike[str], evaluated: Evaluated) -> list[Path]:
-    """Write evaluation.json, evaluation.csv and, where there are curves, report.html with its figures.
+    """Write evaluation.json, evaluation.csv and report.html with its figures, in place of an earlier evaluation's.
 
     Without the packages that draw, the report is left out and a warning says so.
 
@@ -40,7 +48,7 @@ def write_evaluation(out: str | os.PathLike[str], evaluated: Evaluated) -> list[
         the paths.
 
     Raises:
-        FileExistsError: the folder holds a report or a table that is not an evaluation's.
+        FileExistsError, ValueError, OSError: as `check_evaluation_folder`.
     """
     out = Path(out)
     check_evaluation_folder(out)
@@ -48,23 +56,22 @@ def write_evaluation(out: str | os.PathLike[str], evaluated: Evaluated) -> list[
     written = [out / "evaluation.json", out / "evaluation.csv"]
     write_text(written[0], json.dumps(_numbers(evaluated), indent=2, allow_nan=False) + "\n")
     write_text(written[1], _csv(evaluation))
-    if evaluation.details is not None:
-        try:
-            from ..plots import write_evaluation_report
-        except MissingExtraError as error:
-            warnings.warn(f"report.html and its figures are left out: {error}", stacklevel=2)
-            return written
-        report = write_evaluation_report(
-            out,
-            title=evaluated.title,
-            evaluation=evaluation,
-            details=evaluation.details,
-            images=evaluated.images,
-            names=evaluated.names,
-            subject_names=evaluated.subject_names,
-        )
-        written.append(report)
-    return written
+    try:
+        from ..plots import write_evaluation_report
+    except MissingExtraError as error:
+        remove_evaluation_report(out)
+        warnings.warn(f"report.html and its figures are left out: {error}", stacklevel=2)
+        return written
+    report = write_evaluation_report(
+        out,
+        title=evaluated.title,
+        evaluation=evaluation,
+        details=evaluation.details,
+        images=evaluated.images,
+        names=evaluated.names,
+        subject_names=evaluated.subject_names,
+    )
+    return [*written, report]
 
 
 def _numbers(evaluated: Evaluated) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from ..common.printable import printable_lines
-from ..common.run_folder import FIGURES
+from ..common.run_folder import FIGURES, inner_folder
 from ._save import save
 
 TEMPLATES = Path(__file__).parent
@@ -28,14 +28,15 @@ class Section:
 
 def section(folder: Path, name: str, title: str, text: str, draw: Callable[[int], Figure], *, columns: int) -> Section:
     """Draw with `columns` panels in a line and with half of them, save both, and keep them for the page."""
-    wide, _ = save(draw(columns), folder / FIGURES / name)
-    narrow, _ = save(draw(columns // 2), folder / FIGURES / f"{name}-narrow")
+    figures = inner_folder(folder, FIGURES)
+    wide, _ = save(draw(columns), figures / name)
+    narrow, _ = save(draw(columns // 2), figures / f"{name}-narrow")
     return Section(title, text, _data_uri(wide), _data_uri(narrow))
 
 
 def single_section(folder: Path, name: str, title: str, text: str, figure: Figure) -> Section:
     """Save a figure of one panel, which is the same on every screen, and keep it for the page."""
-    path, _ = save(figure, folder / FIGURES / name)
+    path, _ = save(figure, inner_folder(folder, FIGURES) / name)
     return Section(title, text, _data_uri(path), "")
 
 

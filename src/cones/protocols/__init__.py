@@ -23,6 +23,7 @@ from ._templates import Templates as Templates
 from ._templates import read_templates as read_templates
 from ._trials import read_trials as read_trials
 from ._write_embeddings import EMBEDDING_SUFFIXES as EMBEDDING_SUFFIXES
+from ._write_embeddings import check_embeddings_place as check_embeddings_place
 from ._write_embeddings import write_embeddings as write_embeddings
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Pairs",
     "ScoredPairs",
     "Templates",
+    "check_embeddings_place",
     "decode_pictures",
     "iterate_faces",
     "read_bin",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..common.regular_file import not_a_file
 from ..common.tensor_file import DamagedError, read_tensors
 from ..data import DataError
 from ..data.formats import readable
@@ -119,6 +120,8 @@ def read_embeddings(path: Path | str) -> Embeddings:
     read = readers.get(path.suffix.lower())
     if read is None:
         raise DataError(f"{path} has the suffix {path.suffix!r}; expected one of {', '.join(readers)}")
+    if fault := not_a_file(path):
+        raise DataError(f"{fault}; {_EXPECTED}")
     return read(path)
 
 

@@ -9,6 +9,7 @@ import pickletools
 import warnings
 from pathlib import Path
 
+from ..common.regular_file import not_a_file
 from ..data import DataError
 from ._pickle_machine import Machine, RefusedError
 
@@ -31,6 +32,8 @@ def read_plain_pickle(path: Path) -> object:
         >>> read_plain_pickle(path)
         ([b'one', b'two'], [True])
     """
+    if fault := not_a_file(path):
+        raise DataError(fault)
     try:
         data = path.read_bytes()
     except OSError as error:

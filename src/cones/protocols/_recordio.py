@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ..common.regular_file import not_a_file
 from ..data import DataError
 
 _MAGIC = struct.pack("<I", 0xCED7230A)
@@ -94,6 +95,8 @@ def open_records(path: Path) -> Iterator[RecordFile]:
     Raises:
         DataError: if the file cannot be opened or holds nothing.
     """
+    if fault := not_a_file(path):
+        raise DataError(fault)
     try:
         file = path.open("rb")
     except OSError as error:

@@ -1,6 +1,7 @@
 """Embeddings to a file that `read_embeddings` reads."""
 
 import json
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..common.atomic_files import replacing
-from ..common.tensor_file import write_tensors
+from ..common.atomic_files import check_file_place, replacing
+from ..common.tensor_file import names_in, write_tensors
 from ..data import DataError
 from ._embeddings import Embeddings
 
@@ -29,6 +30,7 @@ def write_embeddings(path: Path | str, embeddings: Embeddings) -> None:
 
     Raises:
         ValueError: the suffix is another.
+        FileExistsError: path is a file that holds no embeddings, such as a data set.
         DataError: a feature is not finite, or a name is repeated, which `read_embeddings` refuses.
         OSError: the disk is full, or the like; the file that stood at path is untouched.
 
@@ -41,8 +43,7 @@ def write_embeddings(path: Path | str, embeddings: Embeddings) -> None:
         tensor([1, 0])
     """
     path = Path(path)
-    if path.suffix.lower() not in EMBEDDING_SUFFIXES:
-        raise ValueError(f"{path} has the suffix {path.suffix!r}, expected one of {', '.join(EMBEDDING_SUFFIXES)}")
+    check_embeddings_place(path)
     _check(embeddings)
     with replacing(path) as aside:
         match path.suffix.lower():
@@ -52,6 +53,27 @@ def write_embeddings(path: Path | str, embeddings: Embeddings) -> None:
                 np.save(aside, embeddings.features.numpy())
             case _:
                 _save_safetensors(aside, embeddings)
+
+
+def check_embeddings_place(path: Path | str) -> None:
+    """Raise unless embeddings may be written to `path`; errors as of `write_embeddings`."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in EMBEDDING_SUFFIXES:
+        raise ValueError(f"{path} has the suffix {path.suffix!r}, expected one of {', '.join(EMBEDDING_SUFFIXES)}")
+    check_file_place(path)
+    if suffix != ".npy" and path.is_file() and not {"features", "embeddings"} & _arrays_in(path):
+        raise FileExistsError(f"{path} does not hold embeddings: write to another file (--out)")
+
+
+def _arrays_in(path: Path) -> set[str]:
+    """Names of the arrays in a file; none in one of another kind."""
+    if path.suffix.lower() == ".safetensors":
+        return names_in(path)
+    if not zipfile.is_zipfile(path):
+        return set()
+    with zipfile.ZipFile(path) as archive:
+        return {name.removesuffix(".npy") for name in archive.namelist()}
 
 
 def _check(embeddings: Embeddings) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 import numpy.typing as npt
 
+from ..common.regular_file import not_a_file
 from ..data import DataError
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # surely within int64
@@ -22,6 +23,8 @@ def read_lines(path: Path, expected: str) -> list[tuple[int, str]]:
     Raises:
         DataError: if the file cannot be read or holds nothing.
     """
+    if fault := not_a_file(path):
+        raise DataError(fault)
     try:
         text = path.read_text(encoding="utf-8-sig")  # an editor may begin it with a mark
     except (OSError, UnicodeDecodeError) as error:
@@ -44,6 +47,8 @@ def read_integers(path: Path, columns: str) -> npt.NDArray[np.int64]:
         DataError: if the file cannot be read, holds nothing, or a line is not C whole numbers.
     """
     width = len(columns.split())
+    if fault := not_a_file(path):
+        raise DataError(fault)
     try:
         with path.open(encoding="utf-8-sig") as file, warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy warns of an empty file and of 1.5 read as 1
@@ -86,8 +91,8 @@ def member(name: str, where: str) -> str:
 
 def check_is_file(path: Path, where: str) -> None:
     """Raise a DataError if there is no file at `path`."""
-    if not path.is_file():
-        raise DataError(f"{where} names {path}, which is not a file; is the folder right and complete?")
+    if fault := not_a_file(path):
+        raise DataError(f"{where}: {fault}; is the folder right and complete?")
 
 
 def _integers(path: Path, number: int, line: str, columns: str) -> list[int]:

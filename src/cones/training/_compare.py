@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.atomic_files import write_text
-from ..common.run_folder import COMPARISON, CONFIG, LAST, SUMMARY, read_comparison, read_summary
+from ..common.run_folder import COMPARISON, CONFIG, LAST, SUMMARY, read_comparison, read_summary, refuse_links
 from ..data import Splits
 from ._errors import TrainingError
 from ._folder import check_comparison_folder, check_folder
@@ -90,6 +90,7 @@ def compare(
     check_comparison_folder(folder)
     stop, run = Stop() if stop is None else stop, run.with_feature_dim()
     named = _named(losses)
+    refuse_links(folder, *named)
     jobs = min(jobs or jobs_for(run, len(named)), len(named))
     if jobs > 1 and not run.threads:
         run = replace(run, threads=max(1, cores() // jobs))
@@ -144,7 +145,10 @@ def _with_one_precision(run: Run, folders: Sequence[Path], splits: Splits) -> Ru
 
 def _failures(named: Mapping[str, str], failed: Mapping[str, str], folder: Path) -> str:
     """One line on the losses that failed and on what can be done with the others."""
-    reasons = "; ".join(f"{named[name]} ({name}): {error}" for name, error in failed.items())
+    by_error: dict[str, list[str]] = {}
+    for name, error in failed.items():
+        by_error.setdefault(error, []).append(f"{named[name]} ({name})")
+    reasons = "; ".join(f"{', '.join(losses)}: {error}" for error, losses in by_error.items())
     others = len(named) - len(failed)
     trained = f"; the other {others} are trained: cones plot {folder} draws them" if others else ""
     return f"{len(failed)} of {len(named)} losses failed: {reasons}{trained}; run the same command again to retry"

@@ -59,7 +59,8 @@ def check_data(path: Path, splits: Splits) -> None:
         num_classes = int(written["num_classes"])
         before = {side: _read(written[side]) for side in SIDES if side in written}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is broken ({error!r}): replace it with an intact copy") from error
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path} is broken ({reason}): replace it with an intact copy") from error
     changes = []
     if splits.train.num_classes != num_classes:
         changes.append(f"the data have {splits.train.num_classes} classes, the run has {num_classes}")

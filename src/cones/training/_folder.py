@@ -1,6 +1,5 @@
 """The folder of a run: its files, what may be there before a run, and another place where it cannot be written to."""
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from shutil import rmtree
 
-from ..common.run_folder import COMPARISON, CONFIG, INPUT, LAST
+from ..common.atomic_files import WriteError, check_folder_place
+from ..common.run_folder import COMPARISON, CONFIG, FIGURES, INPUT, LAST, TENSORBOARD, refuse_links
 from ._errors import TrainingError
 from ._run import WITHOUT_EFFECT, Run, loss_beside, read_run
 from .checkpoint import CheckpointError
@@ -26,9 +26,11 @@ def check_folder(run: Run, folder: Path, *, resume: bool) -> Run | None:
     Raises:
         TrainingError: it holds a run and resume is False, a run with other settings, or files that are not a run's; it
             is a file, or cannot be written to.
+        ValueError: a folder in it is a link.
     """
     with writing_to(folder):
-        _check_place(folder)
+        check_folder_place(folder)
+        refuse_links(folder, FIGURES, TENSORBOARD)
         names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if LAST not in names:
         if not ({CONFIG, INPUT} <= names or (resume and CONFIG in names)):
@@ -56,9 +58,11 @@ def check_comparison_folder(folder: Path) -> None:
 
     Raises:
         TrainingError: it holds files that are not a comparison's; it is a file, or cannot be written to.
+        ValueError: its folder of figures is a link.
     """
     with writing_to(folder):
-        _check_place(folder)
+        check_folder_place(folder)
+        refuse_links(folder, FIGURES)
         entries = list(folder.iterdir()) if folder.exists() else []
     if COMPARISON not in {path.name for path in entries}:
         _refuse_strangers(folder, {path.name for path in entries if not _holds_a_run(path)})
@@ -74,8 +78,7 @@ def writing_to(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise TrainingError(f"cannot write a run to {folder} ({reason}): write to another folder (--out)") from error
+        raise TrainingError(str(error if isinstance(error, WriteError) else WriteError(folder, error))) from error
 
 
 class Home:
@@ -119,14 +122,6 @@ def rescue(folder: Path, error: Exception, write: Callable[[Path], None]) -> Tra
             continue
         return TrainingError(f"{error}; its checkpoint went to {place}: resume with cones train --resume {place}")
     return TrainingError(f"{error}; its checkpoint could not be written to {' or '.join(map(str, tried))} either")
-
-
-def _check_place(folder: Path) -> None:
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise TrainingError(f"{there} is a file, expected a folder to write a run to: write to another one (--out)")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise TrainingError(f"{there} is not writable: write the run to another folder (--out)")
 
 
 def _refuse_strangers(folder: Path, names: set[str]) -> None:

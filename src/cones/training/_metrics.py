@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..common.atomic_files import remove_leftovers, write_text
-from ..common.run_folder import METRICS, TENSORBOARD, read_metrics
+from ..common.atomic_files import remove_leftovers, write_text, writing
+from ..common.run_folder import METRICS, TENSORBOARD, inner_folder, read_metrics
+from ._board import Board
 
 Metrics = dict[str, Any]
 
@@ -24,6 +26,8 @@ class MetricsLog:
 
     Raises:
         ModuleNotFoundError: TensorBoard is asked for and not installed.
+        ValueError: metrics.jsonl is broken, or the folder for TensorBoard is a link.
+        WriteError: a file cannot be written.
     """
 
     def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
@@ -35,16 +39,21 @@ class MetricsLog:
             else []
         )
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
-        self._file = path.open("a+", encoding="utf-8")
-        self._board = _board(folder / TENSORBOARD, step) if tensorboard else None
+        self._path, self._file = path, path.open("a+", encoding="utf-8")
+        self._board = Board(inner_folder(folder, TENSORBOARD), step) if tensorboard else None
 
     def write(self, metrics: Metrics) -> None:
-        """Write one line; numbers, also those one level down, go to TensorBoard by their names."""
-        self._file.write(json.dumps(metrics) + "\n")
-        self._file.flush()
+        """Write one line; numbers, also those one level down, go to TensorBoard by their names.
+
+        Raises:
+            WriteError: the disk is full, or the like.
+        """
+        with writing(self._path):
+            self._file.write(json.dumps(metrics) + "\n")
+            self._file.flush()
         if self._board is not None:
-            for name, value in _numbers(metrics):
-                self._board.add_scalar(f"{metrics['kind']}/{name}", value, metrics["step"])
+            numbers = {f"{metrics['kind']}/{name}": value for name, value in _numbers(metrics)}
+            self._board.write(metrics["step"], numbers)
 
     def text(self) -> str:
         """All lines so far, also where the file has been moved or removed."""
@@ -52,8 +61,9 @@ class MetricsLog:
         return self._file.read()
 
     def close(self) -> None:
-        """Close the files."""
-        self._file.close()
+        """Close the files; what a full disk did not take is lost, and was reported when it was written."""
+        with suppress(OSError):
+            self._file.close()
         if self._board is not None:
             self._board.close()
 
@@ -66,13 +76,3 @@ def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, float]]:
         elif isinstance(value, int | float) and name != "step":
             numbers.append((name, float(value)))
     return numbers
-
-
-def _board(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise ModuleNotFoundError(
-            "TensorBoard is not installed: pip install 'cones[train]', or set tensorboard to false"
-        ) from None
-    return SummaryWriter(str(folder), purge_step=step + 1)

@@ -19,7 +19,7 @@ from ..engine.softmax import margin_softmax
 from ..evaluation import geometry
 from ..margins import Margin, written
 from ._joint import JointLoss
-from ._run import read_run
+from ._run import read_run, refuse_code
 from .checkpoint import load_weights
 from .data import Data, counts_of, read_same_data
 from .features import features_of
@@ -59,6 +59,8 @@ def write_results(
     """
     folder = Path(folder)
     run = read_run(folder / CONFIG, trust=trust)
+    if not trust:
+        refuse_code(folder / CONFIG, {"loss": run.loss, "backbone": run.backbone})
     splits = read_same_data(folder, data_folder, data)
     closed = splits.kind != "identity"  # test has the classes of train
     backbone, loss = build_model(run, splits.train)

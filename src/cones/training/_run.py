@@ -12,8 +12,10 @@ from tyro.conf import Suppress
 
 from ..backbones import check_name
 from ..common.atomic_files import write_text
+from ..common.checks import check_seed
 from ..common.expressions import brief, did_you_mean, import_paths
 from ..common.import_path import TrustError
+from ..common.regular_file import not_a_file
 from ._objective import Objective, parse_objective
 
 if sys.version_info >= (3, 11):
@@ -121,8 +123,9 @@ class Run:
             check_name(self.backbone)
         for name in ("epochs", "batch_size", "log_every"):
             self._check(name, 1 <= getattr(self, name) < 2**31, "at least 1 and below 2^31")
-        for name in ("feature_dim", "image_size", "warmup_steps", "save_every", "shift", "threads", "seed"):
+        for name in ("feature_dim", "image_size", "warmup_steps", "save_every", "shift", "threads"):
             self._check(name, 0 <= getattr(self, name) < 2**31, "at least 0 and below 2^31")
+        check_seed(self.seed)
         for name in (
             "clip_norm", "weight_decay", "learning_rate", "decay", "head_learning_rate_factor", "focal", "balance",
         ):  # fmt: skip
@@ -227,8 +230,8 @@ def read_fields(path: Path, kind: type) -> dict[str, Any]:
     Raises:
         FileNotFoundError, ValueError: as `read_run`.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no configuration {path}: write one, or leave --config out")
+    if fault := not_a_file(path):
+        raise FileNotFoundError(f"{fault}: name a configuration in TOML, or leave --config out")
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of too many digits, lists too deep

@@ -10,6 +10,7 @@ import torch
 
 from .. import __version__
 from ..common.atomic_files import write_text
+from ..common.run_folder import read_text
 from ..engine.matmul import kernel, use_kernel
 
 
@@ -37,7 +38,7 @@ def use_recorded_kernel(path: Path) -> None:
 def _read(path: Path) -> list[dict[str, Any]]:
     """Earlier entries; a file that cannot be read tells nothing about the weights, and is written again."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(read_text(path))
         return [entry for entry in entries if isinstance(entry["from_step"], int)]
     except (OSError, ValueError, KeyError, TypeError):
         return []

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..common.atomic_files import replacing
+from ..common.atomic_files import WriteError, replacing
 from ..common.expressions import brief
+from ..common.regular_file import not_a_file
 from ..common.run_folder import parse_object
 from ..common.tensor_file import read_tensors, write_tensors
 
@@ -169,13 +169,13 @@ def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
     try:
         with replacing(path) as aside:
             write_tensors(aside, tensors, metadata)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot write {path}: {error}; the file there before is unchanged") from error
+    except WriteError as error:
+        raise CheckpointError(f"cannot write {path} ({error.reason}); the file there before is unchanged") from error
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {path}")
+    if fault := not_a_file(path):
+        raise CheckpointError(f"{fault}, expected a checkpoint")
     try:
         tensors, metadata = read_tensors(path)
         if metadata.get("format") != FORMAT:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...common.atomic_files import write_text
+from ...common.regular_file import not_a_file
 from ._calibration import Calibration
 from ._decision import Decision
 
@@ -64,6 +65,8 @@ def read_decision(path: str | os.PathLike[str], model: str | os.PathLike[str] | 
     Example: see `write_decision`.
     """
     path = Path(path)
+    if fault := not_a_file(path):
+        raise FileNotFoundError(f"{fault}; expected a decision, as write_decision writes it")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -112,6 +115,8 @@ def decision_from_json(text: str, source: str) -> Decision:
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """Checksum of a file's contents, 64 hexadecimal digits, read a piece at a time."""
+    if fault := not_a_file(Path(path)):
+        raise FileNotFoundError(fault)
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while piece := file.read(2**20):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ...common.checks import check_seed
 from .._arrays import Array, as_features
 from ..progress import Progress, silent
 from ..similarity import BLOCK, check_features, slices
@@ -78,6 +79,7 @@ def k_means(
         raise ValueError(f"k is {k}, expected 1..{len(features)}, the number of rows")
     if restarts < 1 or iterations < 1:
         raise ValueError(f"restarts is {restarts} and iterations {iterations}, expected 1 or more of each")
+    check_seed(seed)
     x = features.detach().to(torch.float64)
     generator = torch.Generator().manual_seed(seed)
     # around the mean, so that a common offset does not drown the distances in rounding

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...common.checks import check_seed
 from .._arrays import UNKNOWN, Array, as_labels
 
 
@@ -52,6 +53,7 @@ def gallery_probe_split(labels: Array, *, samples: int = 1, unmated: float = 0.5
         raise ValueError(f"samples is {samples}, expected 1 or more in the gallery for each subject")
     if not 0 <= unmated <= 1:
         raise ValueError(f"unmated is {unmated}, expected a share in 0..1")
+    check_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     names, place = labels.cpu().unique(return_inverse=True)
     stranger = names == UNKNOWN

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.atomic_files import write_text
-from ...common.run_folder import REPORT
+from ...common.run_folder import REPORT, remove_evaluation_report
 from ...evaluation import Evaluation, VerificationDetails
 from ...evaluation.figure import threshold_text
 from ...evaluation.sources import Images, SubjectNames
@@ -53,18 +53,18 @@ def write_evaluation_report(
     *,
     title: str,
     evaluation: Evaluation,
-    details: VerificationDetails,
+    details: VerificationDetails | None,
     images: Images | None = None,
     names: Sequence[str] | None = None,
     subject_names: SubjectNames | None = None,
 ) -> Path:
-    """Write OUT/figures/*.svg, *.png and OUT/report.html for an evaluation.
+    """Write OUT/figures/*.svg, *.png and OUT/report.html for an evaluation; earlier figures of one are removed.
 
     Args:
         out: a folder; made when it is missing.
         title: of the report, such as "ArcFace on ORL".
         evaluation: the figures, with those of verification at least.
-        details: of the same verification, for the curves and lists.
+        details: of the same verification, for the curves and lists; None where there are none, and the page says why.
         images: `images[row]` is the (C, H, W) uint8 image of an evaluated row; None leaves out the hardest pairs.
         names: (N,) a name for each evaluated row, written under its image.
         subject_names: `subject_names[label]` is the name of a subject; None for those of text labels, or the
@@ -74,37 +74,42 @@ def write_evaluation_report(
         The path of report.html, one file that refers to nothing outside itself.
 
     Raises:
-        ValueError: rows without an image or name, images of another type or shape, or a label without a name.
+        ValueError: rows without an image or name, images of another type or shape, a label without a name, or
+            OUT/figures is a link.
     """
     out = Path(out)
     subject_names = evaluation.subject_names if subject_names is None else subject_names
-    genuine, impostors = pairs(details)
-    curves, no_curves = [], ""
-    if genuine and impostors:
-        curves = _curves(out, details)
-    else:
-        no_curves = (
-            f"No curve can be drawn from {genuine:,} genuine and {impostors:,} impostor pairs: it needs both kinds."
-        )
+    remove_evaluation_report(out)
+    some = details is not None and sum(pairs(details)) > 0
+    both = details is not None and min(pairs(details)) > 0
     page = Page(
         title=title,
         lead=_lead(evaluation, details),
         numbers=_numbers(evaluation),
         groups=figure_groups(evaluation),
-        curves=curves,
-        no_curves=no_curves,
-        scores=_scores(out, details) if genuine + impostors else None,
+        curves=_curves(out, details) if details is not None and both else [],
+        no_curves="" if both else _no_curves(evaluation, details),
+        scores=_scores(out, details) if details is not None and some else None,
         identification=_identification(out, evaluation),
-        hard_pairs=None if images is None else _hard_pairs(out, details, images, names),
-        subjects=_subjects(out, details, subject_names) if len(details.subjects) else None,
-        worst=_worst_lists(details, subject_names),
+        hard_pairs=None if images is None or details is None else _hard_pairs(out, details, images, names),
+        subjects=_subjects(out, details, subject_names) if details is not None and len(details.subjects) else None,
+        worst=[] if details is None else _worst_lists(details, subject_names),
     )
     path = out / REPORT
     write_text(path, render("evaluation.html.j2", vars(page)))
     return path
 
 
-def _lead(evaluation: Evaluation, details: VerificationDetails) -> list[str]:
+def _no_curves(evaluation: Evaluation, details: VerificationDetails | None) -> str:
+    """Return why there are no curves, as a sentence."""
+    genuine, impostors = evaluation.verification.genuine, evaluation.verification.impostors
+    if details is not None or not genuine or not impostors:
+        return f"No curve can be drawn from {genuine:,} genuine and {impostors:,} impostor pairs: it needs both kinds."
+    reason = evaluation.verification.refused.get("eer") or f"{genuine:,} genuine pairs are too many to list"
+    return f"No curve is drawn: {reason}."
+
+
+def _lead(evaluation: Evaluation, details: VerificationDetails | None) -> list[str]:
     """Return sentences on what the data can support."""
     genuine, impostors = evaluation.verification.genuine, evaluation.verification.impostors
     sentences = [
@@ -117,10 +122,11 @@ def _lead(evaluation: Evaluation, details: VerificationDetails) -> list[str]:
             f"{number(1 / impostors, 2)}; with {genuine:,} genuine pairs the true accept rate changes in steps of "
             f"{number(100 / genuine, 2)} %. A figure that needs more pairs is n/a, with the reason."
         )
-    sentences.append(
-        f"Individual errors are counted at a score of {threshold_text(details.threshold)}, the threshold for a false "
-        f"accept rate of {details.threshold_far:g}."
-    )
+    if details is not None:
+        sentences.append(
+            f"Individual errors are counted at a score of {threshold_text(details.threshold)}, the threshold for a "
+            f"false accept rate of {details.threshold_far:g}."
+        )
     sentences += [f"Note that {warning}." for warning in evaluation.warnings()]
     return sentences
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...catalogue import example, has_picture, index, page
 from ...common.atomic_files import write_text
+from ...common.regular_file import not_a_file
 from ...margins import Margin
 from .._save import save_svg
 from .loss import feature_loss_figure, loss_figure
@@ -40,7 +41,7 @@ def write_index(folder: str | os.PathLike[str]) -> Path:
     """
     path = Path(folder) / "README.md"
     title = index().splitlines()[0]
-    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(title):
+    if path.exists() and (not_a_file(path) or not path.read_text("utf-8", "replace").startswith(title)):
         raise FileExistsError(f"{path} is not a list of losses: write the pages to another folder (--out)")
     write_text(path, index())
     return path

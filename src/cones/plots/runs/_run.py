@@ -81,8 +81,8 @@ def read_finished_run(folder: Path, *, trust: bool = False) -> FinishedRun:
         for points in (train, test) if tested == classes else (train,):
             check_weight(points, read.weight, len(classes))
         margin = parse(read.margin, trust=trust)
-    except TrustError:
-        raise
+    except TrustError as error:
+        raise TrustError(f"{path}: {error}") from None
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path}: {brief(' '.join(str(error).split()), 300)}") from error
     return FinishedRun(
