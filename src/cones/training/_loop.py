@@ -41,11 +41,12 @@ def fit(
     data_folder: Path | None = None,
     stop: Stop | None = None,
 ) -> Iterator[Metrics]:
-    """Train, and yield the metrics of every few steps ("train") and of every epoch ("test") as they come.
+    """Train, and yield the metrics of every few steps ("train") and of every epoch ("validation", "test") as they come.
 
     Line by line Algorithm 1, with any backbone, margin and feature losses: forward, joint loss, backward, step of W
     and of the backbone, then the centers' own update. The folder receives config.toml, input.json, versions.json,
-    metrics.jsonl, last.safetensors (all a resumed run needs) and best.safetensors (weights of the best epoch).
+    metrics.jsonl, last.safetensors (all a resumed run needs) and best.safetensors: weights of the epoch with the best
+    validation (`run.validate`), without one with the highest test accuracy.
 
     Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU end the run after the step under way, with a checkpoint
     written; outside the main thread `stop` alone does.

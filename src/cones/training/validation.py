@@ -1,15 +1,17 @@
 """Validation while training: verification and identification of samples that the run is not trained on."""
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..data import Splits
 from ._errors import TrainingError
-from ._fingerprint import check_validation
+from ._fingerprint import VALIDATION, check_validation
 from ._metrics import Metrics
 from ._read_validation import read_validation_set
 from ._run import Run
@@ -129,13 +131,25 @@ def end_of_epoch(
     if position.epoch != run.epochs and position.epoch % max(run.validate_every, 1):
         return position, False, None
     figures = validate(backbone, validation, run, device)
-    place = {"kind": "validation", "step": position.step, "epoch": position.epoch, "set": validation.name}
+    place = {"kind": VALIDATION, "step": position.step, "epoch": position.epoch, "set": validation.name}
     line = place | vars(figures) | {"best_by": validation.best_by}
     return *_with_best(position, figures.score(validation.best_by)), line
 
 
+def summarised(lines: Sequence[Metrics], position: Position) -> dict[str, Any] | None:
+    """The last validation among the metrics of a run, and that of its best epoch; None without validation."""
+    validations = [line for line in lines if line.get("kind") == VALIDATION]
+    best = [line for line in validations if line["epoch"] == position.best_epoch]
+    if not best:
+        return None
+    figures = [field.name for field in fields(Validation)]
+    last, chosen = ({name: line.get(name) for name in figures} for line in (validations[-1], best[-1]))
+    place = {name: best[-1].get(name) for name in ("set", "best_by")}
+    return place | {"best_epoch": position.best_epoch, "best": chosen, "last": last}
+
+
 def _with_best(position: Position, score: float) -> tuple[Position, bool]:
     """The position with its epoch as the best, if its score is above those before; and whether it is."""
-    if score <= position.best_accuracy:
-        return position, False
-    return replace(position, best_accuracy=score, best_epoch=position.epoch), True
+    if score > position.best_accuracy:
+        return replace(position, best_accuracy=score, best_epoch=position.epoch), True
+    return position, False
