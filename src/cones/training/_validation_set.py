@@ -45,9 +45,9 @@ class Subjects:
         """Verification of all pairs of features (N, D)."""
         return verification_of_all_pairs(features, self.labels, far=(FAR,))
 
-    def rank_1(self, features: Tensor) -> float:
-        """Rank-1 identification rate, leave one out."""
-        return rank_1(features, self.labels)
+    def search(self, features: Tensor) -> float | None:
+        """Rank-1 identification rate of features (N, D), leave one out; None where there is none."""
+        return None if self.no_rank_1 else rank_1(features, self.labels)
 
     def answers(self) -> Tensor:
         """The labels."""
@@ -80,6 +80,10 @@ class ListedPairs:
     def verify(self, features: Tensor) -> Verification:
         """Verification of the listed pairs of features (N, D)."""
         return verification(pair_scores(features, self.rows), self.same, far=(FAR,))
+
+    def search(self, features: Tensor) -> float | None:
+        """None: there is no rank 1."""
+        return None
 
     def answers(self) -> Tensor:
         """Pairs and answers (P, 3)."""

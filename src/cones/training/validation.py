@@ -15,7 +15,7 @@ from ._fingerprint import VALIDATION, check_validation
 from ._metrics import Metrics
 from ._read_validation import read_validation_set
 from ._run import Run
-from ._validation_set import Subjects, ValidationSet
+from ._validation_set import ValidationSet
 from .checkpoint import Position
 from .features import features_of
 
@@ -94,12 +94,7 @@ def validate(backbone: nn.Module, validation: ValidationSet, run: Run, device: t
             "margin up; the last checkpoint is as it was"
         )
     verified = validation.truth.verify(features)
-    searched = isinstance(validation.truth, Subjects) and "rank_1" not in validation.refused
-    return Validation(
-        tar=verified.tar[0].tar,
-        eer=verified.eer,
-        rank_1=validation.truth.rank_1(features) if searched else None,
-    )
+    return Validation(verified.tar[0].tar, verified.eer, validation.truth.search(features))
 
 
 def end_of_epoch(
