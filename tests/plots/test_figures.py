@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -215,7 +216,8 @@ def test_learning_shows_the_validation_with_a_ring_at_the_best_epoch() -> None:
         assert axes.get_title(loc="left") == "validation"
         names = [text.get_text() for text in not_none(axes.get_legend()).get_texts()]
         assert names == ["TAR at FAR 0.001", "EER"]
-        assert [tuple(line.get_xydata()[0]) for line in axes.lines if line.get_marker() == "o"] == [best]
+        (ring,) = [line for line in axes.lines if line.get_marker() == "o"]
+        assert np.asarray(ring.get_xydata()).tolist() == [list(best)]
 
 
 def test_five_panels_are_three_and_two() -> None:
