@@ -33,7 +33,9 @@ ALLOWED = {
     "data": {"common"},
     "protocols": {"common", "data"},
     "evaluation": {"common"},
-    "training": {"backbones", "common", "data", "engine", "evaluation", "feature_losses", "head", "margins"},
+    "training": {
+        "backbones", "common", "data", "engine", "evaluation", "feature_losses", "head", "margins", "protocols",
+    },
     "embedding": {"common", "data", "evaluation", "protocols", "training"},
     "export": {"common", "data", "embedding", "evaluation", "training"},
     "open_set": {"common", "data", "embedding", "evaluation", "plots", "protocols", "training"},

@@ -22,6 +22,18 @@ def test_a_line_now_and_then_within_an_epoch(capsys):
     ]
 
 
+def test_the_line_of_an_epoch_ends_with_its_validation(capsys):
+    validation = {"kind": "validation", "epoch": 1, "step": 80, "tar": None, "eer": 0.25, "rank_1": 0.5}
+    with TrainingDisplay(3, every=1e9) as display:
+        display.show("run", validation)
+        display.show("run", {"kind": "test", "epoch": 1, "step": 80})
+        display.show("run", {"kind": "test", "epoch": 2, "step": 160, "accuracy": 0.75})
+    assert capsys.readouterr().err.splitlines() == [
+        "run: epoch 1/3  val EER 25.0%  rank 1 50.0%",
+        "run: epoch 2/3  test acc 75.0%",
+    ]
+
+
 @pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(5, "Input/output error")])
 def test_a_reader_that_leaves_does_not_end_the_run(monkeypatch, error):
     class Gone:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cones.evaluation import retrieval
+from cones.evaluation import rank_1, retrieval
 from tests.evaluation import samples
 from tests.evaluation.peak import WidestTensor
 from tests.evaluation.search import scores
@@ -140,3 +140,21 @@ def test_errors_name_the_argument(change, message):
     arguments = {"features": torch.ones(4, 2), "labels": torch.tensor([0, 0, 1, 1])} | change
     with pytest.raises(ValueError, match=message):
         retrieval(**arguments)
+
+
+@settings(max_examples=25)
+@given(
+    seed=samples.seeds, rows=st.integers(2, 30), kind=samples.kinds, similarity=samples.metrics, block=samples.blocks
+)
+def test_rank_1_is_the_recall_at_1(seed, rows, kind, similarity, block):
+    x, y = samples.embeddings(seed, rows, 2, kind), samples.labels(seed, rows, 4)
+    assume(len(set(y.tolist())) < rows)
+    expected = by_hand(x, y.tolist(), [1], similarity)[1]
+    assert rank_1(x, y, similarity=similarity, block=block) == expected
+
+
+def test_rank_1_leaves_unknown_subjects_in_the_gallery_and_needs_a_mate():
+    x = torch.tensor([[0.0], [1.0], [1.5], [4.0], [4.1]])
+    assert rank_1(x, torch.tensor([0, 0, -1, 1, 1]), similarity="euclidean") == 0.75
+    with pytest.raises(ValueError, match="labels has no class with two rows among its 5: rank 1 needs a mate to find"):
+        rank_1(x, torch.arange(5))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -202,3 +203,24 @@ def test_learning_leaves_out_what_is_missing_or_never_moves() -> None:
     moving = [record | {"margin": {"margin": 0.1 * i, "scale": 16.0}} for i, record in enumerate(records)]
     schedule = learning_figure(moving).axes[1]
     assert [text.get_text() for text in not_none(schedule.get_legend()).get_texts()] == ["margin (1 = 0.4)"]
+
+
+def test_learning_shows_the_validation_with_a_ring_at_the_best_epoch() -> None:
+    tar, eer = (0.5, 0.9, 0.7), (0.3, 0.1, 0.05)
+    for best_by, best in (("tar", (2, 0.9)), ("eer", (3, 0.05))):
+        records: list[dict[str, object]] = [
+            {"kind": "validation", "epoch": i + 1, "tar": tar[i], "eer": eer[i], "rank_1": None, "best_by": best_by}
+            for i in range(3)
+        ]
+        (axes,) = learning_figure(records).axes
+        assert axes.get_title(loc="left") == "validation"
+        names = [text.get_text() for text in not_none(axes.get_legend()).get_texts()]
+        assert names == ["TAR at FAR 0.001", "EER"]
+        (ring,) = [line for line in axes.lines if line.get_marker() == "o"]
+        assert np.asarray(ring.get_xydata()).tolist() == [list(best)]
+
+
+def test_five_panels_are_three_and_two() -> None:
+    train = {"kind": "train", "epoch": 1, "loss": 1.0, "accuracy": 0.5, "target_cosine": 0.1, "learning_rate": 0.1}
+    figure = learning_figure([train, {"kind": "validation", "epoch": 1, "tar": 0.5, "best_by": "tar"}])
+    assert [axes.axison for axes in figure.axes] == [True] * 5 + [False]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cones.data import DataError
-from cones.protocols import Pairs, read_lfw_pairs, read_pairs_csv, read_trials
+from cones.protocols import Pairs, read_lfw_pairs, read_pairs, read_pairs_csv, read_trials
 
 LFW = "2\t1\nAnn\t1\t2\nAnn\t1\tBob\t10\nBob\t1\t10\nBob\t1\tAnn\t2\n"
 CSV = "a,b,same,fold\nAnn/Ann_0001.jpg,Ann/Ann_0002.jpg,1,0\nAnn/Ann_0001.jpg,Bob/Bob_0010.jpg,0,1\n"
@@ -223,3 +223,16 @@ def test_files_of_a_kaldi_list_may_be_called_1_and_0(tmp_path):
     path.write_text("1 7 nontarget\n1 2 target\n0 7 8\n")
     with pytest.raises(DataError, match=r"line 3 of .*trials is '0 7 8'; expected"):
         read_trials(path)
+
+
+@pytest.mark.parametrize("text", [LFW, CSV, TRIALS, KALDI])
+def test_a_list_is_read_in_the_form_that_it_has(tmp_path: Path, folder: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    if text == CSV:
+        path = path.rename(path.with_suffix(".csv"))
+    pairs = read_pairs(path, folder)
+    assert len(pairs) == (4 if text == LFW else 2)
+    assert pairs.folder == folder
+    assert listed(pairs)[0][2]
+    with pytest.raises(DataError):
+        read_pairs(path, form="csv" if text != CSV else "trials")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 
 from .display import Display
+from .progress import validation_text
 
 EVERY = 30.0
 """Seconds after which a line is printed without a terminal, even if no epoch has ended."""
@@ -25,7 +26,7 @@ class Shown:
         start: epochs done by then.
         now: seconds on the clock at its newest metrics.
         epoch: epochs done.
-        loss, test: the newest of either, as text.
+        loss, test, validation: the newest of each, as text.
         ended: whether it is trained, or failed.
     """
 
@@ -35,12 +36,13 @@ class Shown:
     epoch: float
     loss: str = ""
     test: str = ""
+    validation: str = ""
     ended: bool = False
 
     @property
     def numbers(self) -> str:
-        """Newest loss and newest accuracy, as text."""
-        return "  ".join(part for part in (self.loss, self.test) if part)
+        """Newest loss, accuracy and validation, as text."""
+        return "  ".join(part for part in (self.loss, self.test, self.validation) if part)
 
 
 class ComparisonDisplay(Display):
@@ -98,6 +100,8 @@ class ComparisonDisplay(Display):
         match metrics["kind"]:
             case "train":
                 shown.loss = f"loss {metrics['loss']:.3f}"
+            case "validation":
+                shown.validation = validation_text(metrics)
             case "test" | "end":
                 if metrics.get("accuracy") is not None:
                     shown.test = f"test acc {metrics['accuracy']:.1%}"

@@ -42,7 +42,7 @@ class TrainingDisplay(Display):
         )
         self._epochs = epochs
         self._every, self._last = every, time.monotonic()
-        self._numbers = ""
+        self._trained = self._tested = self._validated = ""
 
     def show(self, name: str, metrics: dict[str, Any]) -> None:
         """Show a line of metrics of the run `name`."""
@@ -50,33 +50,53 @@ class TrainingDisplay(Display):
             self._show(name, metrics)
 
     def _show(self, name: str, metrics: dict[str, Any]) -> None:
-        if metrics["kind"] == "train":
-            self._numbers = (
-                f"loss {metrics['loss']:.3f}  batch acc {metrics['accuracy']:.1%}  "
-                f"cos {metrics['target_cosine']:.3f}  {metrics['images_per_second']:.0f} images/s"
-            )
-        elif metrics.get("accuracy") is not None:
-            self._numbers = f"{self._numbers.partition('  test')[0]}  test acc {metrics['accuracy']:.1%}"
+        match metrics["kind"]:
+            case "train":
+                self._trained = (
+                    f"loss {metrics['loss']:.3f}  batch acc {metrics['accuracy']:.1%}  "
+                    f"cos {metrics['target_cosine']:.3f}  {metrics['images_per_second']:.0f} images/s"
+                )
+                self._tested = ""
+            case "validation":
+                self._validated = validation_text(metrics)
+                return  # the line of the epoch's test follows
+            case _:
+                accuracy = metrics.get("accuracy")
+                self._tested = "" if accuracy is None else f"test acc {accuracy:.1%}"
+        numbers = "  ".join(text for text in (self._trained, self._tested, self._validated) if text)
         epoch = f"epoch {math.ceil(metrics['epoch'])}/{self._epochs}"
         if not self._console.is_terminal:
             now, within = time.monotonic(), metrics["kind"] == "train"
             if not within or now - self._last >= self._every:
-                self._last = now
+                self._last, self._validated = now, ""
                 place = f"{epoch}, step {metrics['step']}" if within else epoch
-                self._print(f"{name}: {place}  {self._numbers}")
+                self._print(f"{name}: {place}  {numbers}")
             return
-        self._draw(name, metrics["epoch"], self._epochs, epoch=epoch, numbers=self._numbers)
+        self._draw(name, metrics["epoch"], self._epochs, epoch=epoch, numbers=numbers)
+
+
+def validation_text(metrics: dict[str, Any]) -> str:
+    """The figures of a validation, without the refused ones.
+
+    Example:
+        >>> validation_text({"tar": 0.9712, "eer": 0.0123, "rank_1": None})
+        'val TAR 97.1%  EER 1.2%'
+    """
+    names = {"tar": "TAR", "eer": "EER", "rank_1": "rank 1"}
+    return "val " + "  ".join(f"{name} {metrics[key]:.1%}" for key, name in names.items() if metrics[key] is not None)
 
 
 def summary_line(summary: dict[str, Any]) -> str:
-    """One line on a run: accuracies, angles, time."""
+    """One line on a run: accuracies, angles, time, and the best validation."""
 
     def percent(value: float | None) -> str:
         return "-" if value is None else f"{value:.2%}"
 
     shape, angle = summary["geometry"], GEOMETRY["mean_intra_angle"]
     width = "-" if shape is None else angle.figure(shape[angle.key]).value_text
-    return (
+    line = (
         f"{summary['name']:<24} train {percent(summary['train_accuracy']):>7}  test "
         f"{percent(summary['test_accuracy']):>7}  {angle.name} {width:>6}  {summary['seconds']:.0f} s"
     )
+    validation = summary.get("validation")
+    return f"{line}  {validation_text(validation['best'])} in epoch {validation['best_epoch']}" if validation else line

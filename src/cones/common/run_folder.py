@@ -158,6 +158,7 @@ def read_summary(path: Path) -> dict[str, Any]:
             "test_accuracy": (*_NUMBER, _NOTHING),
             "seconds": _NUMBER,
             "geometry": (dict, _NOTHING),
+            "validation": (dict, _NOTHING),
         },
     )
     return summary

@@ -57,7 +57,7 @@ def load_backbone(
 
     Args:
         folder: of the run.
-        which: "last" for the last checkpoint, "best" for the epoch of the best test accuracy.
+        which: "last" for the last checkpoint, "best" for the epoch with the best validation, else test accuracy.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
         data_folder: where named data sets are kept; the run's data are read only where its folder has no input.json.
         trust: whether a backbone of one's own, which config.toml names as "package.module:Net", may be imported.

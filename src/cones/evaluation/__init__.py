@@ -51,6 +51,7 @@ from .search import gallery_probe_split as gallery_probe_split
 from .search import identification as identification
 from .search import k_means as k_means
 from .search import normalized_mutual_information as normalized_mutual_information
+from .search import rank_1 as rank_1
 from .search import retrieval as retrieval
 from .search import top_k as top_k
 from .similarity import Similarity as Similarity
@@ -121,6 +122,7 @@ __all__ = [
     "participation_ratio",
     "pav_llr",
     "pool_adjacent_violators",
+    "rank_1",
     "rank_correlation",
     "read_decision",
     "retrieval",

@@ -1,11 +1,11 @@
 """Open-set evaluation of files: a run, embeddings, lists of pairs, scores; written as a report."""
 
 from ..evaluation import EvaluationOptions as EvaluationOptions
+from ..protocols import ListForm as ListForm
 from ._evaluated import Evaluated as Evaluated
 from ._evaluated import PictureFiles as PictureFiles
 from ._labelled import evaluate_embeddings as evaluate_embeddings
 from ._labelled import evaluate_run as evaluate_run
-from ._lists import ListForm as ListForm
 from ._lists import evaluate_bin as evaluate_bin
 from ._lists import evaluate_list as evaluate_list
 from ._lists import evaluate_scores as evaluate_scores

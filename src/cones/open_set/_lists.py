@@ -4,7 +4,6 @@ import os
 import warnings
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,20 +15,16 @@ from ..evaluation.progress import silent
 from ..evaluation.similarity import zero_rows
 from ..protocols import (
     Embeddings,
+    ListForm,
     Pairs,
     decode_pictures,
     read_bin,
-    read_lfw_pairs,
-    read_pairs_csv,
+    read_pairs,
     read_scores_csv,
     read_templates,
-    read_trials,
 )
-from ..protocols.lines import read_lines
 from ._evaluated import Evaluated, PictureFiles
 
-ListForm = Literal["auto", "csv", "lfw", "trials"]
-"""Formats of a list of pairs; "auto" tells them apart by the first lines."""
 FOLDS = 10
 """Folds of a .bin file, whose pairs are in the order of LFW's list."""
 
@@ -66,7 +61,7 @@ def evaluate_list(
         DataError: the list is broken, or names a file without an embedding.
     """
     path = Path(path)
-    pairs = read_list(path, form, repeats)
+    pairs = read_pairs(path, form=form, repeats=repeats)
     rows = embeddings.rows(pairs.names)
     features = embeddings.features[rows]
     row_pairs = torch.stack([pairs.first, pairs.second], dim=1)
@@ -192,19 +187,6 @@ def _verified(
     return replace(evaluation, zero_rows=zero_rows(features, options.similarity))
 
 
-def read_list(path: Path, form: ListForm, repeats: bool) -> Pairs:
-    """The pairs of a list in one of the known forms."""
-    if form == "auto":
-        form = _form_of(path)
-    match form:
-        case "csv":
-            return read_pairs_csv(path, repeats=repeats)
-        case "lfw":
-            return read_lfw_pairs(path, repeats=repeats)
-        case _:
-            return read_trials(path, repeats=repeats)
-
-
 def subjects_of(pairs: Pairs) -> tuple[Tensor | None, list[str] | None]:
     """The number of each file's subject (M,) and the subjects' names.
 
@@ -267,13 +249,6 @@ def _linked(count: int, first: Tensor, second: Tensor) -> Tensor:
         root[high] = low
     numbers: Tensor = torch.tensor([find(item) for item in range(count)]).unique(return_inverse=True)[1]
     return numbers
-
-
-def _form_of(path: Path) -> ListForm:
-    if path.suffix.lower() == ".csv":
-        return "csv"
-    first = read_lines(path, "lines of pairs")[0][1].split()
-    return "lfw" if 1 <= len(first) <= 2 and all(cell.isdecimal() for cell in first) else "trials"
 
 
 def _means(rows: Tensor, group: Tensor, groups: int) -> Tensor:

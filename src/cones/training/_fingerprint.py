@@ -7,11 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
+from ..common.expressions import brief
 from ..common.run_folder import read_object
 from ..data import Dataset, Splits
 from ._errors import TrainingError
+from ._validation_set import ValidationSet
 
-SIDES = ("train", "test")
+SIDES, VALIDATION = ("train", "test"), "validation"
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,10 @@ def fingerprint(dataset: Dataset) -> Fingerprint:
     return Fingerprint(dataset.classes, len(dataset), _digest(dataset.labels), _digest(dataset.inputs))
 
 
-def fingerprints(splits: Splits) -> dict[str, Any]:
-    """Fingerprints of both sides, as JSON takes them."""
-    return {side: asdict(fingerprint(getattr(splits, side))) for side in SIDES}
+def fingerprints(splits: Splits, validation: ValidationSet | None = None) -> dict[str, Any]:
+    """Fingerprints of both sides, and of the validation set where there is one, as JSON takes them."""
+    sides = {side: asdict(fingerprint(getattr(splits, side))) for side in SIDES}
+    return sides if validation is None else sides | {VALIDATION: _of_validation(validation)}
 
 
 def check_data(path: Path, splits: Splits) -> None:
@@ -71,6 +74,35 @@ def check_data(path: Path, splits: Splits) -> None:
             f"the data of {path.parent} have changed: {'; '.join(dict.fromkeys(changes))}. Put them back as they were, "
             f"train a new run in another folder, or embed them as they are now with --model {path.parent}"
         )
+
+
+def check_validation(path: Path, validation: ValidationSet) -> None:
+    """Compare a validation set with the one that a run began with.
+
+    Args:
+        path: the run's input.json; nothing is compared where there is none, or none with a validation set.
+        validation: the set as it is now.
+
+    Raises:
+        TrainingError: they differ; the error names what changed.
+        ValueError: the file is broken.
+    """
+    before = read_object(path).get(VALIDATION) if path.exists() else None
+    if before is None:
+        return
+    now = _of_validation(validation)
+    if not isinstance(before, dict) or before.keys() != now.keys():
+        raise ValueError(f"{path} is broken ({VALIDATION} is {brief(repr(before))}): replace it with an intact copy")
+    changed = [f"its {name} differ" for name, value in now.items() if value != before[name]]
+    if changed:
+        raise TrainingError(
+            f"the validation set {validation.name} of {path.parent} has changed: {' and '.join(changed)}. Put it back "
+            "as it was, or train a new run in another folder"
+        )
+
+
+def _of_validation(validation: ValidationSet) -> dict[str, str]:
+    return {"samples": _digest(validation.inputs), "labels or pairs": _digest(validation.truth.answers())}
 
 
 def _read(written: dict[str, Any]) -> Fingerprint:

@@ -29,6 +29,7 @@ from .checkpoint import Position, load_checkpoint
 from .data import Data, counts_of, read_data, with_data
 from .features import extract, precision
 from .model import build_model, pick_device
+from .validation import end_of_epoch, open_validation
 
 
 def fit(
@@ -40,11 +41,12 @@ def fit(
     data_folder: Path | None = None,
     stop: Stop | None = None,
 ) -> Iterator[Metrics]:
-    """Train, and yield the metrics of every few steps ("train") and of every epoch ("test") as they come.
+    """Train, and yield the metrics of every few steps ("train") and of every epoch ("validation", "test") as they come.
 
     Line by line Algorithm 1, with any backbone, margin and feature losses: forward, joint loss, backward, step of W
     and of the backbone, then the centers' own update. The folder receives config.toml, input.json, versions.json,
-    metrics.jsonl, last.safetensors (all a resumed run needs) and best.safetensors (weights of the best epoch).
+    metrics.jsonl, last.safetensors (all a resumed run needs) and best.safetensors: weights of the epoch with the best
+    validation (`run.validate`), without one with the highest test accuracy.
 
     Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU end the run after the step under way, with a checkpoint
     written; outside the main thread `stop` alone does.
@@ -85,6 +87,7 @@ def fit(
     if earlier is not None:
         check_data(folder / INPUT, splits)
         use_recorded_kernel(folder / VERSIONS)
+    validation = open_validation(run, splits, data_folder, resumed=folder / INPUT if earlier is not None else None)
     backbone, loss = build_model(run, train)
     run = decided(run, backbone, train.inputs[:1], device)
     backbone, loss = backbone.to(device), loss.to(device)
@@ -95,7 +98,7 @@ def fit(
     if earlier is not None:
         position = load_checkpoint(folder / LAST, backbone, loss, optimizer)
         _check_extension(earlier, run, position, steps_an_epoch)
-    writer = RunWriter(folder, run, splits, backbone, loss, optimizer, position)
+    writer = RunWriter(folder, run, splits, backbone, loss, optimizer, position, validation)
     objective = run.objective.for_counts(counts_of(train))
     images, labels = train.inputs.to(device), train.labels.to(device)
     seen = 0
@@ -156,15 +159,14 @@ def fit(
                         return
                 position = replace(position, epoch=epoch + 1, batch=0)
                 metrics = {"kind": "test", "step": position.step, "epoch": epoch + 1}
-                best = epoch + 1 == run.epochs  # with other people in test there is no accuracy to be best at
                 if splits.kind != "identity":
                     metrics["accuracy"] = accuracy(backbone, loss, test, run, device)
-                    best = metrics["accuracy"] > position.best_accuracy
-                    if best:
-                        position = replace(position, best_accuracy=metrics["accuracy"], best_epoch=epoch + 1)
+                position, best, figures = end_of_epoch(position, metrics, validation, backbone, run, device)
+                if figures is not None:
+                    writer.write(position, figures, checkpoint=False)
                 writer.write(position, metrics, best=best)
                 window, seen = time.perf_counter(), 0
-                yield metrics
+                yield from (line for line in (figures, metrics) if line is not None)
                 if stop.requested:
                     return
     finally:

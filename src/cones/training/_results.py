@@ -24,6 +24,7 @@ from .checkpoint import load_weights
 from .data import Data, counts_of, read_same_data
 from .features import features_of
 from .model import build_model, pick_device
+from .validation import summarised
 
 AT_MOST = 20_000
 """Rows of each side whose features are written: enough to draw."""
@@ -98,6 +99,7 @@ def write_results(
         "data": run.data,
         "train_accuracy": _accuracy(loss, train, splits.train),
         "test_accuracy": _accuracy(loss, test, splits.test) if closed else None,
+        "validation": summarised(lines, position),
         "seconds": position.seconds,
         "images_per_second": median(rates) if rates else None,
         "parameters": sum(parameter.numel() for parameter in backbone.parameters()),

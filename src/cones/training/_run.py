@@ -67,6 +67,11 @@ class Run:
         seed: random seed of weights, data order, augmentation and split.
         device: cpu, cuda, cuda:1, ...; auto uses a GPU if available.
         threads: CPU threads; 0 keeps PyTorch's default.
+        validate: samples on which verification is measured while training, and by which the best epoch is chosen: an
+            insightface .bin; a list of pairs of pictures (csv, LFW's pairs.txt, trials); an .npz or any data as of
+            data, all pairs of which count; split, the test side of a split by identity, which is its default; or none.
+        validate_every: epochs between validations, the last epoch always among them; 0 and 1 validate every epoch.
+        validate_pictures: folder of the pictures that a list of pairs names; by default the list's own.
         log_every: steps between lines of metrics.
         save_every: steps between checkpoints, in addition to one per epoch; 0 saves only those.
         tensorboard: also write metrics to TensorBoard.
@@ -111,6 +116,9 @@ class Run:
     seed: int = 0
     device: str = "auto"
     threads: int = 0
+    validate: str = ""
+    validate_every: int = 0
+    validate_pictures: str = ""
     log_every: int = 10
     save_every: int = 0
     tensorboard: bool = True
@@ -123,7 +131,7 @@ class Run:
             check_name(self.backbone)
         for name in ("epochs", "batch_size", "log_every"):
             self._check(name, 1 <= getattr(self, name) < 2**31, "at least 1 and below 2^31")
-        for name in ("feature_dim", "image_size", "warmup_steps", "save_every", "shift", "threads"):
+        for name in ("feature_dim", "image_size", "warmup_steps", "save_every", "shift", "threads", "validate_every"):
             self._check(name, 0 <= getattr(self, name) < 2**31, "at least 0 and below 2^31")
         check_seed(self.seed)
         for name in (

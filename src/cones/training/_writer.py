@@ -14,6 +14,7 @@ from ._finite import check_weights
 from ._folder import Home, rescue, writing_to
 from ._metrics import Metrics, MetricsLog
 from ._run import Run, write_run
+from ._validation_set import ValidationSet
 from ._versions import write_versions
 from .checkpoint import CheckpointError, Position, save_checkpoint, save_weights
 from .input import write_input
@@ -30,6 +31,7 @@ class RunWriter:
         loss: whose weights are written.
         optimizer: whose state a checkpoint holds.
         position: where the run begins or goes on.
+        validation: the set that it is validated on; None for none.
 
     Raises:
         TrainingError: the folder cannot be written to.
@@ -45,7 +47,9 @@ class RunWriter:
         loss: nn.Module,
         optimizer: torch.optim.Optimizer,
         position: Position,
+        validation: ValidationSet | None = None,
     ) -> None:
+        self._validation = validation
         self._folder, self._run, self._splits = folder, run, splits
         self._backbone, self._loss, self._optimizer = backbone, loss, optimizer
         self._before, self._since = position.seconds, time.perf_counter()
@@ -88,7 +92,7 @@ class RunWriter:
 
     def _write_settings(self, place: Path, position: Position) -> None:
         write_run(place / CONFIG, self._run)
-        write_input(place / INPUT, self._splits)
+        write_input(place / INPUT, self._splits, self._validation)
         write_versions(place / VERSIONS, position.step)
 
     def _save(self, place: Path, position: Position) -> None:

@@ -30,7 +30,8 @@ class Position:
         step: steps done.
         epoch: epochs done.
         batch: batches done of the epoch that is under way.
-        best_accuracy: highest test accuracy so far, in 0..1; -1 before the first.
+        best_accuracy: highest test accuracy so far, or what validation chooses the best epoch by (TAR, 1 - EER or rank
+            1), in 0..1; -1 before the first.
         best_epoch: the epoch that reached it.
         seconds: spent training so far.
     """

@@ -13,6 +13,7 @@ from ..common.expressions import brief
 from ..common.run_folder import read_object
 from ..data import Dataset, Splits
 from ._fingerprint import fingerprints
+from ._validation_set import ValidationSet
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ def input_of(train: Dataset) -> Input:
     return Input(tuple(train.inputs.shape[1:]), train.num_classes)
 
 
-def write_input(path: Path, splits: Splits) -> None:
-    """Write it as JSON, with fingerprints of both sides of the data."""
-    write_text(path, json.dumps(asdict(input_of(splits.train)) | fingerprints(splits)) + "\n")
+def write_input(path: Path, splits: Splits, validation: ValidationSet | None = None) -> None:
+    """Write it as JSON, with fingerprints of both sides of the data and of the validation set."""
+    write_text(path, json.dumps(asdict(input_of(splits.train)) | fingerprints(splits, validation)) + "\n")
 
 
 def read_input(path: Path) -> Input:

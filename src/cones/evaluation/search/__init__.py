@@ -9,6 +9,7 @@ from ._k_means import Clusters as Clusters
 from ._k_means import k_means as k_means
 from ._open_set import NO_MATE as NO_MATE
 from ._open_set import OpenSet as OpenSet
+from ._rank_1 import rank_1 as rank_1
 from ._retrieval import Retrieval as Retrieval
 from ._retrieval import retrieval as retrieval
 from ._retrieval import retrieve as retrieve

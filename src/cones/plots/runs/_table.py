@@ -47,6 +47,15 @@ def in_geometry(name: str, side: str = "geometry") -> Callable[[FinishedRun], ob
     return value
 
 
+def in_validation(key: str) -> Callable[[FinishedRun], object]:
+    def value(run: FinishedRun) -> object:
+        validation = run.summary.get("validation")
+        last = validation.get("last") if isinstance(validation, Mapping) else None
+        return last.get(key) if isinstance(last, Mapping) else None
+
+    return value
+
+
 def in_train_geometry(name: str) -> Callable[[FinishedRun], object]:
     return in_geometry(name, "train_geometry")
 
@@ -80,13 +89,26 @@ COLUMNS = (
     Column("time", in_summary("seconds"), seconds),
 )
 
+VALIDATION = (
+    Column("validation TAR at FAR 0.001", in_validation("tar"), percent, "high"),
+    Column("validation EER", in_validation("eer"), percent, "low"),
+    Column("validation rank 1", in_validation("rank_1"), percent, "high"),
+)
+"""Figures of the last validation, after the accuracies where a run has them."""
+
 SPEED = (
     Column("images a second", in_summary("images_per_second"), number),
     Column("parameters", in_summary("parameters"), number),
 )
 
 
-def table(runs: Sequence[FinishedRun], columns: Sequence[Column] = COLUMNS) -> list[Row]:
+def columns_of(runs: Sequence[FinishedRun]) -> tuple[Column, ...]:
+    """The columns of a table of runs; figures of validation are among them where a run has them."""
+    validated = [column for column in VALIDATION if any(finite(column.value(run)) is not None for run in runs)]
+    return (*COLUMNS[:2], *validated, *COLUMNS[2:])
+
+
+def table(runs: Sequence[FinishedRun], columns: Sequence[Column]) -> list[Row]:
     """One row a run; a value is best when no other run's, as it is written, is better."""
     texts = [[column.write(column.value(run)) for column in columns] for run in runs]
     best = [_best(column, runs, [row[place] for row in texts]) for place, column in enumerate(columns)]
@@ -109,7 +131,7 @@ def _best(column: Column, runs: Sequence[FinishedRun], texts: Sequence[str]) -> 
 
 def headline(run: FinishedRun) -> list[tuple[str, str]]:
     """Return the numbers at the top of a run's report, by heading."""
-    return [(column.heading, column.write(column.value(run))) for column in (*COLUMNS, *SPEED)]
+    return [(column.heading, column.write(column.value(run))) for column in (*columns_of([run]), *SPEED)]
 
 
 def what_one_sees(runs: Sequence[FinishedRun]) -> list[str]:

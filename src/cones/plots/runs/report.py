@@ -14,7 +14,7 @@ from .._page import Section, render, section
 from .._text import finite
 from ..losses.curves import curve_figure
 from ._run import FinishedRun, read_finished_run
-from ._table import COLUMNS, Row, headline, table, what_one_sees
+from ._table import Row, columns_of, headline, table, what_one_sees
 from .angles import angle_figure, angle_grid
 from .features import feature_figure
 from .grid import Panel, grid_figure
@@ -94,12 +94,14 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
         ),
     ]
     if any(finite(record.get("epoch")) is not None for record in read.metrics):
+        validated = any(record.get("kind") == "validation" for record in read.metrics)
         sections.append(
             section(
                 run,
                 "learning",
                 "Learning",
-                "Loss, accuracy and target cosine during the run, and scheduled values.",
+                "Loss, accuracy and target cosine during the run, and scheduled values."
+                + (" A ring marks the epoch with the best validation." if validated else ""),
                 lambda n: learning_figure(read.metrics, columns=n),
                 columns=4,
             )
@@ -168,13 +170,14 @@ def write_comparison_report(folder: str | os.PathLike[str], *, trust: bool = Fal
             columns=4,
         ),
     ]
+    columns = columns_of(runs)
     page = Page(
         title=listing.title,
         lead=what_one_sees(runs),
         grid=grid,
         grid_text=f"Features of the {shown} set under every loss, with class directions and decision regions",
-        headings=[column.heading for column in COLUMNS],
-        rows=table(runs),
+        headings=[column.heading for column in columns],
+        rows=table(runs, columns),
         sections=sections,
     )
     return _write(folder / REPORT, page)
