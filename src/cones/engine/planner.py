@@ -209,8 +209,13 @@ def per_rank(
     num_classes: int,
     *,
     ranks: int = 1,
+    sample_rate: float = 1.0,
+    subcenters: int = 1,
     compute_dtype: torch.dtype | None = None,
     memory_budget: int = MEMORY_BUDGET,
+    tile_bytes: int = PROCESSOR_TILE_BYTES,
+    columns: int = 1,
+    shares: bool = False,
 ) -> Plan:
     """Plan the step of a rank, which holds a share of the classes and sees the rows of all ranks.
 
@@ -219,11 +224,15 @@ def per_rank(
         dim: D.
         num_classes: K, in all.
         ranks: number of ranks that share the classes.
+        sample_rate: share of classes in a step.
+        subcenters: S, centers per class.
         compute_dtype: precision of the gradients' products; all else is float32, and these for None.
         memory_budget: bytes.
+        tile_bytes, columns, shares: as `plan` takes them.
 
     Returns:
-        A Plan over batch * ranks rows and the largest share of classes.
+        A Plan over batch * ranks * S rows, D * S dims and the largest share of classes: the centers of a class are
+        the columns and rows of one tile together.
 
     Example:
         >>> per_rank(512, 512, 1_000_000, ranks=8).num_classes
@@ -231,10 +240,12 @@ def per_rank(
     """
     share = -(-num_classes // ranks)
     return plan(
-        batch * ranks,
-        dim,
-        share,
+        batch * ranks * subcenters,
+        dim * subcenters,
+        share if sample_rate == 1 else max(1, int(sample_rate * share)),
         compute_dtype=compute_dtype,
         memory_budget=memory_budget,
-        tile_bytes=PROCESSOR_TILE_BYTES,
+        tile_bytes=tile_bytes,
+        columns=columns,
+        shares=shares,
     )
