@@ -161,7 +161,9 @@ def read_profile(path: Path) -> Profile:
         if not all(isinstance(speed, float) and speed > 0 for speed in speeds):
             raise ValueError("a speed is not a positive number")
     except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} is not a machine profile ({error}): measure again with cones plan --measure") from None
+        raise ValueError(
+            f"{path} is not a machine profile ({error}): measure again with cones plan --measure"
+        ) from None
     return profile
 
 

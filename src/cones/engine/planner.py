@@ -10,8 +10,11 @@ __all__ = ["MEMORY_BUDGET", "Plan", "per_rank", "plan"]
 MEMORY_BUDGET = 2**28
 """Bytes that the engine may allocate beyond its inputs, its result and the gradients: 256 MiB."""
 
-PROCESSOR_TILE_BYTES = 2**20 * torch.get_num_threads()
-"""A tile on a processor: a second-level cache, 1 MiB on most, for each thread at the time of import."""
+TILE_BYTES_PER_THREAD = 2**20
+"""A second-level cache, 1 MiB on most processors."""
+
+PROCESSOR_TILE_BYTES = TILE_BYTES_PER_THREAD * torch.get_num_threads()
+"""A tile on a processor: a second-level cache for each thread at the time of import."""
 
 ACCELERATOR_TILE_BYTES = 2**26
 """A tile on an accelerator is bounded by what keeps its cores busy rather than by a cache: 64 MiB."""

@@ -3,10 +3,12 @@
 P ranks, N rows of features each, M = P N rows in all, D dims, K classes, C = K / P of them on a rank, S centers each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from torch import Tensor, nn
 
 from ..margins import Margin
 from .planner import MEMORY_BUDGET, PROCESSOR_TILE_BYTES, Plan, per_rank
@@ -33,6 +35,32 @@ class Backbone:
     optimiser_arrays: int = 1
     half: bool = False
 
+    @classmethod
+    def of(
+        cls, net: nn.Module, input_shape: Sequence[int], optimiser_arrays: int = 1, *, half: bool = False
+    ) -> "Backbone":
+        """Measure a net on the meta device, which takes neither memory nor time.
+
+        Args:
+            net: built under `torch.device("meta")`; it may be cast.
+            input_shape: of one input.
+            optimiser_arrays, half: as above.
+
+        Raises:
+            RuntimeError, NotImplementedError: an operation of the net does not run on the meta device.
+
+        Example:
+            >>> with torch.device("meta"):
+            ...     net = nn.Sequential(nn.Linear(5, 7), nn.Sigmoid())
+            >>> Backbone.of(net, (5,))                                       # keeps inputs, and outputs of the sigmoid
+            Backbone(parameters=42, activation_bytes=48, optimiser_arrays=1, half=False)
+        """
+        dtype = torch.bfloat16 if half else torch.float32
+        net = net.to(dtype).train()
+        two, four = (_saved_bytes(net, torch.empty(n, *input_shape, device="meta", dtype=dtype)) for n in (2, 4))
+        parameters = sum(parameter.numel() for parameter in net.parameters())
+        return cls(parameters, (four - two) // 2, optimiser_arrays, half)
+
     def memory(self, batch: int, ranks: int) -> dict[str, int]:
         """Bytes by purpose, for `batch` images on a rank; DistributedDataParallel adds one copy of the gradients."""
         arrays = 2 + self.optimiser_arrays + (ranks > 1)
@@ -40,6 +68,22 @@ class Backbone:
             "backbone: parameters, gradients, optimiser": self.parameters * (arrays * FLOAT32 + 2 * self.half),
             "backbone: activations": self.activation_bytes * batch,
         }
+
+
+def _saved_bytes(net: nn.Module, inputs: Tensor) -> int:
+    """Bytes that a forward keeps for the backward, each storage once."""
+    storages: dict[int, torch.UntypedStorage] = {}
+
+    def pack(saved: Tensor) -> Tensor:
+        storage = saved.untyped_storage()
+        storages[id(storage)] = storage
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
+        features = net(inputs)
+    held = {id(parameter.untyped_storage()) for parameter in net.parameters()}
+    del features
+    return sum(storage.nbytes() for number, storage in storages.items() if number not in held)
 
 
 @dataclass(frozen=True)

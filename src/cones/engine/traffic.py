@@ -87,7 +87,11 @@ def step_traffic(
     if world == 1:
         return []
     own_here = -(-total // world) if own_here is None else own_here
-    bent, updates, summaries = bends(margin, subcenters), bool(margin.init_statistics(2)), len(margin.others_summaries())
+    bent, updates, summaries = (
+        bends(margin, subcenters),
+        bool(margin.init_statistics(2)),
+        len(margin.others_summaries()),
+    )
     exchanges = [Exchange("sizes and labels", "all-gather", LABEL_BYTES * (HEADER + LABELS_WITH_SIZES))]
     if max(rows) > LABELS_WITH_SIZES:
         exchanges.append(Exchange("labels", "all-gather", LABEL_BYTES * max(rows)))
