@@ -1,5 +1,6 @@
 """Bytes of a step's collectives: the plan's list is that of the calls."""
 
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -18,7 +19,7 @@ from tests.world import in_world
 DIM, CLASSES = 6, 23
 ROWS = {2: [3, 5], 3: [4, 0, 3]}
 
-CASES = [
+CASES: list[tuple[cones.Margin, dict[str, Any]]] = [
     (cones.ArcFace(), {}),
     (cones.ArcFace(), {"bias": True}),
     (cones.ArcFace(), {"label_smoothing": 0.1}),
@@ -62,7 +63,7 @@ def step(rank, world, margin, options, dtype):
 
 def steps_send_what_is_planned(rank, world):
     for margin, options in CASES:
-        for dtype in (torch.float32, torch.float64):
+        for dtype in (torch.float32, torch.float64) if margin == cones.ArcFace() else (torch.float32,):
             calls, own_here = step(rank, world, margin, options, dtype)
             planned = expected(margin, options, rank, world, own_here, dtype.itemsize)
             if "learn_scale" in options or isinstance(margin, cones.SphereFace2):  # of what is shared, in any order
@@ -70,7 +71,8 @@ def steps_send_what_is_planned(rank, world):
             assert calls == planned, f"{margin} {options} {dtype}: {calls}, planned {planned}"
     class_sgd_sends_nothing_of_w(rank, world)
     many_labels_follow(rank, world)
-    backbone_is_reduced_once(rank, world)
+    if world == 2:  # DistributedDataParallel takes seconds to import
+        backbone_is_reduced_once(rank, world)
 
 
 def class_sgd_sends_nothing_of_w(rank, world):
@@ -98,7 +100,7 @@ def backbone_is_reduced_once(rank, world):
 
     def hook(_, bucket):
         sizes.append(bucket.buffer().nbytes)
-        future = torch.futures.Future()
+        future: torch.futures.Future[torch.Tensor] = torch.futures.Future()
         future.set_result(bucket.buffer())
         return future
 

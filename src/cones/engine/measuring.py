@@ -59,7 +59,7 @@ def measure(plan: RankPlan, device: torch.device, threads: int, *, precision: st
     settings = {**sizes, "device": device.type, "threads": threads, "precision": precision}
     with tempfile.TemporaryDirectory() as folder:
         try:
-            mp.start_processes(  # type: ignore[no-untyped-call]
+            mp.start_processes(
                 _measure_rank, args=(plan.ranks, folder, settings), nprocs=plan.ranks, start_method="spawn"
             )
         except (mp.ProcessRaisedException, mp.ProcessExitedException) as error:
@@ -110,13 +110,11 @@ def _speeds(rows: int, dim: int, tile: int, precision: str, device: torch.device
     x, divisor = torch.rand(rows, dim, device=device), torch.rand(tile, 1, device=device)
     unit, work, logits, pull = weight[0].clone(), weight[0].clone(), torch.rand(rows, tile, device=device), x.clone()
     low_x, low_unit = (each.to(low or each.dtype) for each in (x, unit))
-    turns = itertools.cycle(range(count))
+    powers, turns = torch.empty_like(logits), itertools.cycle(range(count))
 
     def exponentials() -> None:
-        torch.exp2(logits, out=work_logits)
-        work_logits.sum(dim=1)
-
-    work_logits = torch.empty_like(logits)
+        torch.exp2(logits, out=powers)
+        powers.sum(dim=1)
 
     def passes_over_w() -> None:
         of_w, of_gradient = weight[next(turns)], gradient[next(turns)]
