@@ -14,8 +14,8 @@ from cones.engine.traffic import Exchange
 
 PROFILE = Profile(
     measured="2026-01-02T03:04:05+00:00", machine="a processor", ranks=2, threads=1, precision="float32", rows=64,
-    dim=16, tile=128, logits=1e9, features=2e9, weights=4e9, exponentials=1e8, elements=1e8, new_memory=1e9, stream=4e9,
-    collectives={kind: Collective(1e-4, 1e8) for kind in ("all-to-all", "all-gather", "all-reduce")},
+    dim=16, tile=128, logits=1e9, features=2e9, weights=4e9, exponentials=1e8, elements=1e8, new_memory=1e9,
+    stream=4e9, tiles=1e4, collectives={kind: Collective(1e-4, 1e8) for kind in ("all-to-all", "all-gather", "all-reduce")},
 )  # fmt: skip
 
 
@@ -61,6 +61,7 @@ def test_seconds_follow_the_formula():
     assert parts["products"] == pytest.approx(product / 1e9 + product / 2e9 + product / 4e9)
     assert parts["exponentials"] == pytest.approx(64 * 500 / 1e8)
     assert parts["passes over W"] == pytest.approx(6 * 500 * 16 / 1e8)
+    assert parts["tiles"] == pytest.approx(a_plan.step.num_tiles / 1e4)
     assert parts["new memory"] == pytest.approx(a_plan.memory()["exponentials kept for the backward"] / 1e9)
     assert parts["optimiser"] == pytest.approx(4 * 500 * 16 * 4 / 4e9)
     assert parts["exchanges"] == pytest.approx(1e-4 + 500_000 / 1e8)

@@ -54,6 +54,7 @@ class Profile:
         exponentials: numbers per second that are exponentiated and summed, in cache.
         elements: numbers per second of an elementwise pass over rows of W.
         new_memory: bytes per second written to memory that was just allocated.
+        tiles: per second, of the engine's loop where they hold next to nothing.
         stream: bytes per second read from and written to main memory.
         collectives: by kind; empty for one process.
     """
@@ -73,6 +74,7 @@ class Profile:
     elements: float
     new_memory: float
     stream: float
+    tiles: float
     collectives: Mapping[str, Collective]
 
     def seconds(self, plan: RankPlan, exchanges: list[Exchange]) -> dict[str, float]:
@@ -81,6 +83,7 @@ class Profile:
             products      2 M D C operations each, at the speed of each
             exponentials  M C numbers, once and again where they are recomputed
             passes over W six of C D numbers
+            tiles         T of them, whatever they hold
             new memory    what a step allocates: the gradient of W, kept exponentials, sampled rows
             optimiser     arrays of the size of W that it reads and writes
             exchanges     latency + bytes sent / bandwidth
@@ -100,6 +103,7 @@ class Profile:
             "products": product * (again / self.logits + 1 / self.features + 1 / self.weights),
             "exponentials": logits * again / self.exponentials,
             "passes over W": PASSES_OVER_W * numbers_of_w / self.elements,
+            "tiles": plan.step.num_tiles / self.tiles,
             "new memory": self._new_bytes(plan) / self.new_memory,
         }
         if plan.bends:

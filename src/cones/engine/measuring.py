@@ -17,9 +17,12 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from .custom_op import rest_and_own
 from .machine import PASSES_OVER_W, Collective, Profile
 from .matmul import add_product, product, wide_product
+from .planner import MEMORY_BUDGET
 from .rank_plan import FLOAT32, RankPlan
+from .tiles import settings_for
 
 LONG_ENOUGH = 0.15
 """Seconds that each speed is measured for."""
@@ -135,7 +138,21 @@ def _speeds(rows: int, dim: int, tile: int, precision: str, device: torch.device
         "new_memory": (BLOCK, lambda: torch.empty_like(source).fill_(1.0)),
         "stream": (2 * BLOCK, lambda: held.copy_(source)),
     }
-    return {name: work_done / _seconds(function, device) for name, (work_done, function) in timed.items()}
+    speeds = {name: work_done / _seconds(function, device) for name, (work_done, function) in timed.items()}
+    return speeds | {"tiles": _FEW_TILES / _seconds(lambda: _tiny_tiles(device), device)}
+
+
+_FEW_TILES, _TINY = 64, 4
+
+
+def _tiny_tiles(device: torch.device) -> None:
+    """Forward and backward of the engine over tiles of a few numbers: all that a tile costs beside its numbers."""
+    x = torch.ones(_TINY, _TINY, device=device, requires_grad=True)
+    weight = torch.ones(_FEW_TILES * _TINY, _TINY, device=device, requires_grad=True)
+    labels = torch.arange(_TINY, device=device)
+    settings = settings_for(x, weight, None, "unit", 1.0, MEMORY_BUDGET, None)
+    tiles = settings._replace(tile_bytes=FLOAT32 * _TINY**2)
+    rest_and_own(x, weight, None, labels, tiles)[0].sum().backward()  # type: ignore[no-untyped-call]
 
 
 def _collectives(world: int, device: torch.device) -> dict[str, tuple[float, float]]:
