@@ -15,7 +15,8 @@ from cones.engine.traffic import Exchange
 PROFILE = Profile(
     measured="2026-01-02T03:04:05+00:00", machine="a processor", ranks=2, threads=1, precision="float32", rows=64,
     dim=16, tile=128, logits=1e9, features=2e9, weights=4e9, exponentials=1e8, elements=1e8, new_memory=1e9,
-    stream=4e9, tiles=1e4, collectives={kind: Collective(1e-4, 1e8) for kind in ("all-to-all", "all-gather", "all-reduce")},
+    stream=4e9, tiles=1e4,
+    collectives={kind: Collective(1e-4, 1e8) for kind in ("all-to-all", "all-gather", "all-reduce")},
 )  # fmt: skip
 
 
