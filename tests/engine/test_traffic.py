@@ -111,7 +111,7 @@ def backbone_is_reduced_once(rank, world):
     assert a_plan.traffic()[-1] == Exchange("gradients of the backbone", "all-reduce", sum(sizes))
 
 
-@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_step_sends_the_planned_bytes(world):
     in_world(world, steps_send_what_is_planned)
 
