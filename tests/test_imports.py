@@ -41,8 +41,8 @@ ALLOWED = {
     "open_set": {"common", "data", "embedding", "evaluation", "plots", "protocols", "training"},
     "plots": {"catalogue", "common", "engine", "evaluation", "feature_losses", "margins", "probing"},
     "cli": {
-        "catalogue", "common", "data", "embedding", "engine", "evaluation", "export", "linter", "margins", "migrate",
-        "open_set", "plots", "protocols", "suggestion", "training",
+        "backbones", "catalogue", "common", "data", "embedding", "engine", "evaluation", "export", "linter", "margins",
+        "migrate", "open_set", "plots", "protocols", "suggestion", "training",
     },
     "__main__": {"cli", "common"},
     "__init__": {

@@ -138,21 +138,6 @@ def test_one_loss_in_full_and_as_a_page(tmp_path, capsys):
     assert "'arcfac' is not a loss (did you mean ArcFace?)" in capsys.readouterr().err
 
 
-def test_plan_tells_memory_before_a_run(capsys):
-    size = ["--classes", 1_000_000, "--dim", 512, "--batch", 512]
-    assert run("plan", *size) == 0
-    alone = capsys.readouterr().out
-    assert "1,000,000 classes" in alone
-    assert alone.count("1,953.1") == 4  # W, its gradient, its momentum; as many logits, for N is D
-    assert run("plan", *size, "--ranks", 4, "--fused") == 0
-    shared = capsys.readouterr().out
-    assert "2,048 rows" in shared
-    assert "250,000 classes" in shared
-    assert "gradient of W" not in shared
-    assert run("plan", "--classes", 0, "--dim", 8, "--batch", 8) == 2
-    assert "--classes is 0, expected at least 1" in capsys.readouterr().err
-
-
 def test_suggest_prints_the_bounds_and_what_to_take(capsys):
     assert run("suggest", "--classes", 10, "--dim", 2) == 0
     out = capsys.readouterr().out

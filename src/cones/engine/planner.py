@@ -10,8 +10,11 @@ __all__ = ["MEMORY_BUDGET", "Plan", "per_rank", "plan"]
 MEMORY_BUDGET = 2**28
 """Bytes that the engine may allocate beyond its inputs, its result and the gradients: 256 MiB."""
 
-PROCESSOR_TILE_BYTES = 2**20 * torch.get_num_threads()
-"""A tile on a processor: a second-level cache, 1 MiB on most, for each thread at the time of import."""
+TILE_BYTES_PER_THREAD = 2**20
+"""A second-level cache, 1 MiB on most processors."""
+
+PROCESSOR_TILE_BYTES = TILE_BYTES_PER_THREAD * torch.get_num_threads()
+"""A tile on a processor: a second-level cache for each thread at the time of import."""
 
 ACCELERATOR_TILE_BYTES = 2**26
 """A tile on an accelerator is bounded by what keeps its cores busy rather than by a cache: 64 MiB."""
@@ -209,8 +212,13 @@ def per_rank(
     num_classes: int,
     *,
     ranks: int = 1,
+    sample_rate: float = 1.0,
+    subcenters: int = 1,
     compute_dtype: torch.dtype | None = None,
     memory_budget: int = MEMORY_BUDGET,
+    tile_bytes: int = PROCESSOR_TILE_BYTES,
+    columns: int = 1,
+    shares: bool = False,
 ) -> Plan:
     """Plan the step of a rank, which holds a share of the classes and sees the rows of all ranks.
 
@@ -219,11 +227,15 @@ def per_rank(
         dim: D.
         num_classes: K, in all.
         ranks: number of ranks that share the classes.
+        sample_rate: share of classes in a step.
+        subcenters: S, centers per class.
         compute_dtype: precision of the gradients' products; all else is float32, and these for None.
         memory_budget: bytes.
+        tile_bytes, columns, shares: as `plan` takes them.
 
     Returns:
-        A Plan over batch * ranks rows and the largest share of classes.
+        A Plan over batch * ranks * S rows, D * S dims and the largest share of classes: the centers of a class are
+        the columns and rows of one tile together.
 
     Example:
         >>> per_rank(512, 512, 1_000_000, ranks=8).num_classes
@@ -231,10 +243,12 @@ def per_rank(
     """
     share = -(-num_classes // ranks)
     return plan(
-        batch * ranks,
-        dim,
-        share,
+        batch * ranks * subcenters,
+        dim * subcenters,
+        share if sample_rate == 1 else max(1, int(sample_rate * share)),
         compute_dtype=compute_dtype,
         memory_budget=memory_budget,
-        tile_bytes=PROCESSOR_TILE_BYTES,
+        tile_bytes=tile_bytes,
+        columns=columns,
+        shares=shares,
     )
