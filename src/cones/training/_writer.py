@@ -4,7 +4,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from ..common.atomic_files import write_text
@@ -13,8 +12,10 @@ from ..data import Splits
 from ._finite import check_weights
 from ._folder import Home, rescue, writing_to
 from ._metrics import Metrics, MetricsLog
+from ._optimizer import Optimizers
 from ._run import Run, write_run
 from ._versions import write_versions
+from ._world import World
 from .checkpoint import CheckpointError, Position, save_checkpoint, save_weights
 from .input import write_input
 
@@ -30,6 +31,7 @@ class RunWriter:
         loss: whose weights are written.
         optimizer: whose state a checkpoint holds.
         position: where the run begins or goes on.
+        world: the ranks; the first one writes, and each checks its own numbers.
 
     Raises:
         TrainingError: the folder cannot be written to.
@@ -43,12 +45,16 @@ class RunWriter:
         splits: Splits,
         backbone: nn.Module,
         loss: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizers,
         position: Position,
+        world: World,
     ) -> None:
+        self._world = world
         self._folder, self._run, self._splits = folder, run, splits
         self._backbone, self._loss, self._optimizer = backbone, loss, optimizer
         self._before, self._since = position.seconds, time.perf_counter()
+        if not world.leads:
+            return
         with writing_to(folder):
             self._write_settings(folder, position)
             self._log = MetricsLog(folder, step=position.step, tensorboard=run.tensorboard)
@@ -66,6 +72,8 @@ class RunWriter:
         position = replace(position, seconds=self._before + time.perf_counter() - self._since)
         if best or checkpoint:
             check_weights((self._backbone, self._loss), position.step, self._folder / LAST)
+        if not self._world.leads:
+            return
         try:
             if metrics is not None:
                 self._log.write(metrics)
@@ -79,7 +87,8 @@ class RunWriter:
 
     def close(self) -> None:
         """Close the files."""
-        self._log.close()
+        if self._world.leads:
+            self._log.close()
 
     def _write_all(self, place: Path, position: Position) -> None:
         self._write_settings(place, position)

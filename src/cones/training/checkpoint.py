@@ -18,6 +18,7 @@ from ..common.atomic_files import replacing
 from ..common.expressions import brief
 from ..common.run_folder import parse_object
 from ..common.tensor_file import read_tensors, write_tensors
+from ._optimizer import AnyOptimizer
 
 FORMAT = "cones-1"
 
@@ -48,7 +49,7 @@ class CheckpointError(RuntimeError):
 
 
 def save_checkpoint(
-    path: Path, backbone: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer, position: Position
+    path: Path, backbone: nn.Module, loss: nn.Module, optimizer: AnyOptimizer, position: Position
 ) -> None:
     """Write all that a run needs to go on bit by bit as if it had never stopped.
 
@@ -86,7 +87,7 @@ def save_weights(path: Path, backbone: nn.Module, loss: nn.Module, position: Pos
     _save(path, _weights(backbone, loss), {"position": vars(position)})
 
 
-def load_checkpoint(path: Path, backbone: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
+def load_checkpoint(path: Path, backbone: nn.Module, loss: nn.Module, optimizer: AnyOptimizer) -> Position:
     """Put a run back to where `save_checkpoint` wrote it.
 
     Raises:
@@ -107,7 +108,7 @@ def load_checkpoint(path: Path, backbone: nn.Module, loss: nn.Module, optimizer:
     return position
 
 
-def _restore_optimizer(tensors: dict[str, Tensor], header: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+def _restore_optimizer(tensors: dict[str, Tensor], header: dict[str, Any], optimizer: AnyOptimizer) -> None:
     state: dict[int, dict[str, Any]] = {
         int(index): dict(entries) for index, entries in header["optimizer_scalars"].items()
     }
@@ -119,7 +120,7 @@ def _restore_optimizer(tensors: dict[str, Tensor], header: dict[str, Any], optim
     _lay_out_as_parameters(optimizer)
 
 
-def _restore_random(tensors: dict[str, Tensor], header: dict[str, Any], _: torch.optim.Optimizer) -> None:
+def _restore_random(tensors: dict[str, Tensor], header: dict[str, Any], _: AnyOptimizer) -> None:
     torch.set_rng_state(tensors["random.cpu"])
     if torch.cuda.is_available():
         states = [tensors[key] for key in sorted(tensors) if key.startswith("random.cuda.")]
@@ -156,7 +157,7 @@ def _load_weights(path: Path, tensors: dict[str, Tensor], backbone: nn.Module, l
             raise CheckpointError(f"{path} holds another model than the configuration names: {reason}") from error
 
 
-def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+def _lay_out_as_parameters(optimizer: AnyOptimizer) -> None:
     """Give the optimiser's tensors the memory layout of their parameters, as they had when they were made."""
     for parameter, entries in optimizer.state.items():
         for name, value in entries.items():
