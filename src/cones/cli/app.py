@@ -38,6 +38,7 @@ from .migrate import Migrate
 from .options import check_options, in_options, options_of, takes_run, without_none
 from .plan import Plan
 from .plot import Plot
+from .processes import SaidElsewhere, leads, met
 from .suggest import Suggest
 from .terminal import Console
 from .train import Train
@@ -88,7 +89,8 @@ def _exit_unread() -> None:
 
 def _main(arguments: list[str] | None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
-    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+    # of many processes the first one speaks; another where what it met is its own
+    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False, quiet=not leads())
     shown: set[str] = set()
 
     def show_once(message: Warning | str, *_: object, **__: object) -> None:
@@ -109,11 +111,14 @@ def _main(arguments: list[str] | None) -> None:
     except (UsageError, TrustError) as error:
         console.print(f"cones: {_in_options(error, arguments)}", markup=False)
         sys.exit(2)
+    except SaidElsewhere:
+        sys.exit(1)
     except BrokenPipeError:
         raise
     except Exception as error:
         if wanted_traceback:
             traceback.print_exc()
+        console.quiet = console.quiet and not met()
         console.print(f"cones: {_in_options(error, arguments)}", markup=False)
         sys.exit(1)
 
