@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -90,7 +90,7 @@ class TensorFile:
         from safetensors import safe_open
 
         with _damage():
-            self._file = safe_open(path, framework="pt")
+            self._file: Any = safe_open(path, framework="pt")
             self.metadata = dict(self._file.metadata() or {})
             self.names: list[str] = list(self._file.keys())
         self.checksums, algorithm = self.metadata.pop(CHECKSUM, None), self.metadata.pop(CHECKED, None)

@@ -90,7 +90,9 @@ def names_in(tensor: Tensor | None, path: Path) -> tuple[str, ...]:
     try:
         names = json.loads(bytes(tensor.tolist()).decode())
     except (ValueError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not a checkpoint: the names of its classes are {brief(str(error))}") from error
+        raise CheckpointError(
+            f"{path} is not a checkpoint: the names of its classes are {brief(str(error))}"
+        ) from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise CheckpointError(f"{path} is not a checkpoint: the names of its classes are {brief(repr(names))}")
     return tuple(names)
@@ -112,9 +114,7 @@ def check_names(there: Sequence[str], here: Sequence[str], path: Path) -> None:
     )
 
 
-def header_of(
-    backbone: nn.Module, loss: nn.Module, optimizer: Optimizers | None, position: Position
-) -> dict[str, Any]:
+def header_of(backbone: nn.Module, loss: nn.Module, optimizer: Optimizers | None, position: Position) -> dict[str, Any]:
     """Return all that is not a tensor, as JSON takes it; the state of optimisers and generators unless there is none."""
     header: dict[str, Any] = {"position": vars(position)}
     head = head_of(loss)

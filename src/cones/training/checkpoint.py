@@ -32,7 +32,8 @@ from ._run_state import (
     restore_random,
     weights,
 )
-from .stored_checkpoint import FORMAT, Stored, remove_others, use_newest
+from .checkpoint_folder import remove_others, use_newest
+from .stored_checkpoint import FORMAT, Stored
 
 
 def save_checkpoint(
