@@ -1,14 +1,5 @@
 """Checkpoints of many ranks: saved on P, loaded on Q, bit by bit; broken ones are recognised."""
 
-import copy
-import os
-import pickle
-import shutil
-import warnings
-from itertools import product
-from pathlib import Path
-
-import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -18,10 +9,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from cones import ClassSGD, Head
 from cones.feature_losses import CenterLoss
-from cones.margins import AdaFace, ArcFace
-from cones.training import CheckpointError, JointLoss, Position
-from cones.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from cones.training.shared_checkpoint import BackgroundSave, load_shared, save_shared, save_shared_weights
+from cones.margins import AdaFace
+from cones.training import JointLoss, Position
+from cones.training.checkpoint import load_checkpoint
+from cones.training.shared_checkpoint import load_shared, save_shared
 from tests.world import in_world
 
 CLASSES, DIM, CENTERS = 11, 6, 2

@@ -90,7 +90,7 @@ class TensorFile:
         from safetensors import safe_open
 
         with _damage():
-            self._file: Any = safe_open(path, framework="pt")
+            self._file = cast(Any, safe_open(path, framework="pt"))
             self.metadata = dict(self._file.metadata() or {})
             self.names: list[str] = list(self._file.keys())
         self.checksums, algorithm = self.metadata.pop(CHECKSUM, None), self.metadata.pop(CHECKED, None)

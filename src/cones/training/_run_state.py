@@ -88,7 +88,7 @@ def names_in(tensor: Tensor | None, path: Path) -> tuple[str, ...]:
     if tensor is None:
         return ()
     try:
-        names = json.loads(bytes(tensor.tolist()).decode())
+        names = json.loads(tensor.numpy().tobytes().decode())
     except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{path} is not a checkpoint: the names of its classes are {brief(str(error))}"
@@ -115,7 +115,7 @@ def check_names(there: Sequence[str], here: Sequence[str], path: Path) -> None:
 
 
 def header_of(backbone: nn.Module, loss: nn.Module, optimizer: Optimizers | None, position: Position) -> dict[str, Any]:
-    """Return all that is not a tensor, as JSON takes it; the state of optimisers and generators unless there is none."""
+    """Return all that is not a tensor, as JSON takes it; of optimisers and generators unless there is no optimiser."""
     header: dict[str, Any] = {"position": vars(position)}
     head = head_of(loss)
     if head is not None:

@@ -52,10 +52,13 @@ def newest_first(path: Path) -> list[Path]:
 
     Args:
         path: the file of one process, whether or not it is there; those of many ranks lie in the folder of that name.
+            Or one checkpoint of many ranks.
 
     Raises:
         CheckpointError: there is none.
     """
+    if (path / INDEX).is_file():
+        return [path]
     folders = numbered(path)
     if not path.is_file():
         if not folders:
