@@ -1,141 +1,281 @@
 """Checkpoints of many ranks: saved on P, loaded on Q, bit by bit; broken ones are recognised."""
 
+import json
+import os
+import pickle
+import random
+import shutil
+import warnings
+from dataclasses import replace
+from itertools import product
+
+import pytest
 import torch
 import torch.distributed as dist
-from torch import nn
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor
-from torch.nn.parallel import DistributedDataParallel
 
-from cones import ClassSGD, Head
-from cones.feature_losses import CenterLoss
-from cones.margins import AdaFace
-from cones.training import JointLoss, Position
-from cones.training.checkpoint import load_checkpoint
-from cones.training.shared_checkpoint import load_shared, save_shared
+import cones.training._storage as storage
+from cones.embedding import load_backbone
+from cones.training import CheckpointError, fit
+from cones.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from cones.training.shared_checkpoint import BackgroundSave, load_shared, save_shared, save_shared_weights
+from tests.training.shared_run import NAMES, POSITION, assert_filled, parts, values
 from tests.world import in_world
 
-CLASSES, DIM, CENTERS = 11, 6, 2
-NAMES = tuple(f"person {number}" for number in range(CLASSES))
-POSITION = Position(step=3, epoch=1, batch=2, best_accuracy=0.1 + 0.2)
+
+def save_and_load(rank, world, folder, pairs):
+    """For each (P, Q, how P runs, how Q runs): the first P ranks save, the first Q load."""
+    groups = [dist.new_group(range(size)) for size in range(1, world + 1)]
+    for place, (savers, loaders, before, after) in enumerate(pairs):
+        run, group = folder / str(place), groups[savers - 1]
+        if rank < savers:
+            save_shared(run, *parts(group, filled=True, **before), POSITION, group, classes=NAMES)
+        dist.barrier()
+        group = groups[loaders - 1]
+        if rank < loaders:
+            empty = parts(group, **after)
+            assert load_shared(run, *empty, group, classes=NAMES) == POSITION
+            assert_filled(empty, group=group, **after)
+        if rank == 0:
+            kind = after.get("optimizer", "adamw")
+            assert sorted(path.name for path in run.iterdir()) == ["last"]
+            empty = parts(optimizer=kind)
+            assert load_checkpoint(run / "last.safetensors", *empty, classes=NAMES) == POSITION
+            assert_filled(empty, optimizer=kind)
+            alone = folder / f"alone {place}"
+            save_checkpoint(alone / "last.safetensors", *parts(optimizer=kind, filled=True), POSITION, classes=NAMES)
+        dist.barrier()
+        if rank < loaders:
+            empty = parts(group, **after)
+            assert load_shared(folder / f"alone {place}", *empty, group, classes=NAMES) == POSITION
+            assert_filled(empty, group=group, **after)
 
 
-def number(row, column):
-    """A number that no other place in any tensor has."""
-    return (row.double() * 1000 + column + 0.125 * row.double().sin()).float()
+FSDP, DDP, CLASS_SGD, SGD = {"backbone": "fsdp"}, {"backbone": "ddp"}, {"optimizer": "class"}, {"optimizer": "sgd"}
 
 
-def state_of(name, shape, first=0):
-    """Values of a tensor of that name, from row `first` on: every row has values of its own."""
-    seed = sum(name.encode())
-    rows = torch.arange(first, first + (shape[0] if shape else 1))
-    width = max(1, int(torch.Size(shape[1:]).numel()))
-    values = torch.stack([number(rows + seed, column) for column in range(width)], dim=1)
-    return values.reshape(shape)
+def on_three(rank, world, folder):
+    pairs = [(3, 2, FSDP, {}), (2, 3, CLASS_SGD, CLASS_SGD), (1, 3, SGD, FSDP | SGD), (3, 1, DDP, {})]
+    save_and_load(rank, world, folder / "pairs", pairs)
+    group = dist.new_group([0, 1])
+    if rank < 2:
+        damaged_on_one_rank(rank, group, folder / "damaged")
+        in_a_thread(rank, group, folder / "thread")
 
 
-def parts(group=None, *, optimizer="adamw", backbone="plain", filled=False, subcenters=CENTERS):
-    """A small net, its joint loss and its optimisers; `filled` with values that depend on the place alone."""
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.Linear(7, DIM))
-    head = Head(
-        DIM, CLASSES, AdaFace(), bias=True, subcenters=subcenters, group=group, class_weights=torch.rand(CLASSES)
-    )
-    loss = JointLoss(head, [(0.1, CenterLoss(CLASSES, DIM))])
-    if backbone == "fsdp":
-        fully_shard(net[0])
-        fully_shard(net)
-    elif backbone == "ddp":
-        net = DistributedDataParallel(net)
-    if optimizer == "class":
-        others = [p for p in loss.parameters() if p is not head.weight]
-        optimizers = [
-            torch.optim.SGD([{"params": [*net.parameters()]}, {"params": others}], lr=0.1, momentum=0.9),
-            ClassSGD(head, lr=0.1, momentum=0.9),
-        ]
-    else:
-        kind = torch.optim.AdamW if optimizer == "adamw" else torch.optim.SGD
-        extra = {} if optimizer == "adamw" else {"momentum": 0.9}
-        optimizers = [kind([{"params": [*net.parameters()]}, {"params": [*loss.parameters()]}], lr=0.1, **extra)]
-    if filled:
-        fill(net, loss, optimizers)
-    return net, loss, optimizers if len(optimizers) > 1 else optimizers[0]
+def test_saved_by_some_and_loaded_by_others(tmp_path):
+    in_world(3, on_three, tmp_path)  # one start of processes, which takes longer than all that they do
+    net, loss, _ = parts()
+    assert load_weights(tmp_path / "thread" / "best.safetensors", net, loss) == POSITION
+    expected = values(*parts(filled=True))
+    assert all(torch.equal(each, expected[f"b.{name}"]) for name, each in net.state_dict().items())
 
 
-def rows(head, name):
-    per_class = {"head.weight": head.subcenters, "head.bias": 1}
-    return head.classes.start * per_class[name] if name in per_class else 0
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [{}, FSDP, CLASS_SGD, DDP | SGD, FSDP | CLASS_SGD], ids=str)
+def test_saved_by_each_number_and_loaded_by_each(tmp_path, how):
+    in_world(4, save_and_load, tmp_path, [(p, q, how, how) for p, q in product(range(1, 5), repeat=2)])
 
 
-@torch.no_grad()
-def fill(net, loss, optimizers):
-    plain = net.module if isinstance(net, DistributedDataParallel) else net
-    named = {**{f"b.{n}": p for n, p in plain.named_parameters()}, **dict(loss.named_parameters())}
-    for name, parameter in named.items():
-        place(parameter, name, rows(loss.head, name))
-        for one in optimizers:
-            if not any(parameter is p for group in one.param_groups for p in group["params"]):
-                continue
-            keys = ("exp_avg", "exp_avg_sq") if isinstance(one, torch.optim.AdamW) else ("momentum_buffer",)
-            for key in keys:
-                one.state[parameter][key] = torch.zeros_like(parameter)
-                place(one.state[parameter][key], name + key, rows(loss.head, name))
-            if len(keys) == 2:
-                one.state[parameter]["step"] = torch.tensor(3.0)
-    for module in (plain, loss):
-        for name, buffer in module.named_buffers():
-            if buffer.is_floating_point():
-                place(buffer, name, 0)
+@pytest.fixture
+def two(tmp_path):
+    """Two checkpoints of one run, of steps 1 and 2, with other values."""
+    for step in (1, 2):
+        run = parts(filled=True)
+        if step == 2:
+            run[1].head.weight.data += 1
+        save_shared(tmp_path, *run, replace(POSITION, step=step), None, classes=NAMES)
+    return tmp_path
 
 
-def place(tensor, name, first):
-    if isinstance(tensor, DTensor):
-        (chunk,) = tensor.__create_chunk_list__()
-        local = tensor.to_local()
-        if local.numel():
-            local.copy_(state_of(name, local.shape, chunk.offsets[0]))
-    else:
-        tensor.copy_(state_of(name, tensor.shape, first))
+def test_the_newest_of_two_is_used_and_no_more_are_kept(two):
+    assert load_shared(two, *parts(), None).step == 2
+    save_shared(two, *parts(filled=True), POSITION, None)
+    assert sorted(path.name for path in (two / "last").iterdir()) == ["000002", "000003"]
+    assert sorted(path.name for path in (two / "last" / "000003").iterdir()) == ["index.json", "rank-0.safetensors"]
 
 
-def values(net, loss, optimizers):
-    """All tensors of a run as this rank has them, by name."""
-    plain = net.module if isinstance(net, DistributedDataParallel) else net
-    result = {f"b.{name}": tensor for name, tensor in plain.state_dict().items()}
-    result |= {name: tensor for name, tensor in loss.state_dict().items() if "classes_held" not in name}
-    optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
-    for place, one in enumerate(optimizers):
-        for at, group in enumerate(one.param_groups):
-            for index, parameter in enumerate(group["params"]):
-                for key, value in one.state[parameter].items():
-                    result[f"{place} {at} {index} {key}"] = value
-    return {name: t.to_local() if isinstance(t, DTensor) else t for name, t in result.items()}
+def broken_copies(file, flips):
+    """Contents that a crash, a disk or a person leaves in a file: cut, empty, longer, a bit flipped; None for none."""
+    whole = file.read_bytes()
+    yield None
+    for size in (0, 1, len(whole) // 2, len(whole) - 1):
+        yield whole[:size]
+    yield whole + b" "
+    yield bytes(len(whole))
+    draw = random.Random(0)
+    for place in [*range(0, 60, 9), *(draw.randrange(len(whole)) for _ in range(flips))]:
+        yield whole[:place] + bytes([whole[place] ^ 1 << draw.randrange(8)]) + whole[place + 1 :]
 
 
-def assert_filled(actual, **settings):
-    expected = values(*parts(filled=True, **settings))
-    got = values(*actual)
-    assert got.keys() == expected.keys()
-    for name in expected:
-        assert torch.equal(got[name], expected[name]), name
-    first = actual[2][0] if isinstance(actual[2], list) else actual[2]
-    assert first.param_groups[0]["lr"] == 0.1
+@pytest.mark.parametrize("flips", [10, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["index.json", "rank-0.safetensors"])
+def test_a_torn_one_is_named_and_the_one_before_is_used(two, name, flips):
+    newest = two / "last" / "000002"
+    shutil.copytree(two, two.parent / "whole", dirs_exist_ok=True)
+    for content in list(broken_copies(newest / name, flips)):
+        if content is None:
+            (newest / name).unlink()
+        else:
+            (newest / name).write_bytes(content)
+        empty = parts()
+        with pytest.warns(UserWarning, match=r"000002 is broken \(.*\): the one before, .*000001, is used instead"):
+            assert load_shared(two, *empty, None).step == 1
+        assert_filled(empty)
+        assert sorted(path.name for path in (two / "last").iterdir()) == ["000001", "000002.broken"]
+        shutil.rmtree(two / "last")
+        shutil.copytree(two.parent / "whole" / "last", two / "last")
+    shutil.rmtree(two.parent / "whole")
 
 
-def save(rank, world, folder, settings):
-    save_shared(folder, *parts(dist.group.WORLD, filled=True, **settings), POSITION, dist.group.WORLD, classes=NAMES)
-
-
-def load(rank, world, folder, settings):
-    empty = parts(dist.group.WORLD, **settings)
-    position = load_shared(folder, *empty, dist.group.WORLD, classes=NAMES)
-    assert position == POSITION
-    assert_filled(empty, group=dist.group.WORLD, **settings)
-
-
-def test_saved_by_three_loaded_by_two_and_by_one(tmp_path):
-    in_world(3, save, tmp_path, {})
-    in_world(2, load, tmp_path, {})
+def test_one_process_uses_the_one_before_too(two):
+    (two / "last" / "000002" / "rank-0.safetensors").write_bytes(b"")
     empty = parts()
-    assert load_checkpoint(tmp_path / "last.safetensors", *empty, classes=NAMES) == POSITION
+    with pytest.warns(UserWarning, match=r"has 0 bytes, expected \d+\): the one before, .*000001, is used instead"):
+        assert load_checkpoint(two / "last.safetensors", *empty).step == 1
     assert_filled(empty)
+    with pytest.warns(UserWarning, match="the one before"):
+        load_weights(two / "last.safetensors", parts()[0])
+    save_checkpoint(two / "last.safetensors", *empty, POSITION)
+    assert [path.name for path in two.iterdir()] == ["last.safetensors"]  # the shared ones were before it
+
+
+def test_where_none_is_intact_all_are_named(two):
+    for number in ("000001", "000002"):
+        (two / "last" / number / "index.json").unlink()
+    with pytest.raises(CheckpointError, match=r"000002 is broken \(.*missing\); .*000001 is broken .*: delete it"):
+        load_shared(two, *parts(), None)
+    assert sorted(path.name for path in (two / "last").iterdir()) == ["000001", "000002"]
+    with pytest.raises(CheckpointError, match=r"there is no checkpoint .*last.safetensors"):
+        load_shared(two / "elsewhere", *parts(), None)
+
+
+def test_files_of_two_checkpoints_are_not_mixed(two):
+    older, newer = two / "last" / "000001", two / "last" / "000002"
+    shutil.copy(older / "rank-0.safetensors", newer / "rank-0.safetensors")
+    with pytest.warns(UserWarning, match="rank-0.safetensors is of another checkpoint"):
+        assert load_shared(two, *parts(), None).step == 1
+
+
+def test_an_index_leads_out_of_its_folder_nowhere(two):
+    path = two / "last" / "000002" / "index.json"
+    index = json.loads(path.read_text().replace("rank-0.safetensors", "../000001/rank-0.safetensors"))
+    index.pop("checksum")
+    text = json.dumps(index, separators=(",", ":"))[1:]
+    path.write_text(storage.write_index.__globals__["_with_checksum"](text))
+    with pytest.warns(UserWarning, match=r"is not an index \(ValueError: '../000001/rank-0.safetensors' is no name"):
+        assert load_shared(two, *parts(), None).step == 1
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["BOMB"],)
+
+
+def test_nothing_is_unpickled(two, monkeypatch, tmp_path):
+    monkeypatch.setenv("BOMB", str(tmp_path / "executed"))
+    pickled = pickle.dumps(Bomb())
+    newest = two / "last" / "000002"
+    (newest / ".metadata").write_bytes(pickled)  # which PyTorch's own reader would load
+    assert load_shared(two, *parts(), None).step == 2
+    for name in ("index.json", "rank-0.safetensors"):
+        (newest / name).write_bytes(pickled)
+    torch.save({"weight": Bomb()}, two / "last.safetensors")
+    with pytest.warns(UserWarning, match="000002 is broken"):
+        load_shared(two, *parts(), None)
+    assert not (tmp_path / "executed").exists()
+    pickle.loads(pickled)
+    assert (tmp_path / "executed").exists()
+
+
+def test_another_model_is_refused_by_name(two):
+    with pytest.raises(CheckpointError, match=r"another model .*loss.head.weight is \(22, 6\) there and \(11, 6\)"):
+        load_shared(two, *parts(subcenters=1), None)
+    net, loss, optimizer = parts()
+    optimizer.param_groups.pop()
+    with pytest.raises(CheckpointError, match=r"the optimisers have 6 parameters"):
+        load_shared(two, net, loss, optimizer, None)
+    with pytest.raises(CheckpointError, match=r"class 1 of .* is 'person 1', of the data 'someone else'"):
+        load_shared(two, *parts(), None, classes=[NAMES[0], "someone else", *NAMES[2:]])
+    with pytest.raises(CheckpointError, match=r"has 11 classes, the data have 10: .* cones checkpoint grow or drop"):
+        load_shared(two, *parts(), None, classes=NAMES[:-1])
+
+
+def damaged_on_one_rank(rank, group, folder):
+    for step in (1, 2):
+        save_shared(folder, *parts(group, filled=True), replace(POSITION, step=step), group)
+    if rank == 0:
+        path = folder / "last" / "000002" / "rank-1.safetensors"
+        path.write_bytes(path.read_bytes()[:-1] + b"!")
+    dist.barrier(group)
+    empty = parts(group)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert load_shared(folder, *empty, group).step == 1
+    assert [str(each.message).count("000002 is broken") for each in caught] == ([1] if rank == 0 else [])
+    assert_filled(empty, group=group)
+
+    dist.barrier(group)
+    write = storage.write_tensors
+    if rank == 1:
+        storage.write_tensors = full_disk
+    with pytest.raises(CheckpointError, match=r"cannot write .*: rank 1: OSError: disk full; the checkpoint before"):
+        save_shared(folder, *empty, POSITION, group)
+    storage.write_tensors = write
+    dist.barrier(group)  # rank 0 removes what was written aside
+    assert sorted(path.name for path in (folder / "last").iterdir()) == ["000001", "000002.broken"]
+
+
+def in_a_thread(rank, group, folder):
+    full, empty = parts(group, filled=True), parts(group)
+    save_shared_weights(folder, full[0], full[1], POSITION, group, classes=NAMES)
+    background = BackgroundSave(group)
+    save_shared(folder, *full, replace(POSITION, step=9), group, background=background)
+    with torch.no_grad():
+        full[1].head.weight.zero_()  # the run goes on
+    background.wait()
+    assert load_shared(folder, *empty, group).step == 9
+    assert_filled(empty, group=group)
+    if rank == 1:
+        storage.write_tensors = full_disk
+    save_shared(folder, *full, POSITION, group, background=background)
+    with pytest.raises(CheckpointError, match=r"cannot write .*: rank 1: OSError: disk full"):
+        background.wait()
+
+
+def full_disk(*_):
+    raise OSError("disk full")
+
+
+def test_a_run_whose_last_checkpoint_is_of_many_ranks(small, tmp_path):
+    """Evaluation, export and a resumed run take it as any other."""
+    alone = tmp_path / "alone"
+    list(fit(replace(small, epochs=2), alone))
+    shutil.copytree(alone, tmp_path / "shared")
+    run = tmp_path / "shared"
+    net, loss, optimizer = model_of(replace(small, epochs=2))
+    position = load_checkpoint(run / "last.safetensors", net, loss, optimizer)
+    (run / "last.safetensors").unlink()
+    save_shared(run, net, loss, optimizer, position, None)
+    model, same = load_backbone(run), load_backbone(alone)
+    assert model.weights == run / "last" / "000001" / "index.json"
+    assert model.folder == run
+    for name, tensor in same.backbone.state_dict().items():
+        assert torch.equal(model.backbone.state_dict()[name], tensor)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # more epochs
+        lines, others = (
+            [{**line, "images_per_second": 0} for line in fit(replace(small, epochs=3), folder, resume=True)]
+            for folder in (alone, run)
+        )
+    assert lines == others
+    assert (run / "last.safetensors").is_file()
+    assert not (run / "last").exists()
+
+
+def model_of(run):
+    from cones.training._optimizer import build_optimizer
+    from cones.training.data import read_data
+    from cones.training.model import build_model
+
+    net, loss = build_model(run, read_data(run).train)
+    return net, loss, build_optimizer(run, net, loss)

@@ -33,7 +33,7 @@ from ._run_state import (
     weights,
 )
 from .checkpoint_folder import remove_others, use_newest
-from .stored_checkpoint import FORMAT, Stored
+from .stored_checkpoint import FORMAT, INDEX, Stored
 
 
 def save_checkpoint(
@@ -118,12 +118,21 @@ def restore(stored: Stored, tensors: dict[str, Tensor], optimizer: Optimizers) -
 
 
 def load_weights(path: Path, backbone: nn.Module, loss: nn.Module | None = None) -> Position:
+    """Load the weights alone, as `load_weights_of` does, and return where the run was."""
+    return load_weights_of(path, backbone, loss)[0]
+
+
+def load_weights_of(path: Path, backbone: nn.Module, loss: nn.Module | None = None) -> tuple[Position, Path]:
     """Load the weights alone, from a checkpoint of either kind; without a loss those of the backbone.
 
     Args:
         path: as of `load_checkpoint`; or best.safetensors.
         backbone: whose weights are read.
         loss: whose weights are read, or None.
+
+    Returns:
+        where the run was, and the file that tells these weights from all others: of a checkpoint of many ranks the
+        index, which has all checksums.
 
     Raises:
         CheckpointError: the file is missing, broken, or of another model.
@@ -135,7 +144,7 @@ def load_weights(path: Path, backbone: nn.Module, loss: nn.Module | None = None)
 
     stored, tensors = use_newest(path, read)
     _load_weights(stored.path, tensors, backbone, loss)
-    return position_in(stored.header, stored.path)
+    return position_in(stored.header, stored.path), stored.path / INDEX if stored.files else stored.path
 
 
 def _load_weights(path: Path, tensors: dict[str, Tensor], backbone: nn.Module, loss: nn.Module | None) -> None:

@@ -108,9 +108,11 @@ def grow(
 def _count_of(contents: Contents, names: Sequence[str], count: int | None) -> int:
     """Number of new classes, their names checked."""
     if names and not contents.names:
-        raise ValueError(f"names are given, but the classes of {contents.stored.path} have none: pass count instead")
+        raise ValueError(f"names are given, but the classes of {contents.stored.path} have none: pass count=N instead")
     if contents.names and count is not None:
-        raise ValueError(f"count is {count}, but the classes of {contents.stored.path} have names: pass names instead")
+        raise ValueError(
+            f"count is {count}, but the classes of {contents.stored.path} have names: pass names=NAME instead"
+        )
     known = set(contents.names)
     for name in names:
         if name in known:
@@ -118,7 +120,7 @@ def _count_of(contents: Contents, names: Sequence[str], count: int | None) -> in
         known.add(name)
     added = len(names) if count is None else count
     if added < 1:
-        raise ValueError("no class is given to add: pass names, features with labels, or count")
+        raise ValueError("no class is given to add: pass names=NAME, features=FILE or count=N")
     return added
 
 

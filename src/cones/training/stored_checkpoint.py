@@ -175,15 +175,17 @@ def _open_file(path: Path) -> Stored:
 
 def _open_folder(path: Path) -> Stored:
     try:
-        index = _object((path / INDEX).read_text(encoding="utf-8"), INDEX)
+        text = (path / INDEX).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise DamagedError(f"{INDEX} is missing") from error
     except UnicodeDecodeError as error:
         raise DamagedError(f"{INDEX} is not UTF-8 text") from error
+    if text != _with_checksum(text[len(_with_checksum("")) :]):
+        raise DamagedError(f"{INDEX} is not what was written")
     try:
-        checksum = index.pop("checksum")
-        if checksum != crc(_canonical(index)) or index["format"] != SHARED_FORMAT:
-            raise DamagedError(f"{INDEX} is not what was written")
+        index = _object(text, INDEX)
+        if index["format"] != SHARED_FORMAT:
+            raise DamagedError(f"{INDEX} is of the format {brief(str(index['format']))}, expected {SHARED_FORMAT}")
         files = {str(name): FileRecord(int(size), str(checksum)) for name, (size, checksum) in index["files"].items()}
         tensors = {str(name): _entry(*fields) for name, fields in index["tensors"].items()}
         stored = Stored(path, dict(index["header"]), tensors, files)
@@ -253,8 +255,10 @@ def write_index(
             for name, entry in tensors.items()
         },
     }
-    (folder / INDEX).write_text(_canonical({"checksum": crc(_canonical(index)), **index}) + "\n", encoding="utf-8")
+    text = json.dumps(index, separators=(",", ":"))
+    (folder / INDEX).write_text(_with_checksum(text[1:]), encoding="utf-8")
 
 
-def _canonical(index: Mapping[str, Any]) -> str:
-    return json.dumps(index, separators=(",", ":"))
+def _with_checksum(rest: str) -> str:
+    """The text of an index whose first entry is the checksum of the rest."""
+    return f'{{"checksum":"{crc(rest)}",{rest}'
