@@ -166,6 +166,15 @@ def test_an_index_leads_out_of_its_folder_nowhere(two):
         assert load_shared(two, *parts(), None).step == 1
 
 
+def test_a_group_that_this_version_of_pytorch_cannot_take(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "2.6.0")
+    monkeypatch.setattr(dist, "get_global_rank", lambda group, rank: 2)
+    for call in (save_shared, load_shared):
+        arguments = (POSITION, "a group") if call is save_shared else ("a group",)
+        with pytest.raises(CheckpointError, match=r"begins with rank 2 of all.*PyTorch 2.6.*: use PyTorch 2.7"):
+            call(tmp_path, *parts(), *arguments)
+
+
 class Bomb:
     def __reduce__(self):
         return os.mkdir, (os.environ["BOMB"],)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Size, Tensor
 from torch.distributed.checkpoint.metadata import (
     ChunkStorageMetadata,
@@ -39,6 +40,8 @@ class Writer(StorageWriter):
         path: the file of one process, in whose folder the checkpoint is written.
         header: all that is not a tensor; that of rank 0 is written.
         keep: checkpoints that are left, the new one among them.
+
+    It is an AsyncStager of torch.distributed.checkpoint too, which copies what an asynchronous save writes.
     """
 
     def __init__(self, path: Path, header: dict[str, Any], keep: int) -> None:
@@ -106,6 +109,22 @@ class Writer(StorageWriter):
         write_index(self._folder, self._header, tensors, files)
         self._aside.close()
         remove_others(self._path, self._keep)
+
+    should_synchronize_after_execute = _synchronize_after_execute = False
+    """Nothing is left to wait for when `stage` returns."""
+
+    def stage(self, state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Copy the tensors for an asynchronous save; PyTorch 2.6 would leave those on the CPU as they are."""
+        return {
+            name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+            for name, tensor in state_dict.items()
+        }
+
+    def synchronize_staging(self) -> None:
+        """Do nothing: all is copied."""
+
+    def close(self) -> None:
+        """Do nothing: no memory is kept."""
 
     def give_up(self, error: BaseException) -> None:
         """Remove what was written aside."""

@@ -145,6 +145,7 @@ def load_shared(
     Raises:
         CheckpointError: there is no checkpoint, none is intact, or it is of another model; all ranks raise.
     """
+    _check_first(group)
     broken: dict[Path, str] = {}
     for path in _agreed(lambda: newest_first(folder / LAST), group):
         try:
@@ -176,6 +177,7 @@ def _save(
     keep: int,
     background: BackgroundSave | None,
 ) -> None:
+    _check_first(group)
     writer, planner = Writer(path, header, keep), Saving(pieces)
     tensors: dict[str, Any] = {name: piece.tensor for name, piece in pieces.items()}
     if background is None:
@@ -239,6 +241,18 @@ def _read(stored: Stored, pieces: dict[str, Piece], group: Group) -> None:
 
 def _is_first(group: Group) -> bool:
     return not dist.is_initialized() or dist.get_rank(group) == 0
+
+
+def _check_first(group: Group) -> None:
+    """Refuse the one kind of group that torch.distributed.checkpoint of PyTorch 2.6 cannot take."""
+    if group is None or not torch.__version__.startswith("2.6."):
+        return
+    first = dist.get_global_rank(group, 0)
+    if first:
+        raise CheckpointError(
+            f"group begins with rank {first} of all, and torch.distributed.checkpoint of PyTorch 2.6 takes only groups "
+            "that begin with rank 0: use PyTorch 2.7 or newer, or such a group"
+        )
 
 
 def _agreed(compute: Callable[[], Value], group: Group) -> Value:
