@@ -1,5 +1,7 @@
 """A small run whose tensors hold numbers that tell every place from every other, on any number of ranks."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -30,30 +32,38 @@ def state_of(name, shape, first=0):
     return values.reshape(shape)
 
 
-def parts(group=None, *, optimizer="adamw", backbone="plain", filled=False, subcenters=CENTERS, num_classes=CLASSES):
+def parts(
+    group: Any = None,
+    *,
+    optimizer: str = "adamw",
+    backbone: str = "plain",
+    filled: bool = False,
+    subcenters: int = CENTERS,
+    num_classes: int = CLASSES,
+) -> tuple[nn.Module, JointLoss, Any]:
     """A small net, its joint loss and its optimisers; `filled` with values that depend on the place alone."""
     torch.manual_seed(0)
     weights = torch.rand(num_classes)
-    net = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.Linear(7, DIM))
+    net: nn.Module = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.Linear(7, DIM))
     head = Head(
         DIM, num_classes, AdaFace(scale=18.0), bias=True, subcenters=subcenters, group=group, class_weights=weights
     )
     loss = JointLoss(head, [(0.1, CenterLoss(num_classes, DIM))])
     if backbone == "fsdp":
         mesh = DeviceMesh.from_group(group, "cpu")
-        fully_shard(net[0], mesh=mesh)
+        fully_shard(net.get_submodule("0"), mesh=mesh)
         fully_shard(net, mesh=mesh)
     elif backbone == "ddp":
         net = DistributedDataParallel(net, process_group=group)
     if optimizer == "class":
         others = [p for p in loss.parameters() if p is not head.weight]
-        optimizers = [
+        optimizers: list[Any] = [
             torch.optim.SGD([{"params": [*net.parameters()]}, {"params": others}], lr=0.1, momentum=0.9),
             ClassSGD(head, lr=0.1, momentum=0.9),
         ]
     else:
         kind = torch.optim.AdamW if optimizer == "adamw" else torch.optim.SGD
-        extra = {} if optimizer == "adamw" else {"momentum": 0.9}
+        extra: dict[str, Any] = {} if optimizer == "adamw" else {"momentum": 0.9}
         optimizers = [kind([{"params": [*net.parameters()]}, {"params": [*loss.parameters()]}], lr=0.1, **extra)]
     if filled:
         fill(net, loss, optimizers)

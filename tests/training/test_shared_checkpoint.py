@@ -6,8 +6,10 @@ import pickle
 import random
 import shutil
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import product
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from cones.embedding import load_backbone
 from cones.training import CheckpointError, fit
 from cones.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from cones.training.shared_checkpoint import BackgroundSave, load_shared, save_shared, save_shared_weights
+from cones.training.stored_checkpoint import with_checksum
 from tests.training.shared_run import NAMES, POSITION, assert_filled, parts, values
 from tests.world import in_world
 
@@ -161,7 +164,7 @@ def test_an_index_leads_out_of_its_folder_nowhere(two):
     index = json.loads(path.read_text().replace("rank-0.safetensors", "../000001/rank-0.safetensors"))
     index.pop("checksum")
     text = json.dumps(index, separators=(",", ":"))[1:]
-    path.write_text(storage.write_index.__globals__["_with_checksum"](text))
+    path.write_text(with_checksum(text))
     with pytest.warns(UserWarning, match=r"is not an index \(ValueError: '../000001/rank-0.safetensors' is no name"):
         assert load_shared(two, *parts(), None).step == 1
 
@@ -169,10 +172,10 @@ def test_an_index_leads_out_of_its_folder_nowhere(two):
 def test_a_group_that_this_version_of_pytorch_cannot_take(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "__version__", "2.6.0")
     monkeypatch.setattr(dist, "get_global_rank", lambda group, rank: 2)
-    for call in (save_shared, load_shared):
-        arguments = (POSITION, "a group") if call is save_shared else ("a group",)
-        with pytest.raises(CheckpointError, match=r"begins with rank 2 of all.*PyTorch 2.6.*: use PyTorch 2.7"):
-            call(tmp_path, *parts(), *arguments)
+    with pytest.raises(CheckpointError, match=r"begins with rank 2 of all.*PyTorch 2.6.*: use PyTorch 2.7"):
+        save_shared(tmp_path, *parts(), POSITION, "a group")
+    with pytest.raises(CheckpointError, match=r"begins with rank 2 of all"):
+        load_shared(tmp_path, *parts(), "a group")
 
 
 class Bomb:
@@ -224,12 +227,11 @@ def damaged_on_one_rank(rank, group, folder):
     assert_filled(empty, group=group)
 
     dist.barrier(group)
-    write = storage.write_tensors
-    if rank == 1:
-        storage.write_tensors = full_disk
-    with pytest.raises(CheckpointError, match=r"cannot write .*: rank 1: OSError: disk full; the checkpoint before"):
+    with (
+        full_disk(rank),
+        pytest.raises(CheckpointError, match=r"rank 1: OSError: disk full; the checkpoint "),
+    ):
         save_shared(folder, *empty, POSITION, group)
-    storage.write_tensors = write
     dist.barrier(group)  # rank 0 removes what was written aside
     assert sorted(path.name for path in (folder / "last").iterdir()) == ["000001", "000002.broken"]
 
@@ -244,15 +246,17 @@ def in_a_thread(rank, group, folder):
     background.wait()
     assert load_shared(folder, *empty, group).step == 9
     assert_filled(empty, group=group)
-    if rank == 1:
-        storage.write_tensors = full_disk
-    save_shared(folder, *full, POSITION, group, background=background)
-    with pytest.raises(CheckpointError, match=r"cannot write .*: rank 1: OSError: disk full"):
-        background.wait()
+    with full_disk(rank):
+        save_shared(folder, *full, POSITION, group, background=background)
+        with pytest.raises(CheckpointError, match=r"cannot write .*: rank 1: OSError: disk full"):
+            background.wait()
 
 
-def full_disk(*_):
-    raise OSError("disk full")
+def full_disk(rank):
+    """A disk that is full for rank 1."""
+    if rank != 1:
+        return nullcontext()
+    return patch.object(storage, "write_tensors", side_effect=OSError("disk full"))
 
 
 def test_a_run_whose_last_checkpoint_is_of_many_ranks(small, tmp_path):

@@ -180,7 +180,7 @@ def _open_folder(path: Path) -> Stored:
         raise DamagedError(f"{INDEX} is missing") from error
     except UnicodeDecodeError as error:
         raise DamagedError(f"{INDEX} is not UTF-8 text") from error
-    if text != _with_checksum(text[len(_with_checksum("")) :]):
+    if text != with_checksum(text[len(with_checksum("")) :]):
         raise DamagedError(f"{INDEX} is not what was written")
     try:
         index = _object(text, INDEX)
@@ -256,9 +256,9 @@ def write_index(
         },
     }
     text = json.dumps(index, separators=(",", ":"))
-    (folder / INDEX).write_text(_with_checksum(text[1:]), encoding="utf-8")
+    (folder / INDEX).write_text(with_checksum(text[1:]), encoding="utf-8")
 
 
-def _with_checksum(rest: str) -> str:
+def with_checksum(rest: str) -> str:
     """The text of an index whose first entry is the checksum of the rest."""
     return f'{{"checksum":"{crc(rest)}",{rest}'
