@@ -97,6 +97,15 @@ def test_the_newest_of_two_is_used_and_no_more_are_kept(two):
     assert sorted(path.name for path in (two / "last" / "000003").iterdir()) == ["index.json", "rank-0.safetensors"]
 
 
+def test_a_broken_one_is_kept_until_two_newer_ones_are_there(two):
+    (two / "last" / "000002" / "index.json").unlink()
+    with pytest.warns(UserWarning, match="000002 is broken"):
+        load_shared(two, *parts(), None)
+    for expected in (["000001", "000002.broken", "000003"], ["000003", "000004"]):
+        save_shared(two, *parts(filled=True), POSITION, None)
+        assert sorted(path.name for path in (two / "last").iterdir()) == expected
+
+
 def broken_copies(file, flips):
     """Contents that a crash, a disk or a person leaves in a file: cut, empty, longer, a bit flipped; None for none."""
     whole = file.read_bytes()

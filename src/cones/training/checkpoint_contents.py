@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from ..common.atomic_files import whole_folder
-from ..common.run_folder import CONFIG, LAST
+from ..common.run_folder import CONFIG, INPUT, LAST, read_object
 from ..common.tensor_file import TensorFile, write_tensors
 from ..engine.ranks import shard
 from ._position import CheckpointError, Position, position_in
@@ -102,7 +102,7 @@ class Contents:
 
 
 def read_contents(path: Path) -> Contents:
-    """Read the newest checkpoint that is intact.
+    """Read the newest checkpoint that is intact; names of classes that it has not are those of the run's data.
 
     Args:
         path: as of `cones.training.checkpoint.load_checkpoint`.
@@ -111,11 +111,23 @@ def read_contents(path: Path) -> Contents:
         CheckpointError: there is none, or none is intact.
     """
     stored, tensors = use_newest(path, lambda stored: (stored, stored.read()))
-    names = names_in(tensors.pop(CLASSES, None), stored.path)
+    names = names_in(tensors.pop(CLASSES, None), stored.path) or _names_of_run(_run_folder(stored))
     contents = Contents(stored, tensors, stored.header, names)
     if names and len(names) != contents.num_classes:
         raise CheckpointError(f"{stored.path} is broken: it has {len(names)} names for {contents.num_classes} classes")
     return contents
+
+
+def _run_folder(stored: Stored) -> Path:
+    return stored.path.parents[1] if stored.files else stored.path.parent
+
+
+def _names_of_run(folder: Path) -> tuple[str, ...]:
+    """Names of the classes from a run's input.json, where a checkpoint has none; none where that has none either."""
+    try:
+        return tuple(str(name) for name in read_object(folder / INPUT)["train"]["classes"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def write_contents(contents: Contents, out: Path) -> Path:
@@ -132,9 +144,7 @@ def write_contents(contents: Contents, out: Path) -> Path:
         CheckpointError: it cannot be written.
         FileExistsError: out holds something.
     """
-    source = contents.stored.path
-    run = source.parents[1] if contents.stored.files else source.parent
-    tensors = contents.tensors | names_tensor(contents.names)
+    run, tensors = _run_folder(contents.stored), contents.tensors | names_tensor(contents.names)
     try:
         with whole_folder(out) as aside:
             if (run / CONFIG).is_file():

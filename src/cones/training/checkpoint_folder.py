@@ -1,5 +1,6 @@
 """Checkpoints of a run, the newest first: last.safetensors, and last/ with those of many ranks by number."""
 
+import math
 import re
 import shutil
 import warnings
@@ -12,7 +13,7 @@ from ..common.tensor_file import DamagedError
 from ._position import CheckpointError, position_in
 from .stored_checkpoint import INDEX, Stored, open_checkpoint
 
-SUFFIX = ".safetensors"
+SUFFIX, BROKEN = ".safetensors", ".broken"
 _NUMBER = re.compile(r"\d{6,}")
 Result = TypeVar("Result")
 
@@ -106,14 +107,21 @@ def warn_of_broken(broken: Sequence[str], used: Path) -> None:
 
 
 def remove_others(path: Path, keep: int) -> None:
-    """Remove the checkpoints of a run but the newest `keep` of many ranks; a file goes where those are enough."""
-    folders = numbered(path)
+    """Remove the checkpoints of a run but the newest `keep` of many ranks; a file goes where those are enough.
+
+    What is older than those goes too where it was set aside as broken.
+    """
+    folders, home = numbered(path), shared_folder(path)
+    if home is not None and len(folders) >= keep:
+        oldest = _number(folders[keep - 1]) if keep else math.inf
+        for each in home.glob(f"*{BROKEN}"):
+            if _NUMBER.fullmatch(each.stem) and int(each.stem) < oldest:
+                shutil.rmtree(each, ignore_errors=True)
     for folder in folders[keep:]:
         (folder / INDEX).unlink(missing_ok=True)  # first, so that the rest is no checkpoint any more
         shutil.rmtree(folder, ignore_errors=True)
     if keep and len(folders) >= keep:
         path.unlink(missing_ok=True)
-    home = shared_folder(path)
     if not keep and home is not None:
         with suppress(OSError):  # it holds something else, or is not there
             home.rmdir()

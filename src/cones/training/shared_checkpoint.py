@@ -27,7 +27,7 @@ from ._position import CheckpointError, Position, position_in
 from ._run_state import CLASSES, Optimizers, check_names, head_of, header_of, names_in, names_tensor, weights
 from ._storage import Reader, Writer
 from .checkpoint import restore
-from .checkpoint_folder import newest_first, shared_folder, warn_of_broken
+from .checkpoint_folder import BROKEN, newest_first, shared_folder, warn_of_broken
 from .stored_checkpoint import Stored, open_checkpoint
 
 Value = TypeVar("Value")
@@ -129,7 +129,7 @@ def load_shared(
     """Put a run back to where `save_shared` on any number of ranks, or `save_checkpoint`, wrote it; called by each.
 
     The newest checkpoint in the folder is read. Where it is broken the one before it is, with a warning that names
-    both, and the broken one gets the suffix .broken.
+    both, and the broken one gets the suffix .broken until two newer ones are there.
 
     Args:
         folder: of the run, which all ranks share.
@@ -164,7 +164,7 @@ def load_shared(
             warn_of_broken(list(broken.values()), path)
             for each in broken:
                 if each.parent == shared_folder(folder / LAST):
-                    each.rename(each.with_name(f"{each.name}.broken"))
+                    each.rename(each.with_name(f"{each.name}{BROKEN}"))
         return position
     raise CheckpointError(f"{'; '.join(broken.values())}: delete it, or replace it with an intact copy")
 
