@@ -28,6 +28,7 @@ from ..common.import_path import TrustError
 from ..common.run_folder import CONFIG
 from ..training import Run, read_fields, refuse_code
 from .check import Check
+from .checkpoint import Checkpoint
 from .compare import Compare
 from .data import Data
 from .embed import Embed
@@ -52,6 +53,7 @@ COMMANDS: dict[str, type[Command]] = {
     "data": Data,
     "plan": Plan,
     "suggest": Suggest,
+    "checkpoint": Checkpoint,
     "migrate": Migrate,
     "check": Check,
     "embed": Embed,

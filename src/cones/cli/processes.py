@@ -1,5 +1,6 @@
 """Processes that train one run together: started here or by torchrun, joined, and how their end is told."""
 
+import logging
 import os
 import signal
 import sys
@@ -91,6 +92,7 @@ def launch(processes: int) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what it says, this says
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = SIGNALS

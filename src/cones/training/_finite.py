@@ -8,6 +8,7 @@ from torch import nn
 
 from ._errors import TrainingError
 from ._parallel import local
+from .checkpoint_folder import has_checkpoint
 
 
 def check_loss(value: float, step: int, checkpoint: Path) -> None:
@@ -31,6 +32,6 @@ def check_weights(modules: tuple[nn.Module, ...], step: int, checkpoint: Path) -
 
 
 def _good_state(checkpoint: Path) -> str:
-    if checkpoint.exists():
+    if has_checkpoint(checkpoint):
         return f"{checkpoint} holds the last good state"
     return "no checkpoint had been written yet (see save_every)"

@@ -35,6 +35,7 @@ from .checkpoint import Position, load_checkpoint
 from .data import Data, counts_of, read_data, with_data
 from .features import extract, precision
 from .model import build_model, pick_device
+from .shared_checkpoint import load_shared
 
 
 def fit(
@@ -106,7 +107,10 @@ def fit(
     steps_an_epoch = -(-batches_an_epoch // run.accumulate)
     total_steps = run.epochs * steps_an_epoch
     if earlier is not None:
-        position = load_checkpoint(folder / LAST, backbone, loss, optimizer)
+        if group is None:
+            position = load_checkpoint(folder / LAST, backbone, loss, optimizer.members, classes=train.classes)
+        else:
+            position = load_shared(folder, backbone, loss, optimizer.members, group, classes=train.classes)
         _check_extension(earlier, run, position, steps_an_epoch)
     world.wait()  # nobody writes before all have looked
     writer = RunWriter(folder, run, splits, backbone, loss, optimizer, position, world)

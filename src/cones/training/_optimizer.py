@@ -54,7 +54,7 @@ def parameter_groups(
 
 
 class Optimizers:
-    """Several optimisers that step together and are saved as one, over the groups of all in order.
+    """Several optimisers that step together.
 
     Args:
         members: torch optimisers, none with a parameter of another.
@@ -67,11 +67,6 @@ class Optimizers:
     def param_groups(self) -> list[dict[str, Any]]:
         """The groups of all."""
         return [group for member in self.members for group in member.param_groups]
-
-    @property
-    def state(self) -> dict[Tensor, dict[str, Any]]:
-        """State by parameter."""
-        return {parameter: state for member in self.members for parameter, state in member.state.items()}
 
     def parameters(self) -> list[Tensor]:
         """Everything learnt, in the order in which the state is numbered."""
@@ -86,39 +81,6 @@ class Optimizers:
         """Move all parameters."""
         for member in self.members:
             member.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """State as that of one optimiser over all groups, with parameters by number."""
-        state: dict[int, Any] = {}
-        groups: list[dict[str, Any]] = []
-        for member, first in zip(self.members, self._firsts(), strict=True):
-            own = member.state_dict()
-            state |= {first + index: entries for index, entries in own["state"].items()}
-            groups += [{**group, "params": [first + i for i in group["params"]]} for group in own["param_groups"]]
-        return {"state": state, "param_groups": groups}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take a state from `state_dict`."""
-        groups = iter(state_dict["param_groups"])
-        for member, first in zip(self.members, self._firsts(), strict=True):
-            own = [next(groups) for _ in member.param_groups]
-            numbers = {i for group in own for i in group["params"]}
-            member.load_state_dict(
-                {
-                    "state": {i - first: entries for i, entries in state_dict["state"].items() if i in numbers},
-                    "param_groups": [{**group, "params": [i - first for i in group["params"]]} for group in own],
-                }
-            )
-        if next(groups, None) is not None:
-            raise ValueError(f"there are {len(state_dict['param_groups'])} groups, expected {len(self.param_groups)}")
-
-    def _firsts(self) -> list[int]:
-        sizes = [sum(len(group["params"]) for group in member.param_groups) for member in self.members]
-        return [sum(sizes[:i]) for i in range(len(sizes))]
-
-
-AnyOptimizer = torch.optim.Optimizer | Optimizers
-"""An optimiser, or several as one."""
 
 
 def build_optimizer(run: Run, backbone: nn.Module, loss: nn.Module) -> Optimizers:
