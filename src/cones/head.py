@@ -249,18 +249,22 @@ class Head(nn.Module):
         check_whole(self.weight)
         check_group(self)
         ranks = None if self.group is None else count(len(features), len(self.classes), self.group, features.device)
-        scores = logits(
-            features if ranks is None else gather([features], [ranks.rows], self.group)[0],
+        scores = self.local_logits(features if ranks is None else gather([features], [ranks.rows], self.group)[0])
+        if ranks is None:
+            return scores
+        parts = home(F.pad(scores, (0, max(ranks.classes) - scores.shape[1])), ranks)
+        return torch.cat([part[:, :share] for part, share in zip(parts, ranks.classes, strict=True)], dim=1)
+
+    def local_logits(self, features: Tensor) -> Tensor:
+        """(N, C) = scale * similarity + bias of features (N, D) to the classes held here."""
+        return logits(
+            features,
             self.weight,
             self.margin_in_force(),
             bias=self._class_bias(),
             subcenters=self.subcenters,
             statistics=self.statistics(),
         )
-        if ranks is None:
-            return scores
-        parts = home(F.pad(scores, (0, max(ranks.classes) - scores.shape[1])), ranks)
-        return torch.cat([part[:, :share] for part, share in zip(parts, ranks.classes, strict=True)], dim=1)
 
     def margin_in_force(self) -> Margin:
         """The margin, with the learnt scale where there is one."""

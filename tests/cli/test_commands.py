@@ -1,13 +1,14 @@
 """The table of commands: every entry is parsed, run, listed and described."""
 
 import importlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import cones.cli
 from cones.cli import app
+from cones.cli.options import options_of
 
 
 @dataclass(frozen=True)
@@ -60,4 +61,4 @@ def test_each_command_is_a_file_of_its_name():
         assert (folder / f"{name}.py").is_file()
         assert kind is getattr(importlib.import_module(f"cones.cli.{name}"), name.capitalize())
         assert kind.__doc__
-        assert "traceback" in {field.name for field in fields(kind)}
+        assert "--traceback" in options_of(kind)

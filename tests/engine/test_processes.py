@@ -168,7 +168,7 @@ def checkpointed(rank, world, folder):
     dist.all_gather_object(rows, refused)
     assert sorted(rows) == [False, True]
     if refused:
-        with pytest.raises(RuntimeError, match=r"torch.distributed.checkpoint keeps only one rank's rows"):
+        with pytest.raises(RuntimeError, match=r"torch.distributed.checkpoint alone keeps one rank's rows"):
             head(*batch())
 
 

@@ -102,7 +102,7 @@ def test_optimizer_goes_on_in_the_layout_of_its_parameters(small, tmp_path, opti
     backbone, loss = build_model(run, read_data(run).train)
     kernel = backbone.get_parameter("stages.1.0.weight")
     assert kernel.is_contiguous(memory_format=torch.channels_last) is channels_last
-    state = build_optimizer(run, backbone, loss)
+    (state,) = build_optimizer(run, backbone, loss).members
     load_checkpoint(tmp_path / "last.safetensors", backbone, loss, state)
     assert kernel.is_contiguous(memory_format=torch.channels_last) is channels_last
     moments = [tensor for tensor in state.state[kernel].values() if tensor.shape == kernel.shape]

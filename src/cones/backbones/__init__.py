@@ -7,5 +7,6 @@ from ._lenets import LeNets as LeNets
 from ._lsoftmax_net import LSoftmaxNet as LSoftmaxNet
 from ._mlp import MLP as MLP
 from ._resnet import ResNet as ResNet
+from .over_ranks import over_ranks as over_ranks
 
-__all__ = ["MLP", "NAMES", "LSoftmaxNet", "LeNets", "ResNet", "build", "check_name"]
+__all__ = ["MLP", "NAMES", "LSoftmaxNet", "LeNets", "ResNet", "build", "check_name", "over_ranks"]

@@ -30,6 +30,7 @@ from ..common.run_folder import CONFIG
 from ..data import DataError
 from ..training import CheckpointError, Run, read_fields, refuse_code
 from .check import Check
+from .checkpoint import Checkpoint
 from .compare import Compare
 from .data import Data
 from .embed import Embed
@@ -40,6 +41,7 @@ from .migrate import Migrate
 from .options import check_options, in_options, options_of, takes_run, without_none
 from .plan import Plan
 from .plot import Plot
+from .processes import SaidElsewhere, leads, met
 from .suggest import Suggest
 from .terminal import Console
 from .train import Train
@@ -53,6 +55,7 @@ COMMANDS: dict[str, type[Command]] = {
     "data": Data,
     "plan": Plan,
     "suggest": Suggest,
+    "checkpoint": Checkpoint,
     "migrate": Migrate,
     "check": Check,
     "embed": Embed,
@@ -94,7 +97,8 @@ def _exit_unread() -> None:
 
 def _main(arguments: list[str] | None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
-    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+    # of many processes the first one speaks; another where what it met is its own
+    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False, quiet=not leads())
     shown: set[str] = set()
 
     def show_once(message: Warning | str, *_: object, **__: object) -> None:
@@ -112,11 +116,14 @@ def _main(arguments: list[str] | None) -> None:
     except KeyboardInterrupt:
         console.print("cones: stopped", markup=False)
         sys.exit(130)
+    except SaidElsewhere:
+        sys.exit(1)
     except BrokenPipeError:
         raise
     except Exception as error:
         if wanted_traceback and not isinstance(error, UsageError | TrustError):
             traceback.print_exc()
+        console.quiet = console.quiet and not met()
         console.print(f"cones: {_in_options(error, arguments)}", markup=False)
         sys.exit(2 if isinstance(error, WRONG_INPUT) else 1)
 

@@ -84,8 +84,12 @@ def options_of(kind: type) -> dict[str, Option]:
     for field in fields(kind):
         hint = hints[field.name]
         inner, marks = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
+        actions = [get_args(action)[0] for action in get_args(inner) if get_origin(action) is Annotated]
         if inner is Run:
             options |= options_of(Run)
+        elif actions:  # `cones COMMAND ACTION`
+            for action in actions:
+                options |= options_of(action)
         elif not any(mark is tyro.conf.Positional or mark is tyro.conf.Suppress for mark in marks):
             options[_option(field.name)] = Option(field.name, inner is bool, NoneType in get_args(inner))
     return options

@@ -29,16 +29,17 @@ class TrainingDisplay(Display):
     Args:
         epochs: of each run.
         every: seconds between two lines within an epoch, where there is no terminal.
+        quiet: show nothing.
     """
 
-    def __init__(self, epochs: int, *, every: float = 30.0) -> None:
+    def __init__(self, epochs: int, *, every: float = 30.0, quiet: bool = False) -> None:
         super().__init__(
             TextColumn("{task.description:<22}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[epoch]}", markup=False),
             TextColumn("{task.fields[numbers]}", markup=False),
             TimeRemainingColumn(),
-            console=_Console(file=sys.stderr, highlight=False, emoji=False),
+            console=_Console(file=sys.stderr, highlight=False, emoji=False, quiet=quiet),
         )
         self._epochs = epochs
         self._every, self._last = every, time.monotonic()

@@ -132,9 +132,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
         _make_folder(path.parent)
         with scratch_folder(path.parent, path.name) as aside:
             yield aside
-            for file in aside.iterdir():
-                with file.open("rb") as written:
-                    os.fsync(written.fileno())
+            for file in aside.rglob("*"):
+                if file.is_file():
+                    with file.open("rb") as written:
+                        os.fsync(written.fileno())
             aside.chmod(0o777 & ~_umask())  # mkdtemp makes a private folder
             if path.exists():
                 path.rmdir()

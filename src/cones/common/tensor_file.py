@@ -8,8 +8,10 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -69,24 +71,83 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         >>> read_tensors(path)
         ({'weight': tensor([[1., 0.], [0., 1.]])}, {'format': 'mine'})
     """
-    require("a .safetensors file", "safetensors")
-    from safetensors import SafetensorError, safe_open
+    file = TensorFile(path)
+    return {name: file.read(name) for name in file.names}, file.metadata
 
-    _check_length(path)
+
+class TensorFile:
+    """A safetensors file whose tensors are read one by one, each checked when it is read.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        names: of its tensors.
+        metadata: text by name, without the checksums.
+        checksums: the text of all checksums; None where the file has none, as those of others.
+
+    Raises:
+        DamagedError: the file is not a safetensors file, or its metadata or its list of tensors are not what was
+            written.
+        OSError: it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        require("a .safetensors file", "safetensors")
+        from safetensors import safe_open
+
+        _check_length(path)
+        with _damage():
+            self._file = cast(Any, safe_open(path, framework="pt"))
+            self.metadata = dict(self._file.metadata() or {})
+            self.names: list[str] = list(self._file.keys())
+        self.checksums, algorithm = self.metadata.pop(CHECKSUM, None), self.metadata.pop(CHECKED, None)
+        self._expected: dict[str, str] | None = None
+        if self.checksums is None and algorithm is None:
+            return  # of an older version, or of others
+        if self.checksums is None or algorithm != ALGORITHM:
+            raise DamagedError(f"its checksums are damaged: {CHECKED} is {algorithm!r:.80}")
+        self._expected = _parse(self.checksums)
+        self._compare(_METADATA, _metadata_checksum(self.metadata))
+        for name in sorted(self._expected.keys() - {_METADATA, *(f"{_TENSOR}{name}" for name in self.names)}):
+            self._compare(name, None)
+        for name in self.names:
+            if f"{_TENSOR}{name}" not in self._expected:
+                self.read(name)
+
+    def unchecked(self, name: str) -> Tensor:
+        """Return a tensor whose dtype and shape are wanted; its numbers stay on the disk until they are looked at."""
+        with _damage():
+            return cast(Tensor, self._file.get_tensor(name))
+
+    def read(self, name: str) -> Tensor:
+        """Return a tensor on the CPU.
+
+        Raises:
+            DamagedError: it is not what was written.
+        """
+        tensor = self.unchecked(name)
+        if self._expected is not None:
+            self._compare(f"{_TENSOR}{name}", _tensor_checksum(name, tensor))
+        return tensor
+
+    def _compare(self, name: str, checksum: str | None) -> None:
+        expected = None if self._expected is None else self._expected.get(name)
+        if checksum != expected:
+            what = f"the tensor {name.removeprefix(_TENSOR)!r:.80}" if name.startswith(_TENSOR) else "the metadata"
+            raise DamagedError(f"{what} has checksum {checksum}, expected {expected!s:.20}")
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Turn what safetensors raises for a broken file into a DamagedError."""
+    from safetensors import SafetensorError
+
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        yield
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         text = " ".join(str(error).split())[:160]
         raise DamagedError(f"it is cut off: {text}" if "not fully covered" in text else text) from error
-    written, algorithm = metadata.pop(CHECKSUM, None), metadata.pop(CHECKED, None)
-    if written is None and algorithm is None:
-        return tensors, metadata  # of an older version, or of others
-    if written is None or algorithm != ALGORITHM:
-        raise DamagedError(f"its checksums are damaged: {CHECKED} is {algorithm!r:.80}")
-    _check(written, _checksums(tensors, metadata))
-    return tensors, metadata
 
 
 MOST_HEADER = 100_000_000
@@ -124,27 +185,30 @@ def _check_length(path: Path) -> None:
         raise DamagedError(f"it is cut off after {size:,} bytes")
 
 
-def _check(written: str, checksums: Mapping[str, str]) -> None:
+def _parse(written: str) -> dict[str, str]:
     try:
         expected = json.loads(written)
     except (ValueError, RecursionError):
         expected = None
     if not isinstance(expected, dict):
         raise DamagedError("its checksums are damaged: they are not a JSON object")
-    for name in sorted(expected.keys() | checksums.keys()):
-        if expected.get(name) != checksums.get(name):
-            what = f"the tensor {name.removeprefix(_TENSOR)!r:.80}" if name.startswith(_TENSOR) else "the metadata"
-            raise DamagedError(f"{what} has checksum {checksums.get(name)}, expected {expected.get(name)!s:.20}")
+    return expected
 
 
-_TENSOR = "tensor "
+_TENSOR, _METADATA = "tensor ", "metadata"
 
 
 def _checksums(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[str, str]:
     """Checksums as hexadecimal digits: of all the metadata, and of each tensor with its name, dtype and shape."""
-    sums = {"metadata": f"{zlib.crc32(json.dumps(sorted(metadata.items())).encode()):08x}"}
-    for name, tensor in tensors.items():
-        start = zlib.crc32(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        values = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
-        sums[f"{_TENSOR}{name}"] = f"{zlib.crc32(values.data, start):08x}"
-    return sums
+    sums = {_METADATA: _metadata_checksum(metadata)}
+    return sums | {f"{_TENSOR}{name}": _tensor_checksum(name, tensor) for name, tensor in tensors.items()}
+
+
+def _metadata_checksum(metadata: Mapping[str, str]) -> str:
+    return f"{zlib.crc32(json.dumps(sorted(metadata.items())).encode()):08x}"
+
+
+def _tensor_checksum(name: str, tensor: Tensor) -> str:
+    start = zlib.crc32(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+    values = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
+    return f"{zlib.crc32(values.data, start):08x}"

@@ -38,8 +38,8 @@ def _check(model: Model, images: Tensor, flip: bool) -> None:
     expected = model.input
     if tuple(images.shape[1:]) != expected.shape or images.dtype != expected.dtype:
         raise ValueError(
-            f"images is {tuple(images.shape)} {images.dtype}, but {model.weights.parent} was trained on "
+            f"images is {tuple(images.shape)} {images.dtype}, but {model.folder} was trained on "
             f"(N, {', '.join(map(str, expected.shape))}) {expected.dtype}: resize or convert them"
         )
     if flip and not expected.images:
-        raise ValueError(f"flip is True, but {model.weights.parent} was trained on vectors, which have no mirror image")
+        raise ValueError(f"flip is True, but {model.folder} was trained on vectors, which have no mirror image")

@@ -9,7 +9,7 @@ from torch import nn
 from ..common.regular_file import not_a_file
 from ..common.run_folder import BEST, CONFIG, INPUT, LAST
 from ..training import Position, Run, read_run, refuse_code
-from ..training.checkpoint import load_weights
+from ..training.checkpoint import load_weights_of
 from ..training.data import read_data
 from ..training.input import Input, input_of, read_input
 from ..training.model import build_backbone, pick_device
@@ -27,7 +27,8 @@ class Model:
         input: the shape of one sample; images are uint8 pixels, vectors float32.
         backbone: from (N, *shape), in the run's precision and range, to (N, D).
         dim: D.
-        weights: the file that the weights are from.
+        folder: of the run.
+        weights: the file that the weights are from; of a run on many processes the index of its checkpoint.
         position: where the run stood.
         device: where the backbone is.
     """
@@ -36,6 +37,7 @@ class Model:
     input: Input
     backbone: nn.Module
     dim: int
+    folder: Path
     weights: Path
     position: Position
     device: torch.device
@@ -89,7 +91,6 @@ def load_backbone(
     )
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are written over
         backbone, dim = build_backbone(run, torch.zeros(2, *model_input.shape, dtype=model_input.dtype), trust=trust)
-    weights = folder / _FILES[which]
-    position = load_weights(weights, backbone)
+    position, weights = load_weights_of(folder / _FILES[which], backbone)
     place = pick_device(device)
-    return Model(run, model_input, backbone.eval().to(place), dim, weights, position, place)
+    return Model(run, model_input, backbone.eval().to(place), dim, folder, weights, position, place)

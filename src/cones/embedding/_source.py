@@ -55,7 +55,7 @@ def embed_source(
     folder = Path(source.removeprefix(_NESTED)).expanduser()
     if folder.is_dir() and not model.input.images:
         raise ValueError(
-            f"source is {source!r}, a folder of pictures, but {model.weights.parent} was trained on vectors: "
+            f"source is {source!r}, a folder of pictures, but {model.folder} was trained on vectors: "
             "give an npz:PATH of features"
         )
     if folder.is_dir() and is_flat(folder):
@@ -79,7 +79,7 @@ def _read(model: Model, spec: str, side: Side, data_folder: Path | None) -> Data
     if side == "all":
         return load_whole(spec, image_size=size, root=data_folder)
     if _same_place(spec, model.run.data):
-        splits = read_same_data(model.weights.parent, data_folder)
+        splits = read_same_data(model.folder, data_folder)
     else:
         splits = read_data(replace(model.run, data=spec, image_size=size or 0), data_folder)
     return splits.train if side == "train" else splits.test

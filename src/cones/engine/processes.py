@@ -144,8 +144,8 @@ def _check_held(head: SharedHead, held: Tensor) -> None:
     if (start, stop) != (head.classes.start, head.classes.stop):
         raise RuntimeError(
             f"the head holds {_classes(head)}, but the checkpoint has classes {start}..{stop - 1}: save and load each "
-            f"rank's own head.state_dict() (the rank in the file's name) on as many ranks; "
-            f"torch.distributed.checkpoint keeps only one rank's rows"
+            f"rank's own head.state_dict() (the rank in the file's name) on as many ranks, or by "
+            f"cones.training.shared_checkpoint on any number; torch.distributed.checkpoint alone keeps one rank's rows"
         )
 
 

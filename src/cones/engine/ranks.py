@@ -131,7 +131,9 @@ def meet(
     everyone = torch.stack(_of_all(torch.cat([header, first]), group))
     num_rows, classes, lows, highs, right, codes = everyone[:, : len(header)].T.tolist()
     if len(set(codes)) > 1:
-        raise ValueError(_disagreement(settings, group))
+        raise ValueError(
+            f"the ranks that share the classes disagree: {differences(settings, group)}: build the same head on each"
+        )
     ranks = Ranks(group, dist.get_rank(group), num_rows, classes)
     if wrong is not None:
         raise wrong
@@ -170,19 +172,19 @@ def _brief(value: object) -> str:
     return text if len(text) < 60 else f"{text[:40]}... (checksum {crc32(text.encode()):08x})"
 
 
-def _disagreement(settings: Mapping[str, str], group: Group) -> str:
-    """The error text where ranks have different settings: which, and their values."""
+def differences(settings: Mapping[str, object], group: Group) -> str:
+    """Exchange settings with all ranks, and return in words which differ, with their values; "" for none."""
     everyone: list[Any] = [None] * dist.get_world_size(group)
-    dist.all_gather_object(everyone, dict(settings), group=group)
+    dist.all_gather_object(everyone, {name: str(value) for name, value in settings.items()}, group=group)
     parts = []
-    for name in settings:
+    for name in dict.fromkeys(name for its in everyone for name in its):
         ranks_by_value: dict[str, list[str]] = {}
         for rank, its in enumerate(everyone):
             ranks_by_value.setdefault(its.get(name, "nothing"), []).append(str(rank))
         if len(ranks_by_value) > 1:
             values = ", ".join(f"{value} on rank {' '.join(ranks)}" for value, ranks in ranks_by_value.items())
             parts.append(f"{name} is {values}")
-    return f"the ranks that share the classes disagree: {'; '.join(parts)}: build the same head on each"
+    return "; ".join(parts)
 
 
 def count(num_rows: int, num_classes: int, group: Group, device: torch.device) -> Ranks:
@@ -191,9 +193,9 @@ def count(num_rows: int, num_classes: int, group: Group, device: torch.device) -
     return Ranks(group, dist.get_rank(group), rows, classes)
 
 
-def stacked(x: Tensor, ranks: Ranks) -> Tensor:
+def stacked(x: Tensor, group: Group) -> Tensor:
     """x of every rank, (P, ...), of one shape on all; not differentiable."""
-    return torch.stack(_of_all(x.contiguous(), ranks.group))
+    return torch.stack(_of_all(x.contiguous(), group))
 
 
 def _of_all(mine: Tensor, group: Group) -> list[Tensor]:

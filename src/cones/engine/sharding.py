@@ -92,7 +92,7 @@ def _closed(all_rows: _AllRows, feature_norm: Tensor, step: Step, there: Step, r
         statistics = updated_statistics(
             step.margin,
             rows,
-            lambda: _over_ranks(stacked(closed_pass(all_rows.x, unchanged)[0], ranks), step.margin),
+            lambda: _over_ranks(stacked(closed_pass(all_rows.x, unchanged)[0], ranks.group), step.margin),
         )
         step, there = (each._replace(statistics=statistics) for each in (step, there))
     rest, weights, logits_sum = closed_pass(all_rows.x, there)
@@ -119,7 +119,7 @@ def _bent(all_rows: _AllRows, feature_norm: Tensor, step: Step, there: Step, ran
         statistics = updated_statistics(
             step.margin,
             rows,
-            lambda: _over_ranks(stacked(bent_pass(all_rows.x, before, unchanged, summed)[2], ranks), step.margin),
+            lambda: _over_ranks(stacked(bent_pass(all_rows.x, before, unchanged, summed)[2], ranks.group), step.margin),
         )
         rows = rows._replace(statistics=statistics)
     rows, target, rest, others_sum = bent_pass(all_rows.x, rows, there, summed)

@@ -115,6 +115,6 @@ def card_of(model: Model, decision: Decision, splits: Splits) -> dict[str, Any]:
         "threshold": decision.threshold,
         "far": decision.far,
         "decision": json.loads(decision_to_json(decision)),
-        "weights": model.weights.name,
+        "weights": model.weights.relative_to(model.folder).as_posix(),
         "model_sha256": file_sha256(model.weights),
     }

@@ -14,6 +14,7 @@ from ._by_name import Migrated as Migrated
 from ._by_name import migrate as migrate
 from ._compare import Agreement as Agreement
 from ._compare import compare as compare
+from ._head_file import build_head as build_head
 from ._head_file import check_head_place as check_head_place
 from ._head_file import read_head as read_head
 from ._head_file import write_head as write_head
@@ -32,6 +33,7 @@ __all__ = [
     "Migrated",
     "Reference",
     "WeightsError",
+    "build_head",
     "check_head_place",
     "compare",
     "formulas",

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ._read import WeightsError, read_safetensors
 FORMAT = "cones-head-1"
 
 
-def write_head(path: Path | str, head: Head) -> None:
+def write_head(path: Path | str, head: Head, *, classes: Sequence[str] = ()) -> None:
     """Write a head to a .safetensors file, whole or not at all: its tensors, and its margin as text in the header.
 
     A margin is kept as text, which is parsed when it is read, and not executed. What belongs to a process and not to
@@ -26,6 +27,7 @@ def write_head(path: Path | str, head: Head) -> None:
     Args:
         path: the file; its folder is made when it is missing.
         head: the head.
+        classes: the K names of its classes, as a JSON list under "classes" in the metadata; none to leave them out.
 
     Raises:
         ValueError: the head holds only a part of its classes, or the suffix is not .safetensors.
@@ -51,8 +53,11 @@ def write_head(path: Path | str, head: Head) -> None:
         "label_smoothing": head.label_smoothing,
         "focal": head.focal,
     }
+    metadata = {"format": FORMAT, "head": json.dumps(header)}
+    if classes:
+        metadata["classes"] = json.dumps(list(classes))
     with replacing(Path(path)) as aside:
-        write_tensors(aside, head.state_dict(), {"format": FORMAT, "head": json.dumps(header)})
+        write_tensors(aside, head.state_dict(), metadata)
 
 
 def check_head_place(path: Path | str) -> None:
@@ -89,12 +94,42 @@ def read_head(path: Path | str, *, trust: bool = False) -> Head:
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} is not a head: expected the format {FORMAT}, as `cones migrate` writes it")
     try:
-        return _build(tensors, json.loads(metadata["head"]), trust)
+        settings = json.loads(metadata["head"])
+    except (ValueError, KeyError, RecursionError) as error:
+        raise WeightsError(f"{path} is broken ({_reason(error)}): replace it with an intact copy") from error
+    try:
+        return build_head(tensors, settings, trust=trust)
     except TrustError as error:
         raise TrustError(f"{path}: {error}") from None
+    except WeightsError as error:
+        raise WeightsError(f"{path} is broken ({error}): replace it with an intact copy") from error
+
+
+def build_head(tensors: dict[str, Tensor], settings: dict[str, Any], *, trust: bool = False) -> Head:
+    """Build a head from its state and its settings, as a file has them.
+
+    Args:
+        tensors: `head.state_dict()`, with the rows of all classes.
+        settings: margin, as text, num_classes, label_smoothing and focal.
+        trust: as of `read_head`.
+
+    Returns:
+        the head.
+
+    Raises:
+        WeightsError: they are broken, or do not fit each other.
+        TrustError: the margin is user code, and trust is False.
+    """
+    try:
+        return _build(tensors, settings, trust)
+    except TrustError:
+        raise
     except (ValueError, KeyError, TypeError, OverflowError, ZeroDivisionError, RecursionError, RuntimeError) as error:
-        reason = brief(" ".join(f"{type(error).__name__}: {error}".split()), 200)
-        raise WeightsError(f"{path} is broken ({reason}): replace it with an intact copy") from error
+        raise WeightsError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    return brief(" ".join(f"{type(error).__name__}: {error}".split()), 200)
 
 
 def _build(tensors: dict[str, Tensor], header: dict[str, Any], trust: bool) -> Head:

@@ -160,7 +160,7 @@ def evaluate_bin(
     """
     path = Path(path)
     if not model.input.images:
-        raise ValueError(f"{path} holds pictures, but {model.weights.parent} was trained on vectors")
+        raise ValueError(f"{path} holds pictures, but {model.folder} was trained on vectors")
     given = read_bin(path)
     decoded = decode_pictures(path.name, given.images, model.input.image_size)
     images = with_channels(decoded, model.input.shape[0])

@@ -17,6 +17,7 @@ from ._precision import decided
 from ._run import Run, read_run
 from ._side_by_side import cores, one_by_one, side_by_side
 from ._stop import Stop, stop_on_signals
+from .checkpoint_folder import has_checkpoint
 from .data import DataCache
 from .model import build_backbone, pick_device
 
@@ -136,7 +137,7 @@ def _with_one_precision(run: Run, folders: Sequence[Path], splits: Splits) -> Ru
     if run.precision != "auto":
         return run
     for folder in folders:
-        if (folder / LAST).exists():
+        if has_checkpoint(folder / LAST):
             return replace(run, precision=read_run(folder / CONFIG).precision)
     inputs = splits.train.inputs
     backbone, _ = build_backbone(run, inputs[:2], trust=run.trust)

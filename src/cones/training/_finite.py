@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from ._errors import TrainingError
+from ._parallel import local
+from .checkpoint_folder import has_checkpoint
 
 
 def check_loss(value: float, step: int, checkpoint: Path) -> None:
@@ -22,7 +24,7 @@ def check_weights(modules: tuple[nn.Module, ...], step: int, checkpoint: Path) -
     """Raise TrainingError if a parameter or a buffer is not finite."""
     for module in modules:
         for name, tensor in module.state_dict().items():
-            if not torch.isfinite(tensor).all():
+            if not torch.isfinite(local(tensor)).all():
                 raise TrainingError(
                     f"{name} is not finite after step {step}: lower the learning rate or warm the margin up; "
                     f"{_good_state(checkpoint)}"
@@ -30,6 +32,6 @@ def check_weights(modules: tuple[nn.Module, ...], step: int, checkpoint: Path) -
 
 
 def _good_state(checkpoint: Path) -> str:
-    if checkpoint.exists():
+    if has_checkpoint(checkpoint):
         return f"{checkpoint} holds the last good state"
     return "no checkpoint had been written yet (see save_every)"

@@ -12,6 +12,7 @@ from ..common.run_folder import COMPARISON, CONFIG, FIGURES, INPUT, LAST, TENSOR
 from ._errors import TrainingError
 from ._run import WITHOUT_EFFECT, Run, loss_beside, read_run
 from .checkpoint import CheckpointError
+from .checkpoint_folder import has_checkpoint
 
 LEFT_OVER = (f".{CONFIG}", f".{INPUT}", f".{COMPARISON}")  # of a run that was killed in its first moments
 
@@ -32,7 +33,7 @@ def check_folder(run: Run, folder: Path, *, resume: bool) -> Run | None:
         check_folder_place(folder)
         refuse_links(folder, FIGURES, TENSORBOARD)
         names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if LAST not in names:
+    if not has_checkpoint(folder / LAST):
         if not ({CONFIG, INPUT} <= names or (resume and CONFIG in names)):
             _refuse_strangers(folder, names)
         return None

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ..common.unit_vectors import direction
+from ..engine.collective import gather, scale_gradient
+from ..engine.ranks import Group, count, stacked
 from ..feature_losses.arguments import taken
 from ..head import Head
 from ._run import Run
@@ -60,11 +62,18 @@ class JointLoss(nn.Module):
         self.modules_of_terms = nn.ModuleList([loss for _, loss in terms if isinstance(loss, nn.Module)])
 
     def forward(self, features: Tensor, labels: Tensor) -> Parts:
-        """Return the joint loss of features (N, D) and labels (N,); a part is the mean over the rows or the classes."""
+        """Return the joint loss of features (N, D) and labels (N,); a part is the mean over the rows or the classes.
+
+        Where the head shares its classes among processes, each passes its own rows. Its margin loss is weighted by its
+        share of all rows, and a feature loss is that of all rows on every rank, so that averaged over the ranks, as
+        DistributedDataParallel averages, total and gradients are those of one process with all rows.
+        """
         margin = self.head(features, labels)
-        total, parts = margin, {}
+        total, parts = margin * self._share(labels), {}
+        batch = self._batch(features, labels) if self.terms else None
         for (weight, loss), names in zip(self.terms, self._taken, strict=True):
-            part: object = loss(**{name: self._argument(name, features, labels) for name in names})
+            assert batch is not None
+            part: object = loss(**{name: self._argument(name, batch) for name in names})
             if not isinstance(part, Tensor) or part.dim():
                 got = f"shape {tuple(part.shape)}" if isinstance(part, Tensor) else f"a {type(part).__name__}"
                 raise TypeError(f"{type(loss).__name__} returned {got}, expected a 0-dim tensor: take the mean")
@@ -72,44 +81,111 @@ class JointLoss(nn.Module):
             total = total + weight * part
         return Parts(total, margin, parts)
 
-    def _argument(self, name: str, features: Tensor, labels: Tensor) -> Tensor | int:
+    def _share(self, labels: Tensor) -> float | Tensor:
+        """Weight of this rank's mean, so that the average over the ranks is the mean over all rows: P n_r / N."""
+        group, weights = self.head.group, self.head.class_weights
+        if group is None:
+            return 1.0
+        mine = (
+            labels.new_tensor(len(labels), dtype=torch.float64) if weights is None else weights[labels].sum().double()
+        )
+        everyone = stacked(mine, group)
+        return mine * len(everyone) / everyone.sum().clamp(min=torch.finfo(torch.float64).tiny)
+
+    def _batch(self, features: Tensor, labels: Tensor) -> "_Batch":
+        """The rows of all ranks, differentiable in the features."""
+        group = self.head.group
+        if group is None:
+            return _Batch(features, labels, slice(None))
+        ranks = count(len(labels), len(self.head.classes), group, labels.device)
+        (everyone,) = gather([features], [ranks.rows], group)
+        (everyones_labels,) = gather([labels], [ranks.rows], group)
+        return _Batch(everyone, everyones_labels, ranks.own_rows)
+
+    def _argument(self, name: str, batch: "_Batch") -> Tensor | int:
         """Return what feature losses take by this name, see `cones.feature_losses.arguments`."""
         match name:
             case "features":
-                return features
+                return batch.features
             case "labels":
-                return labels
+                return batch.labels
             case "weight":
-                return self.head.weight
+                return self._whole_weight()
             case "correct":
-                return self.predict(features) == labels
+                return self._predict_all(batch.features) == batch.labels
             case _:
                 return self.head.num_classes
 
+    def _whole_weight(self) -> Tensor:
+        """W (K * S, D) of all ranks, whose gradient is the average over the ranks."""
+        group, weight = self.head.group, self.head.weight
+        if group is None:
+            return weight
+        sizes = count(0, len(weight), group, weight.device).classes
+        (whole,) = gather([weight], [sizes], group)
+        return scale_gradient(whole, 1 / len(sizes))
+
+    def shares(self) -> set[Tensor]:
+        """Parameters of which each rank holds the rows of its own classes."""
+        head = self.head
+        if head.group is None:
+            return set()
+        return {head.weight} | ({head.bias} if head.bias is not None and head.bias.dim() else set())
+
+    @torch.no_grad()
     def after_backward(self, features: Tensor, labels: Tensor) -> None:
         """Line 6 of Algorithm 1: move the centers, and the memory of VPL, by neither lambda nor the learning rate."""
         losses: list[object] = [loss for _, loss in self.terms]
-        for loss in losses:
-            if isinstance(loss, HasUpdate):
-                loss.update(features.detach(), labels)
+        moving = [loss for loss in losses if isinstance(loss, HasUpdate)]
+        if moving:
+            batch = self._batch(features.detach(), labels)
+            for loss in moving:
+                loss.update(batch.features, batch.labels)
 
     @torch.no_grad()
     def predict(self, features: Tensor) -> Tensor:
         """The class (N,) of each feature: the first of the largest logits."""
-        return self.head.logits(features).argmax(dim=1)
+        if self.head.group is None:
+            return self._predict_all(features)
+        batch = self._batch(features, torch.zeros(len(features), dtype=torch.long, device=features.device))
+        return self._predict_all(batch.features)[batch.own]
+
+    @torch.no_grad()
+    def _predict_all(self, features: Tensor) -> Tensor:
+        """The class (M,) of each row of all ranks; every rank passes the same."""
+        best, group = self.head.local_logits(features).max(dim=1), self.head.group
+        if group is None:
+            return best.indices
+        values = stacked(best.values, group)
+        numbers = stacked(best.indices + self.head.classes.start, group)
+        numbers = numbers.masked_fill(values < values.amax(dim=0), self.head.num_classes)
+        return numbers.amin(dim=0)
 
     @torch.no_grad()
     def target_cosine(self, features: Tensor, labels: Tensor) -> Tensor:
-        """cos theta_y (N,) of each feature to its own class's direction."""
-        own, _ = direction(self.head.weight[labels].float())
-        return (direction(features.float())[0] * own).sum(dim=1)
+        """cos theta_y (N,) of each feature to its own class's direction, the nearest of several."""
+        batch, head = self._batch(features, labels), self.head
+        local = batch.labels - head.classes.start
+        here = (local >= 0) & (local < len(head.classes))
+        centers = head.weight.unflatten(0, (-1, head.subcenters))[local[here]].float()
+        cosines = (direction(batch.features[here].float())[0][:, None] * direction(centers)[0]).sum(dim=2).amax(dim=1)
+        found = cosines.new_zeros(len(local)).index_put((here.nonzero().squeeze(1),), cosines)
+        return (found if head.group is None else stacked(found, head.group).sum(dim=0))[batch.own]
 
 
-def build_loss(run: Run, counts: Sequence[int], dim: int) -> JointLoss:
+class _Batch(NamedTuple):
+    """Rows of all ranks, M of them, and which of them are this rank's."""
+
+    features: Tensor
+    labels: Tensor
+    own: slice
+
+
+def build_loss(run: Run, counts: Sequence[int], dim: int, group: Group = None) -> JointLoss:
     """Return the joint loss of a run, for training data with these counts per class and D dims.
 
     A loss of K binary problems starts from a bias of its own and cannot do without it: it gets one whether the run
-    asks or not.
+    asks or not. With a process group its ranks share the classes.
     """
     objective, num_classes = run.objective.for_counts(counts), len(counts)
     head = Head(
@@ -118,12 +194,21 @@ def build_loss(run: Run, counts: Sequence[int], dim: int) -> JointLoss:
         objective.margin_at(AT_THE_END),  # whether a scale fits the classes is asked of where its warm-up ends
         bias=run.bias or objective.margin.initial_bias(num_classes) != 0,
         learn_scale=run.learn_scale,
+        subcenters=run.subcenters,
+        sample_rate=run.sample_rate,
         label_smoothing=run.label_smoothing,
         focal=run.focal,
         class_weights=balanced(counts, run.balance),
+        group=group,
     )
     head.margin = objective.margin
-    return JointLoss(head, [(term.weight, term.build(num_classes, dim)) for term in objective.terms])
+    terms = [(term.weight, term.build(num_classes, dim)) for term in objective.terms]
+    for _, loss in terms:
+        if run.subcenters > 1 and "weight" in taken(loss):
+            raise ValueError(
+                f"{type(loss).__name__} takes one weight per class, but subcenters is {run.subcenters}: set it to 1"
+            )
+    return JointLoss(head, terms)
 
 
 def balanced(counts: Sequence[int], power: float) -> Tensor | None:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from ..common.run_folder import INPUT, LAST, VERSIONS
 from ..data import Dataset
+from ..engine.matmul import kernel, use_kernel
+from ..engine.ranks import Group
+from ._agreement import settings_of
 from ._errors import TrainingError
 from ._fingerprint import check_data
 from ._finite import check_loss
@@ -19,16 +22,20 @@ from ._folder import check_folder
 from ._joint import JointLoss
 from ._metrics import Metrics
 from ._optimizer import build_optimizer, learning_rate
+from ._parallel import clip, gradients, parallel
 from ._precision import decided
 from ._run import Run
 from ._stop import Stop, stop_on_signals
+from ._tally import Tally
 from ._versions import use_recorded_kernel
+from ._world import World, world_of
 from ._writer import RunWriter
-from .batches import augment, order, to_input
+from .batches import augment, order, seed_draws, to_input
 from .checkpoint import Position, load_checkpoint
 from .data import Data, counts_of, read_data, with_data
 from .features import extract, precision
 from .model import build_model, pick_device
+from .shared_checkpoint import load_shared
 from .validation import end_of_epoch, open_validation
 
 
@@ -40,6 +47,7 @@ def fit(
     data: Data | None = None,
     data_folder: Path | None = None,
     stop: Stop | None = None,
+    group: Group = None,
 ) -> Iterator[Metrics]:
     """Train, and yield the metrics of every few steps ("train") and of every epoch ("validation", "test") as they come.
 
@@ -61,44 +69,54 @@ def fit(
             those that it names once for all that it is passed to.
         data_folder: where named data sets are kept; None for the usual place.
         stop: a request to end the run, which another thread may make and signals make too.
+        group: process group whose ranks train the run together, each calling this with the same arguments: classes are
+            shared, and each rank takes its rows of every batch. The result is that of one process up to rounding.
 
     Yields:
-        metrics, as they are written to metrics.jsonl.
+        metrics, as they are written to metrics.jsonl; the same on every rank.
 
     Raises:
-        TrainingError: the folder holds another run, other files or cannot be written to; the data have changed since
-            the run began; the loss is no longer finite; or data and net do not fit. If the folder goes away while the
-            run trains, the error says where the checkpoint went.
+        TrainingError: ranks disagree on the run, its data or versions; the folder holds another run, other files or
+            cannot be written to; the data have changed since the run began; the loss is no longer finite; or data and
+            net do not fit. If the folder goes away while the run trains, the error says where the checkpoint went.
         CheckpointError: a checkpoint cannot be read.
         ValueError, FileNotFoundError: the data are not there or not right.
 
     Reference: Wen, Zhang, Li, Qiao, "A Discriminative Feature Learning Approach for Deep Face Recognition",
     ECCV 2016, Algorithm 1.
     """
-    folder, run = Path(folder), with_data(run, data).with_feature_dim()
+    folder, run, world = Path(folder), with_data(run, data).with_feature_dim(), world_of(group)
     earlier = check_folder(run, folder, resume=resume)
     if earlier is not None and run.precision == "auto":
         run = replace(run, precision=earlier.precision)
     if run.threads:
         torch.set_num_threads(run.threads)
     device = pick_device(run.device)
-    splits = read_data(run, data_folder, data)
+    splits = world.one_first(lambda: read_data(run, data_folder, data))
     train, test = splits.train, splits.test
+    world.agree(settings_of(run, splits))
     if earlier is not None:
         check_data(folder / INPUT, splits)
         use_recorded_kernel(folder / VERSIONS)
     validation = open_validation(run, splits, data_folder, resumed=folder / INPUT if earlier is not None else None)
-    backbone, loss = build_model(run, train)
-    run = decided(run, backbone, train.inputs[:1], device)
+    backbone, loss = build_model(run, train, group)
+    run = world.same(decided(run, backbone, train.inputs[:1], device))
+    use_kernel(world.same(kernel()))
     backbone, loss = backbone.to(device), loss.to(device)
+    backbone, net = parallel(backbone, world, sharded=run.shard == "backbone")
     optimizer = build_optimizer(run, backbone, loss)
     position = Position()
-    steps_an_epoch = len(order(len(train), run.batch_size, run.seed, 0))
+    batches_an_epoch = len(order(len(train), run.batch_size, run.seed, 0))
+    steps_an_epoch = -(-batches_an_epoch // run.accumulate)
     total_steps = run.epochs * steps_an_epoch
     if earlier is not None:
-        position = load_checkpoint(folder / LAST, backbone, loss, optimizer)
+        if group is None:
+            position = load_checkpoint(folder / LAST, backbone, loss, optimizer.members, classes=train.classes)
+        else:
+            position = load_shared(folder, backbone, loss, optimizer.members, group, classes=train.classes)
         _check_extension(earlier, run, position, steps_an_epoch)
-    writer = RunWriter(folder, run, splits, backbone, loss, optimizer, position, validation)
+    world.wait()  # nobody writes before all have looked
+    writer = RunWriter(folder, run, splits, backbone, loss, optimizer, position, world, validation)
     objective = run.objective.for_counts(counts_of(train))
     images, labels = train.inputs.to(device), train.labels.to(device)
     seen = 0
@@ -111,48 +129,58 @@ def fit(
                 batches = order(len(train), run.batch_size, run.seed, epoch)
                 backbone.train()
                 loss.train()
-                for index in range(position.batch, len(batches)):
+                for index in range(position.batch, len(batches), run.accumulate):
                     step = position.step + 1
-                    rows = batches[index].to(device)
-                    x = augment(images.index_select(0, rows), shift=run.shift, flip=run.flip, seed=run.seed, step=step)
-                    y = labels[rows]
+                    together = batches[index : index + run.accumulate]
+                    num_rows = sum(map(len, together))
+                    logs = step % run.log_every == 0 or step == total_steps
                     loss.head.margin = objective.margin_at(step)
-                    for group in optimizer.param_groups:
-                        group["lr"] = learning_rate(run, step, total_steps) * group["factor"]
+                    in_force = _numbers(loss.head.margin_in_force())
+                    for settings in optimizer.param_groups:
+                        settings["lr"] = learning_rate(run, step, total_steps) * settings["factor"]
 
-                    with precision(run, device):
-                        features = backbone(to_input(x, run))
-                    parts = loss(features, y)
                     optimizer.zero_grad()
-                    parts.total.backward()
+                    tally = Tally(world)
+                    for number, batch in enumerate(together, start=epoch * len(batches) + index + 1):
+                        seed_draws(run.seed, number)
+                        own = world.rows(len(batch))
+                        rows = batch[own].to(device)
+                        x = augment(
+                            images.index_select(0, rows), shift=run.shift, flip=run.flip, seed=run.seed, step=number,
+                            num_rows=len(batch), own=own,
+                        )  # fmt: skip
+                        y = labels[rows]
+                        with gradients(net, complete=batch is together[-1]):
+                            with precision(run, device):
+                                features = net(to_input(x, run))
+                            parts = loss(features, y)
+                            if logs:
+                                tally.add(loss, features, y, parts, len(batch))
+                            (parts.total * (len(batch) / num_rows)).backward()
+                        loss.after_backward(features, y)
                     if run.clip_norm:
-                        learnt = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-                        nn.utils.clip_grad_norm_(learnt, run.clip_norm)
-                    metrics: Metrics | None = None
-                    seen += len(rows)
-                    if step % run.log_every == 0 or step == total_steps:
-                        metrics = {
+                        clip(optimizer.parameters(), loss.shares(), run.clip_norm, world)
+                    optimizer.step()
+
+                    position = replace(position, step=step, batch=min(index + run.accumulate, len(batches)))
+                    stop.step = step
+                    seen += num_rows
+                    if logs:
+                        metrics: Metrics = {
                             "kind": "train",
                             "step": step,
-                            "epoch": epoch + (index + 1) / len(batches),
-                            "loss": parts.total.item(),
-                            "accuracy": (loss.predict(features) == y).float().mean().item(),
-                            "target_cosine": loss.target_cosine(features, y).mean().item(),
+                            "epoch": epoch + position.batch / len(batches),
+                            **tally.means(),
                             "learning_rate": learning_rate(run, step, total_steps),
                             "images_per_second": seen / (time.perf_counter() - window),
-                            "margin": _numbers(loss.head.margin_in_force()),
-                            "terms": {name: part.item() for name, part in parts.terms.items()},
+                            "margin": in_force,
+                            "terms": tally.terms(),
                         }
                         window, seen = time.perf_counter(), 0
-                    optimizer.step()
-                    loss.after_backward(features, y)
-
-                    position = replace(position, step=step, batch=index + 1)
-                    stop.step = step
-                    if metrics is not None:
                         check_loss(metrics["loss"], step, folder / LAST)
                         writer.write(position, metrics, checkpoint=False)
                         yield metrics
+                    world.share(stop, device)
                     if stop.requested or (run.save_every and step % run.save_every == 0):
                         writer.write(position)
                     if stop.requested:
@@ -160,24 +188,29 @@ def fit(
                 position = replace(position, epoch=epoch + 1, batch=0)
                 metrics = {"kind": "test", "step": position.step, "epoch": epoch + 1}
                 if splits.kind != "identity":
-                    metrics["accuracy"] = accuracy(backbone, loss, test, run, device)
+                    metrics["accuracy"] = accuracy(backbone, loss, test, run, device, world)
                 position, best, figures = end_of_epoch(position, metrics, validation, backbone, run, device)
                 if figures is not None:
                     writer.write(position, figures, checkpoint=False)
                 writer.write(position, metrics, best=best)
                 window, seen = time.perf_counter(), 0
                 yield from (line for line in (figures, metrics) if line is not None)
+                world.share(stop, device)
                 if stop.requested:
                     return
     finally:
         writer.close()
 
 
-def accuracy(backbone: nn.Module, loss: JointLoss, dataset: Dataset, run: Run, device: torch.device) -> float:
-    """Share of rows whose class has the largest logit."""
+def accuracy(
+    backbone: nn.Module, loss: JointLoss, dataset: Dataset, run: Run, device: torch.device, world: World
+) -> float:
+    """Share of rows whose class has the largest logit; the rows are shared among the ranks."""
     loss.eval()
-    right = sum(int((loss.predict(x) == y).sum()) for x, y in extract(backbone, dataset, device, run=run))
-    return right / len(dataset)
+    right = torch.zeros((), dtype=torch.long, device=device)
+    for x, y in extract(backbone, dataset, device, run=run, world=world):
+        right += (loss.predict(x) == y).sum()
+    return int(world.sum(right)) / len(dataset)
 
 
 def _check_extension(earlier: Run, run: Run, position: Position, steps_an_epoch: int) -> None:

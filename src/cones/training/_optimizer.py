@@ -1,10 +1,14 @@
 """Optimisers with groups that know what is decayed, and the learning rate as a function of the step."""
 
 import math
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ..class_sgd import ClassSGD
+from ..engine.similarity import bends
+from ._joint import JointLoss
 from ._run import Run
 
 
@@ -49,8 +53,38 @@ def parameter_groups(
     return [group for group in groups if group["params"]]
 
 
-def build_optimizer(run: Run, backbone: nn.Module, loss: nn.Module) -> torch.optim.Optimizer:
-    """The run's optimiser over everything learnt."""
+class Optimizers:
+    """Several optimisers that step together.
+
+    Args:
+        members: torch optimisers, none with a parameter of another.
+    """
+
+    def __init__(self, *members: torch.optim.Optimizer) -> None:
+        self.members = members
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all."""
+        return [group for member in self.members for group in member.param_groups]
+
+    def parameters(self) -> list[Tensor]:
+        """Everything learnt, in the order in which the state is numbered."""
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    def zero_grad(self) -> None:
+        """Remove all gradients."""
+        for member in self.members:
+            member.zero_grad()
+
+    def step(self) -> None:
+        """Move all parameters."""
+        for member in self.members:
+            member.step()
+
+
+def build_optimizer(run: Run, backbone: nn.Module, loss: nn.Module) -> Optimizers:
+    """The run's optimisers over everything learnt: one, or two where W moves in the backward."""
     groups = parameter_groups(
         backbone,
         loss,
@@ -58,6 +92,23 @@ def build_optimizer(run: Run, backbone: nn.Module, loss: nn.Module) -> torch.opt
         head_weight_decay=run.weight_decay if run.head_weight_decay < 0 else run.head_weight_decay,
         head_learning_rate_factor=run.head_learning_rate_factor,
     )
+    if not run.class_sgd:
+        return Optimizers(_build(run, groups))
+    assert isinstance(loss, JointLoss)
+    margin = loss.head.margin
+    if bends(margin, run.subcenters):
+        raise ValueError(
+            f"class_sgd moves W in the backward, which {type(margin).__name__} with subcenters {run.subcenters} does "
+            f"not allow, for more than the scale touches the non-target logits: leave class_sgd out"
+        )
+    *others, classes = groups
+    decay: Any = classes["weight_decay"]
+    of_classes = ClassSGD(loss.head, run.learning_rate, momentum=run.momentum, weight_decay=decay)
+    of_classes.param_groups[0] |= {name: classes[name] for name in ("name", "factor")}
+    return Optimizers(*([_build(run, others)] if others else []), of_classes)
+
+
+def _build(run: Run, groups: list[dict[str, object]]) -> torch.optim.Optimizer:
     if run.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=run.learning_rate, momentum=run.momentum)
     return torch.optim.AdamW(groups, lr=run.learning_rate)

@@ -39,6 +39,8 @@ class Run:
         learn_scale: learn the margin's scale.
         label_smoothing: share of a sample's target spread over all classes.
         focal: gamma of focal weighting; 0 weights all samples equally.
+        subcenters: centers per class; the similarity to a class is the largest of those to its centers.
+        sample_rate: share of the classes in a training step, besides those of its rows; below 1 it needs class_sgd.
         balance: samples are weighted by their class size to the power -balance: 1 weights all classes equally, 0 all
             samples.
         backbone: lenets, lsoftmax-net, resnet, mlp, identity, or your own, package.module:Net(field=value).
@@ -46,8 +48,13 @@ class Run:
             fashion-mnist, and 128 for all other data.
         width: channel multiplier of the named backbones.
         epochs: passes over the training data.
-        batch_size: maximum rows per step; an epoch is split into batches of nearly equal size.
+        batch_size: maximum rows per batch, of all processes together; an epoch is split into batches of nearly equal
+            size.
+        accumulate: batches per step; their gradients are averaged by their rows. Each counts as a batch for running
+            numbers, centers and losses over a batch.
         optimizer: sgd or adamw.
+        class_sgd: move the class weights in the backward, by SGD without a gradient of their size. It needs optimizer
+            sgd, accumulate 1 and clip_norm 0.
         learning_rate: initial learning rate.
         momentum: momentum of sgd.
         weight_decay: weight decay of matrices and kernels; biases, norms and slopes have none.
@@ -62,6 +69,7 @@ class Run:
         flip: flip training images left-right at random.
         precision: float32, bfloat16 (autocast in the backbone), float64, or auto: bfloat16 where the device is
             measured to be faster with it, float32 elsewhere. A run's config.toml records the choice of auto.
+        shard: what processes that train together share besides the classes: nothing, or the backbone (FSDP).
         channels_last: store images and kernels of the named backbones channels last, which is faster; your own net
             keeps its layout.
         seed: random seed of weights, data order, augmentation and split.
@@ -92,13 +100,17 @@ class Run:
     learn_scale: bool = False
     label_smoothing: float = 0.0
     focal: float = 0.0
+    subcenters: int = 1
+    sample_rate: float = 1.0
     balance: float = 0.0
     backbone: str = "lenets"
     feature_dim: int = 0
     width: float = 0.5
     epochs: int = 20
     batch_size: int = 64
+    accumulate: int = 1
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    class_sgd: bool = False
     learning_rate: float = 0.02
     momentum: float = 0.9
     weight_decay: float = 5e-4
@@ -112,6 +124,7 @@ class Run:
     shift: int = 0
     flip: bool = False
     precision: Literal["float32", "bfloat16", "float64", "auto"] = "float32"
+    shard: Literal["nothing", "backbone"] = "nothing"
     channels_last: bool = True
     seed: int = 0
     device: str = "auto"
@@ -129,7 +142,7 @@ class Run:
             parse_objective(self.loss)
         if self.trust or ":" not in self.backbone:
             check_name(self.backbone)
-        for name in ("epochs", "batch_size", "log_every"):
+        for name in ("epochs", "batch_size", "log_every", "accumulate", "subcenters"):
             self._check(name, 1 <= getattr(self, name) < 2**31, "at least 1 and below 2^31")
         for name in ("feature_dim", "image_size", "warmup_steps", "save_every", "shift", "threads", "validate_every"):
             self._check(name, 0 <= getattr(self, name) < 2**31, "at least 0 and below 2^31")
@@ -143,10 +156,25 @@ class Run:
         self._check("test_fraction", 0 < self.test_fraction < 1, "between 0 and 1")
         self._check("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)")
         self._check("momentum", 0 <= self.momentum < 1, "in [0, 1)")
+        self._check("sample_rate", 0 < self.sample_rate <= 1, "in (0, 1]")
         self._check("milestones", all(0 < share < 1 for share in self.milestones), "shares of the run, between 0 and 1")
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             self._check(name, value in allowed, f"one of {', '.join(allowed)}")
+        self._check_class_sgd()
+
+    def _check_class_sgd(self) -> None:
+        if self.sample_rate < 1 and not self.class_sgd:
+            raise ValueError(
+                f"sample_rate is {self.sample_rate}, whose gradient of W is sparse: set class_sgd, which moves the "
+                f"sampled rows alone"
+            )
+        for name, needed in (("optimizer", "sgd"), ("accumulate", 1), ("clip_norm", 0)):
+            if self.class_sgd and getattr(self, name) != needed:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, but class_sgd moves W in the backward, and keeps no gradient "
+                    f"to add up or to measure: set {name} to {needed}, or leave class_sgd out"
+                )
 
     def _check(self, name: str, good: bool, expected: str) -> None:
         if not good:
@@ -174,9 +202,12 @@ CHOICES = {
     "optimizer": ("sgd", "adamw"),
     "schedule": ("constant", "step", "cosine"),
     "precision": ("float32", "bfloat16", "float64", "auto"),
+    "shard": ("nothing", "backbone"),
 }
 
-WITHOUT_EFFECT = frozenset({"log_every", "save_every", "tensorboard", "threads", "device", "channels_last", "trust"})
+WITHOUT_EFFECT = frozenset(
+    {"log_every", "save_every", "tensorboard", "threads", "device", "shard", "channels_last", "trust"}
+)
 """Fields that may change between a run and its continuation: none decides what is computed, up to rounding."""
 
 

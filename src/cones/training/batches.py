@@ -5,6 +5,9 @@ from torch import Tensor
 
 from ._run import Run
 
+SEEDS_OF_ORDERS = 2**40
+"""Numbers below are those of epochs."""
+
 
 def order(num_samples: int, batch_size: int, seed: int, epoch: int) -> tuple[Tensor, ...]:
     """The batches of an epoch: a random order cut into pieces whose sizes differ by one at most.
@@ -41,18 +44,29 @@ def lies_channels_last(run: Run) -> bool:
     return run.channels_last and ":" not in run.backbone
 
 
-def augment(images: Tensor, *, shift: int, flip: bool, seed: int, step: int) -> Tensor:
-    """Random shifts and left-right flips of a whole batch at once, decided by seed and step alone.
+def augment(
+    images: Tensor,
+    *,
+    shift: int,
+    flip: bool,
+    seed: int,
+    step: int,
+    num_rows: int | None = None,
+    own: slice = slice(None),
+) -> Tensor:
+    """Random shifts and left-right flips of many images at once, by seed, step and place in the batch alone.
 
     Args:
-        images: (N, C, H, W), any dtype; what is shifted in repeats the border.
+        images: (n, C, H, W), any dtype; what is shifted in repeats the border.
         shift: pixels at most, in each direction.
         flip: whether half of the images are flipped.
         seed: of the run.
-        step: of the run.
+        step: number of the batch in the run.
+        num_rows: N, of the whole batch; None for n.
+        own: which of these the images are.
 
     Returns:
-        (N, C, H, W).
+        (n, C, H, W).
 
     Raises:
         ValueError: vectors are to be shifted or flipped.
@@ -63,11 +77,12 @@ def augment(images: Tensor, *, shift: int, flip: bool, seed: int, step: int) -> 
         raise ValueError(f"shift is {shift} and flip {flip}, but inputs have shape {tuple(images.shape)}: not images")
     generator = _generator(seed, -1 - step)
     n, _, height, width = images.shape
+    drawn = n if num_rows is None else num_rows
     if flip:
-        flipped = (torch.rand(n, generator=generator) < 0.5).to(images.device)
+        flipped = (torch.rand(drawn, generator=generator) < 0.5)[own].to(images.device)
         images = torch.where(flipped[:, None, None, None], images.flip(3), images)
     if shift:
-        down, right = torch.randint(-shift, shift + 1, (2, n, 1), generator=generator).to(images.device)
+        down, right = torch.randint(-shift, shift + 1, (2, drawn, 1), generator=generator)[:, own].to(images.device)
         rows = (torch.arange(height, device=images.device) + down).clamp(0, height - 1)
         columns = (torch.arange(width, device=images.device) + right).clamp(0, width - 1)
         each = torch.arange(n, device=images.device)[:, None, None]
@@ -75,6 +90,14 @@ def augment(images: Tensor, *, shift: int, flip: bool, seed: int, step: int) -> 
     return images
 
 
+def seed_draws(seed: int, step: int) -> None:
+    """Let all that a step draws from PyTorch's random numbers depend on the seed and its number alone."""
+    torch.manual_seed(_number(seed, SEEDS_OF_ORDERS + step))
+
+
 def _generator(seed: int, number: int) -> torch.Generator:
-    # the multiplier only keeps (seed, number) pairs apart
-    return torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
+    return torch.Generator().manual_seed(_number(seed, number))
+
+
+def _number(seed: int, number: int) -> int:
+    return (seed * 1_000_003 + number) % 2**63  # the multiplier only keeps (seed, number) pairs apart

@@ -1,152 +1,153 @@
-"""Checkpoints: one safetensors file each, so that a file is whole or not there. No pickle anywhere.
+"""Checkpoints of one process: one safetensors file each, so that a file is whole or not there. No pickle anywhere.
 
-A file holds the weights as `backbone.*` and `loss.*`, the optimiser's tensors as `optimizer.INDEX.NAME`, the state of
-the random number generators as `random.*`, and in its header, as JSON, whatever is not a tensor.
+Names of the tensors and of what is in the header: see `cones.training._run_state`. A checkpoint that many ranks wrote
+is read here as one of one process, see `cones.training.shared_checkpoint`.
 """
 
 import json
-import random
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..common.atomic_files import WriteError, replacing
 from ..common.expressions import brief
-from ..common.regular_file import not_a_file
-from ..common.run_folder import parse_object
-from ..common.tensor_file import read_tensors, write_tensors
-
-FORMAT = "cones-1"
-
-
-@dataclass(frozen=True)
-class Position:
-    """Progress of a run.
-
-    Args:
-        step: steps done.
-        epoch: epochs done.
-        batch: batches done of the epoch that is under way.
-        best_accuracy: highest test accuracy so far, or what validation chooses the best epoch by (TAR, 1 - EER or rank
-            1), in 0..1; -1 before the first.
-        best_epoch: the epoch that reached it.
-        seconds: spent training so far.
-    """
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    best_accuracy: float = -1.0
-    best_epoch: int = 0
-    seconds: float = 0.0
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint cannot be written or read; the file that was there is untouched."""
+from ..common.tensor_file import write_tensors
+from ._position import CheckpointError as CheckpointError
+from ._position import Position as Position
+from ._position import position_in
+from ._run_state import (
+    CLASSES,
+    Optimizers,
+    bare,
+    check_names,
+    header_of,
+    names_in,
+    names_tensor,
+    optimizer_tensors,
+    random_tensors,
+    restore_optimizers,
+    restore_random,
+    weights,
+)
+from .checkpoint_folder import remove_others, use_newest
+from .stored_checkpoint import FORMAT, INDEX, Stored
 
 
 def save_checkpoint(
-    path: Path, backbone: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer, position: Position
+    path: Path,
+    backbone: nn.Module,
+    loss: nn.Module,
+    optimizer: Optimizers,
+    position: Position,
+    *,
+    classes: Sequence[str] = (),
 ) -> None:
     """Write all that a run needs to go on bit by bit as if it had never stopped.
+
+    Checkpoints of many ranks, in the folder last/ beside last.safetensors, were before it and are removed.
+
+    Args:
+        path: the file.
+        backbone: whose weights are written.
+        loss: whose weights are written.
+        optimizer: one, or several.
+        position: of the run.
+        classes: the K names of the classes, if they have any.
 
     Raises:
         CheckpointError: the disk is full, or the like; the file that stood at path is untouched.
     """
-    tensors = _weights(backbone, loss)
-    state = optimizer.state_dict()
-    scalars: dict[str, dict[str, Any]] = {}
-    for index, entries in state["state"].items():
-        for name, value in entries.items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer.{index}.{name}"] = value
-            else:
-                scalars.setdefault(str(index), {})[name] = value
-    tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        for index, generator in enumerate(torch.cuda.get_rng_state_all()):
-            tensors[f"random.cuda.{index}"] = generator
-    header = {
-        "position": vars(position),
-        "optimizer_scalars": scalars,
-        "optimizer_groups": state["param_groups"],
-        "python_random": random.getstate(),
-    }
-    _save(path, tensors, header)
+    tensors = weights(backbone, loss) | optimizer_tensors(optimizer) | random_tensors() | names_tensor(classes)
+    write_file(path, tensors, header_of(backbone, loss, optimizer, position))
+    remove_others(path, keep=0)
 
 
-def save_weights(path: Path, backbone: nn.Module, loss: nn.Module, position: Position) -> None:
-    """Write the weights alone, as `backbone.*` and `loss.*`.
+def save_weights(
+    path: Path, backbone: nn.Module, loss: nn.Module, position: Position, *, classes: Sequence[str] = ()
+) -> None:
+    """Write the weights alone, as `backbone.*` and `loss.*`; arguments and errors as of `save_checkpoint`."""
+    write_file(path, weights(backbone, loss) | names_tensor(classes), header_of(backbone, loss, None, position))
+    remove_others(path, keep=0)
 
-    Raises:
-        CheckpointError: as `save_checkpoint`.
-    """
-    _save(path, _weights(backbone, loss), {"position": vars(position)})
 
+def load_checkpoint(
+    path: Path, backbone: nn.Module, loss: nn.Module, optimizer: Optimizers, *, classes: Sequence[str] = ()
+) -> Position:
+    """Put a run back to where `save_checkpoint`, or `save_shared` on any number of ranks, wrote it.
 
-def load_checkpoint(path: Path, backbone: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
-    """Put a run back to where `save_checkpoint` wrote it.
+    Args:
+        path: the file last.safetensors; the newest checkpoint of it and of the folder last/ beside it is read, and
+            where that one is broken the one before, with a warning.
+        backbone: whose weights are read.
+        loss: whose weights are read.
+        optimizer: one, or several.
+        classes: the K names of the classes, as the data have them; compared with those in the checkpoint.
 
     Raises:
         CheckpointError: the file is missing, broken, or of another model.
     """
-    tensors, header = _read(path)
-    position = _position(path, header)
-    _load_weights(path, tensors, backbone, loss)
-    for field, restore in (("optimizer", _restore_optimizer), ("random", _restore_random)):
-        try:
-            restore(tensors, header, optimizer)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
-            reason = brief(" ".join(f"{type(error).__name__}: {error}".split()), 200)
-            raise CheckpointError(
-                f"{path} is not a checkpoint of this run, its {field} state does not fit ({reason}): start again or "
-                "use another"
-            ) from error
+    stored, tensors = use_newest(path, lambda stored: (stored, stored.read()))
+    position = position_in(stored.header, stored.path)
+    check_names(names_in(tensors.pop(CLASSES, None), stored.path), classes, stored.path)
+    _load_weights(stored.path, tensors, backbone, loss)
+    restore(stored, tensors, optimizer)
     return position
 
 
-def _restore_optimizer(tensors: dict[str, Tensor], header: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
-    state: dict[int, dict[str, Any]] = {
-        int(index): dict(entries) for index, entries in header["optimizer_scalars"].items()
-    }
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, index, name = key.split(".", 2)
-            state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": header["optimizer_groups"]})
-    _lay_out_as_parameters(optimizer)
+def restore(stored: Stored, tensors: dict[str, Tensor], optimizer: Optimizers) -> None:
+    """Put the state of optimisers and of random number generators back.
 
-
-def _restore_random(tensors: dict[str, Tensor], header: dict[str, Any], _: torch.optim.Optimizer) -> None:
-    torch.set_rng_state(tensors["random.cpu"])
-    if torch.cuda.is_available():
-        states = [tensors[key] for key in sorted(tensors) if key.startswith("random.cuda.")]
-        torch.cuda.set_rng_state_all(states)
-    version, internal, gauss = header["python_random"]
-    random.setstate((version, tuple(internal), gauss))
+    Raises:
+        CheckpointError: it does not fit.
+    """
+    for field in ("optimizer", "random"):
+        try:
+            if field == "optimizer":
+                restore_optimizers(tensors, stored.header, optimizer)
+            else:
+                restore_random(tensors, stored.header)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
+            reason = brief(" ".join(f"{type(error).__name__}: {error}".split()), 200)
+            raise CheckpointError(
+                f"{stored.path} is not a checkpoint of this run, its {field} state does not fit ({reason}): start "
+                "again or use another"
+            ) from error
 
 
 def load_weights(path: Path, backbone: nn.Module, loss: nn.Module | None = None) -> Position:
-    """Load the weights alone, from a file of either kind; without a loss those of the backbone.
+    """Load the weights alone, as `load_weights_of` does, and return where the run was."""
+    return load_weights_of(path, backbone, loss)[0]
+
+
+def load_weights_of(path: Path, backbone: nn.Module, loss: nn.Module | None = None) -> tuple[Position, Path]:
+    """Load the weights alone, from a checkpoint of either kind; without a loss those of the backbone.
+
+    Args:
+        path: as of `load_checkpoint`; or best.safetensors.
+        backbone: whose weights are read.
+        loss: whose weights are read, or None.
+
+    Returns:
+        where the run was, and the file that tells these weights from all others: of a checkpoint of many ranks the
+        index, which has all checksums.
 
     Raises:
         CheckpointError: the file is missing, broken, or of another model.
     """
-    tensors, header = _read(path)
-    _load_weights(path, tensors, backbone, loss)
-    return _position(path, header)
+    prefixes = ("backbone.",) if loss is None else ("backbone.", "loss.")
 
+    def read(stored: Stored) -> tuple[Stored, dict[str, Tensor]]:
+        return stored, {name: tensor for prefix in prefixes for name, tensor in stored.read(prefix).items()}
 
-def _weights(backbone: nn.Module, loss: nn.Module) -> dict[str, Tensor]:
-    tensors = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
-    return tensors | {f"loss.{name}": tensor for name, tensor in loss.state_dict().items()}
+    stored, tensors = use_newest(path, read)
+    _load_weights(stored.path, tensors, backbone, loss)
+    return position_in(stored.header, stored.path), stored.path / INDEX if stored.files else stored.path
 
 
 def _load_weights(path: Path, tensors: dict[str, Tensor], backbone: nn.Module, loss: nn.Module | None) -> None:
-    for prefix, module in (("backbone.", backbone), ("loss.", loss)):
+    for prefix, module in (("backbone.", bare(backbone)), ("loss.", loss)):
         if module is None:
             continue
         own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
@@ -157,44 +158,15 @@ def _load_weights(path: Path, tensors: dict[str, Tensor], backbone: nn.Module, l
             raise CheckpointError(f"{path} holds another model than the configuration names: {reason}") from error
 
 
-def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
-    """Give the optimiser's tensors the memory layout of their parameters, as they had when they were made."""
-    for parameter, entries in optimizer.state.items():
-        for name, value in entries.items():
-            if isinstance(value, Tensor) and value.shape == parameter.shape:
-                entries[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+def write_file(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write a checkpoint of one process, whole or not at all.
 
-
-def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    Raises:
+        CheckpointError: the disk is full, or the like; the file that stood at path is untouched.
+    """
     metadata = {"format": FORMAT, "header": json.dumps(header)}
     try:
         with replacing(path) as aside:
             write_tensors(aside, tensors, metadata)
     except WriteError as error:
         raise CheckpointError(f"cannot write {path} ({error.reason}); the file there before is unchanged") from error
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    if fault := not_a_file(path):
-        raise CheckpointError(f"{fault}, expected a checkpoint")
-    try:
-        tensors, metadata = read_tensors(path)
-        if metadata.get("format") != FORMAT:
-            raise CheckpointError(f"{path} was not written by this trainer: expected the format {FORMAT}")
-        return tensors, parse_object(metadata.get("header", ""), "its header")
-    except (OSError, ValueError) as error:  # a DamagedError is a ValueError
-        raise CheckpointError(f"{path} is broken ({error}): delete it, or replace it with an intact copy") from error
-
-
-def _position(path: Path, header: dict[str, Any]) -> Position:
-    """The position in a header, each of its fields checked."""
-    written = header.get("position")
-    if not isinstance(written, dict) or written.keys() != vars(Position()).keys():
-        names = ", ".join(vars(Position()))
-        raise CheckpointError(f"{path} is not a checkpoint: position is {brief(repr(written))}, expected {names}")
-    for name, default in vars(Position()).items():
-        value = written[name]
-        kinds = (int, float) if isinstance(default, float) else (int,)
-        if type(value) not in kinds or not -1 <= value < 2**63:  # a NaN is in no range
-            raise CheckpointError(f"{path} is not a checkpoint: {name} of its position is {brief(repr(value))}")
-    return Position(**written)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..data import Dataset
 from ._run import Run
+from ._world import ALONE, World
 from .batches import to_input
 
 BLOCK = 500
@@ -17,13 +18,18 @@ BLOCK = 500
 
 @torch.no_grad()
 def extract(
-    backbone: nn.Module, dataset: Dataset, device: torch.device, *, run: Run
+    backbone: nn.Module, dataset: Dataset, device: torch.device, *, run: Run, world: World = ALONE
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Features (n, D) and labels (n,) of a data set, in the precision that the run trains in."""
+    """Features (n, D) and labels (n,) of a data set, in the precision that the run trains in.
+
+    Each rank gets its rows of every block, as many blocks as any other.
+    """
     backbone.eval()
-    for rows, labels in zip(dataset.inputs.split(BLOCK), dataset.labels.split(BLOCK), strict=True):
+    block = BLOCK * world.size
+    for rows, labels in zip(dataset.inputs.split(block), dataset.labels.split(block), strict=True):
+        own = world.rows(len(rows))
         with precision(run, device):
-            yield backbone(to_input(rows.to(device), run)), labels.to(device)
+            yield backbone(to_input(rows[own].to(device), run)), labels[own].to(device)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from ..backbones import build
 from ..data import Dataset
+from ..engine.ranks import Group
 from ._errors import TrainingError
 from ._joint import JointLoss, build_loss
 from ._run import Run
@@ -12,15 +13,15 @@ from .batches import lies_channels_last, to_input
 from .data import counts_of
 
 
-def build_model(run: Run, train: Dataset) -> tuple[nn.Module, JointLoss]:
-    """Backbone and joint loss of a run, drawn from its seed.
+def build_model(run: Run, train: Dataset, group: Group = None) -> tuple[nn.Module, JointLoss]:
+    """Backbone and joint loss of a run, drawn from its seed; with a process group its ranks share the classes.
 
     Raises:
         TrainingError: the backbone does not return one vector per row.
     """
     torch.manual_seed(run.seed)
     backbone, dim = build_backbone(run, train.inputs[:2], trust=run.trust)
-    loss = build_loss(run, counts_of(train), dim)
+    loss = build_loss(run, counts_of(train), dim, group)
     return backbone, loss.double() if run.precision == "float64" else loss
 
 
