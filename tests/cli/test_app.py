@@ -56,11 +56,19 @@ def test_train_compare_plot_end_to_end(pictures, tmp_path, capsys):
     assert (tmp_path / "two" / "report.html").exists()
     assert (tmp_path / "two" / "softmax-centerloss" / "report.html").exists()
     before = (tmp_path / "two" / "softmax" / "last.safetensors").stat().st_mtime_ns
-    assert run("compare", *data, *both) == 0  # finished: nothing is trained again
+    drawn = (tmp_path / "two" / "report.html").stat().st_mtime_ns
+    first = capsys.readouterr()
+    assert "starting 2 runs of 1 epoch, one at a time" in first.err
+    assert "drawing figures ...  0 of 2 reports" in first.err
+    assert "nothing has changed" not in first.out
+    assert run("compare", *data, *both) == 0  # finished: nothing is trained or drawn again
     assert (tmp_path / "two" / "softmax" / "last.safetensors").stat().st_mtime_ns == before
-    out = capsys.readouterr().out
-    assert "softmax-centerloss" in out
-    assert str(tmp_path / "two" / "report.html") in out
+    assert (tmp_path / "two" / "report.html").stat().st_mtime_ns == drawn
+    captured = capsys.readouterr()
+    assert "nothing has changed since the figures were drawn" in captured.out
+    assert "drawing" not in captured.err
+    assert "softmax-centerloss" in captured.out
+    assert str(tmp_path / "two" / "report.html") in captured.out
 
 
 @pytest.mark.usefixtures("no_figures")
