@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 
 from .display import Display
+from .progress import short
 
 EVERY = 30.0
 """Seconds after which a line is printed without a terminal, even if no epoch has ended."""
@@ -97,7 +98,8 @@ class ComparisonDisplay(Display):
         threads = f" of {counted(self._threads, 'thread')}" if self._threads else ""
         runs = f"{counted(self._runs, 'run')} of {counted(self._epochs, 'epoch')}"
         processes = f"{self._jobs} processes{threads}: {runs}"
-        self._print(f"starting {processes if self._jobs > 1 else f'{runs}, one at a time'}")
+        if self._runs:
+            self._print(f"starting {processes if self._jobs > 1 else f'{runs}, one at a time'}")
         return self
 
     def show(self, name: str, metrics: dict[str, Any]) -> None:
@@ -141,7 +143,7 @@ class ComparisonDisplay(Display):
         shown.now, shown.epoch = now, epoch
         match metrics["kind"]:
             case "train":
-                shown.loss = f"loss {metrics['loss']:.3f}"
+                shown.loss = f"loss {short(metrics['loss'])}"
             case "test" | "end":
                 if metrics.get("accuracy") is not None:
                     shown.test = f"test acc {metrics['accuracy']:.1%}"

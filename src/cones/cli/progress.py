@@ -52,7 +52,7 @@ class TrainingDisplay(Display):
     def _show(self, name: str, metrics: dict[str, Any]) -> None:
         if metrics["kind"] == "train":
             self._numbers = (
-                f"loss {metrics['loss']:.3f}  batch acc {metrics['accuracy']:.1%}  "
+                f"loss {short(metrics['loss'])}  batch acc {metrics['accuracy']:.1%}  "
                 f"cos {metrics['target_cosine']:.3f}  {metrics['images_per_second']:.0f} images/s"
             )
         elif metrics.get("accuracy") is not None:
@@ -66,6 +66,16 @@ class TrainingDisplay(Display):
                 self._print(f"{name}: {place}  {self._numbers}")
             return
         self._draw(name, metrics["epoch"], self._epochs, epoch=epoch, numbers=self._numbers)
+
+
+def short(value: float) -> str:
+    """A loss as text: three decimals, or a power of ten where that would be long.
+
+    Example:
+        >>> short(1.25), short(1.6e38)
+        ('1.250', '1.600e+38')
+    """
+    return f"{value:.3f}" if abs(value) < 1e5 else f"{value:.3e}"
 
 
 def summary_line(summary: dict[str, Any]) -> str:

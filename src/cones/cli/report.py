@@ -30,9 +30,7 @@ def report_if_possible(
         return f"no figures and no report: {error}, then run: cones plot {folder}"
 
 
-def write_report(
-    folder: Path, jobs: int = 1, *, trust: bool, redraw: bool = True, progress: Progress = ignore
-) -> Path:
+def write_report(folder: Path, jobs: int = 1, *, trust: bool, redraw: bool = True, progress: Progress = ignore) -> Path:
     """Write the report of a run, or of a comparison and of each of its runs.
 
     Args:
