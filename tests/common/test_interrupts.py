@@ -13,8 +13,15 @@ MASK = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signal masks")
 def test_children_do_not_hear_it_and_this_process_does_afterwards():
-    with pytest.raises(KeyboardInterrupt), unheard_by_children():
-        signal.raise_signal(signal.SIGINT)
-        child = subprocess.run([sys.executable, "-S", "-c", MASK], capture_output=True, text=True, check=True)
-    assert child.stdout == "True\n"
+    children = []
+
+    def start():
+        with unheard_by_children():
+            signal.raise_signal(signal.SIGINT)
+            child = subprocess.run([sys.executable, "-S", "-c", MASK], capture_output=True, text=True, check=True)
+            children.append(child.stdout)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert children == ["True\n"]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])

@@ -129,17 +129,24 @@ def test_a_compiled_head_refuses_labels_out_of_range():
             head(x, torch.tensor([0, 1, wrong]))
 
 
-@pytest.mark.parametrize("derivative", ["jvp", "hessian", "dual"])
+def dual(function, x):
+    with torch.autograd.forward_ad.dual_level():
+        return function(torch.autograd.forward_ad.make_dual(x, x))
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        dual,
+        lambda function, x: torch.func.jvp(function, (x,), (x,)),
+        lambda function, x: torch.func.hessian(function)(x),
+    ],
+    ids=["dual", "jvp", "hessian"],
+)
 def test_forward_mode_is_refused_with_the_way_out(derivative):
     head, x, y = Head(4, 7, ArcFace(scale=8.0)), torch.randn(3, 4), torch.tensor([0, 1, 2])
     with pytest.raises(NotImplementedError, match=r"for reverse mode: .*use torch.func.vjp, jacrev"):
-        if derivative == "jvp":
-            torch.func.jvp(lambda x: head(x, y), (x,), (x,))
-        elif derivative == "hessian":
-            torch.func.hessian(lambda x: head(x, y))(x)
-        else:
-            with torch.autograd.forward_ad.dual_level():
-                head(torch.autograd.forward_ad.make_dual(x, x), y)
+        derivative(lambda x: head(x, y), x)
     second = torch.func.jacrev(torch.func.jacrev(lambda x: head(x, y)))(x)
     assert second.shape == (3, 4, 3, 4)
 

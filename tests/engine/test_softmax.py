@@ -232,7 +232,7 @@ WRONG = [
     (lambda: Head(5, 10**30, ArcFace()), ValueError, r"num_classes is 10+ with in_features 5"),
     (lambda: Head(5, 10, ArcFace), TypeError, r"margin is the class ArcFace, .*: write ArcFace\(\)"),  # type: ignore[arg-type]
     (lambda: Head(5, 10, ArcFace(), dtype=torch.int), TypeError, r"dtype is torch.int32, expected torch.float32"),
-    (lambda: Head(5, 10, ArcFace(), group=3), TypeError, r"group is 3, expected a process group"),  # type: ignore[arg-type]
+    (lambda: Head(5, 10, ArcFace(), group=3), TypeError, r"group is 3, expected a process group"),
     (lambda: Head(5, 10, ArcFace(), bias=None), TypeError, r"bias is None, expected True or False"),  # type: ignore[arg-type]
     (lambda: Head(5, 10, ArcFace(), ignore_index=1.5), TypeError, r"ignore_index is 1.5, expected an integer"),  # type: ignore[arg-type]
     (lambda: Head(5, 10, ArcFace(), focal=None), ValueError, r"focal is None, expected a finite number"),  # type: ignore[arg-type]

@@ -108,7 +108,7 @@ def check_settings(memory_budget: object, compute_dtype: torch.dtype | None, dty
     """Raise TypeError or ValueError for an impossible budget or precision of products or of parameters."""
     if dtype not in (None, torch.float32, torch.float64, torch.bfloat16, torch.float16):
         raise TypeError(f"dtype is {dtype!r}, expected torch.float32, float64, bfloat16 or float16, or None")
-    if not isinstance(memory_budget, Real) or not 1 <= memory_budget < math.inf:
+    if not isinstance(memory_budget, Real) or not 1 <= float(memory_budget) < math.inf:
         raise ValueError(f"memory_budget is {memory_budget!r}, expected a number of bytes above 0")
     if compute_dtype not in (None, torch.bfloat16):
         raise ValueError(
@@ -171,10 +171,10 @@ def check_head(
     num_classes: int,
     margin: Margin,
     *,
-    bias: bool,
-    learn_scale: bool,
+    bias: object,
+    learn_scale: object,
     subcenters: int,
-    sample_rate: float,
+    sample_rate: object,
     label_smoothing: float,
     group: object,
     ignore_index: object,
@@ -194,10 +194,10 @@ def check_head(
         raise TypeError(f"ignore_index is {ignore_index!r}, expected an integer such as -100, which no class has")
     if group is not None and not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
         raise TypeError(f"group is {group!r}, expected a process group such as torch.distributed.group.WORLD, or None")
-    if not isinstance(sample_rate, Real) or not 0 < sample_rate <= 1:
+    if not isinstance(sample_rate, Real) or not 0 < float(sample_rate) <= 1:
         raise ValueError(f"sample_rate is {sample_rate}, expected a share of the classes in (0, 1]")
     check_fraction("label_smoothing", label_smoothing)
-    if label_smoothing > 0 and sample_rate < 1:
+    if label_smoothing > 0 and float(sample_rate) < 1:
         raise ValueError(
             f"label_smoothing is {label_smoothing} and spreads over all classes, but sample_rate is {sample_rate} "
             f"and takes some: pass label_smoothing=0 or sample_rate=1"
@@ -228,7 +228,7 @@ def write_running(margin: Margin, buffer: Tensor, value: Tensor) -> None:
 
 def check_fraction(name: str, value: object) -> None:
     """Raise ValueError unless `value` is in [0, 1)."""
-    if not isinstance(value, Real) or not 0 <= value < 1:
+    if not isinstance(value, Real) or not 0 <= float(value) < 1:
         raise ValueError(f"{name} is {value!r}, expected a number in [0, 1)")
 
 
