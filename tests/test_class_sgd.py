@@ -2,6 +2,7 @@
 
 import copy
 import io
+import math
 from functools import partial
 
 import pytest
@@ -175,7 +176,9 @@ def test_sampled_classes_of_a_margin_that_bends_them():
 HEAD = Head(5, 23, ArcFace())
 WRONG = [
     (lambda: ClassSGD(torch.nn.Linear(3, 3), lr=0.1), TypeError, r"head is Linear, expected a cones.Head"),  # type: ignore[arg-type]
-    (lambda: ClassSGD(HEAD, lr=-1.0), ValueError, r"lr is -1.0, expected at least 0"),
+    (lambda: ClassSGD(HEAD, lr=-1.0), ValueError, r"lr is -1.0, expected a finite number of at least 0"),
+    (lambda: ClassSGD(HEAD, lr=math.nan), ValueError, r"lr is nan, expected a finite number"),
+    (lambda: ClassSGD(HEAD, lr=0.1, momentum=math.inf), ValueError, r"momentum is inf, expected a finite number"),
     (lambda: ClassSGD(HEAD, lr=0.1, nesterov=True), ValueError, r"nesterov is True but momentum is 0"),
     (lambda: ClassSGD(HEAD, lr=0.1), ValueError, r"head already has a ClassSGD"),
 ]

@@ -20,7 +20,7 @@ ALLOWED = {
     "bounds": {"common"},
     "suggestion": {"bounds", "common", "margins"},
     "head": {"common", "engine", "margins", "suggestion"},
-    "class_sgd": {"head"},
+    "class_sgd": {"common", "head"},
     "subcenters": {"common", "engine", "head", "margins"},
     "layers": {"common"},
     "probability": {"common"},

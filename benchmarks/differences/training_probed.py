@@ -67,7 +67,8 @@ def labels_out_of_range() -> Subject:
         other = oml_loss(weight)
         lines.append(Line(oml(), case, error_of(lambda: other(x, y)), ours))
     why = """With sharded classes, a label that no rank holds looks like one of another rank. It is an error in the
-data, detected before anything is computed, and reported with its row and value."""
+data, detected before anything is computed, and reported with its row and value. A graph of `torch.compile` checks the
+labels as it runs, and its RuntimeError names the range of the classes alone; no loss is returned."""
     return Subject("D7: Labels out of range", tuple(lines), why)
 
 

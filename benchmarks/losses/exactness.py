@@ -47,7 +47,8 @@ torch {torch}, {tests:,} tests, {failed} failures.
 **Value** and **gradient** are the largest differences, over all settings of a loss in the tests, from its formula in
 float64 NumPy (`tests/references`), relative to the largest number compared if that is above 1. The formula's gradient
 is taken by sixth-order finite differences, accurate to about 1e-10; terms that a loss treats as constants by definition
-are held fixed there too. **Edges** are tests at cosine +1 and -1, at zero vectors, at huge and tiny ones, and with one
+are held fixed there too (`torch.autograd.gradcheck` moves them, so that it fails for `AdaFace` and `CircleLoss` by
+their definition). **Edges** are tests at cosine +1 and -1, at zero vectors, at huge and tiny ones, and with one
 class or no rows; **tests** are all that name the loss. `make test` runs them all.
 
 {table}

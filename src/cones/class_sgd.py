@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from .common.checks import check_not_negative
 from .head import Head
 
 __all__ = ["ClassSGD"]
@@ -73,9 +74,9 @@ class ClassSGD(torch.optim.Optimizer):
     ) -> None:
         if not isinstance(head, Head):
             raise TypeError(f"head is {type(head).__name__}, expected a cones.Head")
-        for name, number in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
-            if number < 0:
-                raise ValueError(f"{name} is {number}, expected at least 0")
+        numbers: dict[str, object] = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        for name, number in numbers.items():
+            check_not_negative(name, number.item() if isinstance(number, Tensor) else number)
         if nesterov and momentum == 0:
             raise ValueError("nesterov is True but momentum is 0: pass a momentum, or nesterov=False")
         if head.update is not None:

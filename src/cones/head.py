@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .common.buffers import restore_precision
 from .common.watching import WeightWatch
-from .engine.checks import check_arguments, check_head, check_settings, check_weighting
+from .engine.checks import check_arguments, check_head, check_settings, check_weighting, write_running
 from .engine.collective import gather, home, replicated, scale_gradient
 from .engine.dense import logits
 from .engine.ignored import IGNORE_INDEX, counted
@@ -111,10 +111,10 @@ class Head(nn.Module):
         super().__init__()
         margin = parse(margin) if isinstance(margin, str) else margin
         check_head(
-            in_features, num_classes, margin, learn_scale=learn_scale, subcenters=subcenters, sample_rate=sample_rate,
-            label_smoothing=label_smoothing,
+            in_features, num_classes, margin, bias=bias, learn_scale=learn_scale, subcenters=subcenters,
+            sample_rate=sample_rate, label_smoothing=label_smoothing, group=group, ignore_index=ignore_index,
         )  # fmt: skip
-        check_settings(memory_budget, compute_dtype)
+        check_settings(memory_budget, compute_dtype, dtype)
         check_weighting(label_smoothing, focal, class_weights, num_classes)
         far = far_outside(margin, num_classes, in_features)
         if far is not None:
@@ -204,7 +204,7 @@ class Head(nn.Module):
         step = Step(labels.long(), margin, held, statistics, options, update_statistics=updates)
         losses, updated = losses_over(features, step, label_smoothing=self.label_smoothing, focal=self.focal)
         for name, value in updated.items() if updates else ():
-            getattr(self, f"running_{name}").copy_(value)
+            write_running(margin, getattr(self, f"running_{name}"), value)
         loss = reduce_weighted(losses, taken.weights(self.class_weights), reduction)
         if self.before_update is not None and loss.requires_grad:
             loss.register_hook(partial(self.before_update, loss.detach()))

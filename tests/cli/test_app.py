@@ -56,11 +56,19 @@ def test_train_compare_plot_end_to_end(pictures, tmp_path, capsys):
     assert (tmp_path / "two" / "report.html").exists()
     assert (tmp_path / "two" / "softmax-centerloss" / "report.html").exists()
     before = (tmp_path / "two" / "softmax" / "last.safetensors").stat().st_mtime_ns
-    assert run("compare", *data, *both) == 0  # finished: nothing is trained again
+    drawn = (tmp_path / "two" / "report.html").stat().st_mtime_ns
+    first = capsys.readouterr()
+    assert "starting 2 runs of 1 epoch, one at a time" in first.err
+    assert "drawing figures ...  0 of 2 reports" in first.err
+    assert "nothing has changed" not in first.out
+    assert run("compare", *data, *both) == 0  # finished: nothing is trained or drawn again
     assert (tmp_path / "two" / "softmax" / "last.safetensors").stat().st_mtime_ns == before
-    out = capsys.readouterr().out
-    assert "softmax-centerloss" in out
-    assert str(tmp_path / "two" / "report.html") in out
+    assert (tmp_path / "two" / "report.html").stat().st_mtime_ns == drawn
+    captured = capsys.readouterr()
+    assert "nothing has changed since the figures were drawn" in captured.out
+    assert "drawing" not in captured.err
+    assert "softmax-centerloss" in captured.out
+    assert str(tmp_path / "two" / "report.html") in captured.out
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -247,6 +255,13 @@ BAD = {
     "unknown data": (lambda _: ["train", "--data", "mnist5"], 2, "mnist5k"),
     "unknown backbone": (lambda _: ["train", "--backbone", "lenet"], 2, "did you mean lenets?"),
     "wrong number": (lambda _: ["train", "--epochs", "0"], 2, "epochs is 0, expected at least 1"),
+    "word for a number": (lambda _: ["compare", "--jobs", "x"], 2, "--jobs is 'x', expected a whole number"),
+    "word among numbers": (lambda _: ["evaluate", "x", "--far", "0.1", "y"], 2, "--far is 'y', expected numbers"),
+    "no such choice": (lambda _: ["train", "--precision=int8"], 2, "--precision is 'int8', expected one of float32, b"),
+    "no value": (lambda _: ["train", "--epochs", "--flip"], 2, "--epochs has no value, expected a whole number"),
+    "one of two": (lambda _: ["evaluate", "x", "--costs", "1"], 2, "--costs has 1 values, expected 2 numbers"),
+    "options left out": (lambda _: ["plan", "--classes", "4"], 2, "--dim and --batch: not given, expected a value"),
+    "fields of a net": (lambda _: ["train", "--backbone", "resnet(a=1)"], 2, "resnet takes no fields here: write res"),
     "missing config": (lambda f: ["train", "--config", f / "no.toml"], 2, "there is no file"),
     "missing run": (lambda f: ["train", "--resume", f / "no"], 2, "there is no file"),
     "missing folder": (lambda f: ["train", "--data", f"folder:{f}/no"], 2, "no"),

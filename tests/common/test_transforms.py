@@ -1,5 +1,6 @@
 """The engine under PyTorch's transformations: torch.compile, torch.func, checkpointing, autocast."""
 
+import copy
 import warnings
 from dataclasses import fields, replace
 from typing import Any
@@ -10,7 +11,17 @@ from torch._dynamo.testing import CompileCounter
 from torch.utils.checkpoint import checkpoint
 
 import cones
-from cones import ArcFace, Head, L2Softmax, NormFace, Softmax, dense_margin_softmax, margin_softmax
+from cones import (
+    AdaCos,
+    ArcFace,
+    CurricularFace,
+    Head,
+    L2Softmax,
+    NormFace,
+    Softmax,
+    dense_margin_softmax,
+    margin_softmax,
+)
 from tests.engine.contract import dense, each_margin_and_artificial, engine
 from tests.losses import EVERY_MARGIN, problem
 from tests.narrowing import grad_of
@@ -107,6 +118,51 @@ def test_vmap_refuses_a_wrong_label_of_any_of_its_batch():
     y = torch.stack([y, y.clone().index_fill_(0, torch.tensor(2), 40)])
     with pytest.raises(ValueError, match=r"labels\[1, 2\] is 40, but the head has 23 classes"):
         torch.func.vmap(lambda y: dense_margin_softmax(x, w, y, NormFace()))(y)
+
+
+def test_a_compiled_head_refuses_labels_out_of_range():
+    head = torch.compile(Head(4, 7, ArcFace(scale=8.0)), backend="aot_eager", fullgraph=True)
+    x = torch.randn(3, 4)
+    assert head(x, torch.tensor([0, 6, -100])).isfinite()
+    for wrong in (7, -1):
+        with pytest.raises(RuntimeError, match=r"labels holds a number outside of 0\.\.6, the classes of the head"):
+            head(x, torch.tensor([0, 1, wrong]))
+
+
+def dual(function, x):
+    with torch.autograd.forward_ad.dual_level():
+        return function(torch.autograd.forward_ad.make_dual(x, x))
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        dual,
+        lambda function, x: torch.func.jvp(function, (x,), (x,)),
+        lambda function, x: torch.func.hessian(function)(x),
+    ],
+    ids=["dual", "jvp", "hessian"],
+)
+def test_forward_mode_is_refused_with_the_way_out(derivative):
+    head, x, y = Head(4, 7, ArcFace(scale=8.0)), torch.randn(3, 4), torch.tensor([0, 1, 2])
+    with pytest.raises(NotImplementedError, match=r"for reverse mode: .*use torch.func.vjp, jacrev"):
+        derivative(lambda x: head(x, y), x)
+    second = torch.func.jacrev(torch.func.jacrev(lambda x: head(x, y)))(x)
+    assert second.shape == (3, 4, 3, 4)
+
+
+@pytest.mark.parametrize("margin", [CurricularFace(), AdaCos()], ids=repr)
+def test_running_numbers_under_func_need_state(margin):
+    head, x, y = Head(4, 7, margin), torch.randn(2, 3, 4), torch.tensor([0, 1, 2])
+    for function in (torch.func.vmap(lambda x: head(x, y)), torch.func.grad(lambda x: head(x[0], y))):
+        with pytest.raises(
+            RuntimeError, match=r"updates its running numbers .*: call head.eval\(\), or make the buffers"
+        ):
+            function(x)
+    buffers = {name: number.expand(2).clone() for name, number in head.named_buffers()}
+    losses = torch.func.vmap(lambda x, state: torch.func.functional_call(head, state, (x, y)))(x, buffers)
+    for row, loss in zip(x, losses, strict=True):
+        torch.testing.assert_close(copy.deepcopy(head)(row, y), loss)
 
 
 def test_vmap_of_probabilities():

@@ -218,6 +218,12 @@ def test_half_precision_features(dtype):
     assert torch.isfinite(x.grad).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_one_class_has_no_loss_smoothed_or_not(dtype):
+    head = Head(5, 1, CosFace(scale=64.0), label_smoothing=0.1, dtype=dtype)
+    assert head(torch.randn(50, 5, dtype=dtype), torch.zeros(50, dtype=torch.long)) == 0
+
+
 WRONG = [
     (lambda: Head(5, 3, CosFace(), class_weights=torch.ones(2)), r"class_weights has shape \(2,\), expected \(3,\)"),
     (

@@ -226,9 +226,31 @@ WRONG = [
     (lambda: margin_softmax(X, W, Y, 0.5), TypeError, r"margin is 0.5, expected a cones.Margin such as ArcFace"),  # type: ignore[arg-type]
     (lambda: margin_softmax(X, W, Y, ArcFace(), memory_budget=0), ValueError, r"memory_budget is 0"),
     (lambda: margin_softmax(X, W.to("meta"), Y, ArcFace()), ValueError, r"weight is on meta but features on cpu"),
-    (lambda: Head(0, 10, ArcFace()), ValueError, r"in_features is 0, expected at least 1"),
+    (lambda: Head(0, 10, ArcFace()), ValueError, r"in_features is 0, expected a whole number of at least 1"),
+    (lambda: Head(2.5, 10, ArcFace()), ValueError, r"in_features is 2.5, expected a whole number"),  # type: ignore[arg-type]
+    (lambda: Head(5, "7", ArcFace()), ValueError, r"num_classes is '7', expected a whole number"),  # type: ignore[arg-type]
+    (lambda: Head(5, 10**30, ArcFace()), ValueError, r"num_classes is 10+ with in_features 5"),
+    (lambda: Head(5, 10, ArcFace), TypeError, r"margin is the class ArcFace, .*: write ArcFace\(\)"),  # type: ignore[arg-type]
+    (lambda: Head(5, 10, ArcFace(), dtype=torch.int), TypeError, r"dtype is torch.int32, expected torch.float32"),
+    (lambda: Head(5, 10, ArcFace(), group=3), TypeError, r"group is 3, expected a process group"),
+    (lambda: Head(5, 10, ArcFace(), bias=None), TypeError, r"bias is None, expected True or False"),  # type: ignore[arg-type]
+    (lambda: Head(5, 10, ArcFace(), ignore_index=1.5), TypeError, r"ignore_index is 1.5, expected an integer"),  # type: ignore[arg-type]
+    (lambda: Head(5, 10, ArcFace(), focal=None), ValueError, r"focal is None, expected a finite number"),  # type: ignore[arg-type]
+    (lambda: Head(5, 10, ArcFace(), label_smoothing="a"), ValueError, r"label_smoothing is 'a', expected"),  # type: ignore[arg-type]
+    (lambda: Head(5, 10, ArcFace(), memory_budget="a"), ValueError, r"memory_budget is 'a', expected"),  # type: ignore[arg-type]
+    (lambda: margin_softmax(X.to_sparse(), W, Y, ArcFace()), TypeError, r"features has layout .*to_dense\(\)"),
+    (lambda: margin_softmax(X, W, Y.to_sparse(), ArcFace()), TypeError, r"labels has layout .*to_dense\(\)"),
+    (
+        lambda: margin_softmax(X.to(torch.float8_e4m3fn), W, Y, ArcFace()),
+        TypeError,
+        r"features has dtype torch.float8_e4m3fn, expected a floating dtype of 16 bits or more",
+    ),
     (lambda: Head(5, 10, 0.5), TypeError, r"margin is 0.5, expected a cones.Margin"),  # type: ignore[arg-type]
-    (lambda: Head(5, 10, ArcFace(), subcenters=0), ValueError, r"subcenters is 0, expected at least 1"),
+    (
+        lambda: Head(5, 10, ArcFace(), subcenters=0),
+        ValueError,
+        r"subcenters is 0, expected a whole number of at least 1",
+    ),
     (
         lambda: margin_softmax(X, W, Y, ArcFace(), subcenters=2),
         ValueError,

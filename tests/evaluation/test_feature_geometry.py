@@ -102,6 +102,21 @@ def test_collapsed_classes_have_an_infinite_ratio() -> None:
     assert g.fisher_ratio == math.inf
 
 
+def test_ratios_of_equal_rows_are_refused() -> None:
+    figures = {each.name: each for each in geometry(torch.ones(4, 2), torch.tensor([0, 0, 1, 1])).as_figures()}
+    for name in ("Fisher ratio", "angular Fisher score"):
+        assert figures[name].value is None
+        assert figures[name].note == "embeddings do not differ, neither within classes nor between them"
+
+
+@pytest.mark.parametrize("factor", [2.0**-1000, 2.0**1000])
+def test_the_size_of_features_changes_no_ratio(factor: float) -> None:
+    x, y = torch.randn(12, 3, dtype=torch.float64), torch.arange(12) // 4
+    plain, scaled = geometry(x, y), geometry(x * factor, y)
+    assert scaled.fisher_ratio == plain.fisher_ratio
+    assert scaled.mean_norm == plain.mean_norm * factor
+
+
 def test_score_knows_no_lengths() -> None:
     torch.manual_seed(0)
     x, y = torch.randn(30, 4), torch.arange(30) % 3

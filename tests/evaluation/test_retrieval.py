@@ -85,6 +85,14 @@ def test_tight_classes_are_perfect():
     assert found.map_at_r_interval == (1, 1)
 
 
+def test_figures_that_few_rows_cannot_carry_are_refused():
+    x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
+    figures = {figure.name: figure for figure in retrieval(x, torch.tensor([0, 0, 1, 1]), resamples=0).as_figures()}
+    assert figures["R@2"].value == 1
+    assert (figures["R@4"].value, figures["R@4"].note) == (None, "each query has 3 others, all of them among 4")
+    assert (figures["AMI"].value, figures["AMI"].note) == (None, "4 rows, fewer than 10 to cluster")
+
+
 def test_a_table_to_read():
     torch.manual_seed(0)
     y = torch.tensor([0, 0, 0, 1, 1, 1, 2])

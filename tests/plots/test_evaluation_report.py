@@ -19,6 +19,7 @@ from cones.evaluation import (
     OpenSet,
     VerificationDetails,
     evaluate,
+    evaluate_pairs,
     gallery_probe_split,
     geometry,
     identification,
@@ -184,6 +185,13 @@ def test_scores_are_densities_and_numbers(details: VerificationDetails) -> None:
     assert instance_of(StepPatch, right.patches[0]).get_data()[0].sum() == 120
     assert legend(figure)[:2] == ["120 genuine pairs", "1,650 impostor pairs"]
     assert {xy(line)[0][0] for axes in figure.axes for line in axes.lines} == {details.threshold}
+
+
+def test_equal_scores_are_drawn() -> None:
+    equal = evaluate_pairs(torch.full((40,), 0.5), torch.arange(40) % 2 == 0, resamples=0)
+    for panel in score_figure(not_none(equal.details)).axes:
+        low, high = panel.get_xlim()
+        assert low < 0.5 < high
 
 
 def test_threshold_that_accepts_nothing_is_not_drawn(details: VerificationDetails, tmp_path: Path) -> None:

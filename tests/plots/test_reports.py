@@ -10,6 +10,7 @@ import pytest
 
 from cones.margins import CosFace, Softmax
 from cones.plots import write_comparison_report, write_run_report
+from cones.plots.runs.up_to_date import is_up_to_date
 
 WriteRun = Callable[..., Path]
 
@@ -49,6 +50,16 @@ class Tables(HTMLParser):
 def compare(folder: Path, *names: str, title: str = "Losses") -> Path:
     (folder / "comparison.json").write_text(json.dumps({"title": title, "runs": names}))
     return write_comparison_report(folder)
+
+
+def test_a_report_is_up_to_date_until_a_file_of_the_run_changes(write_run: WriteRun) -> None:
+    run = write_run()
+    assert not is_up_to_date(run)
+    write_run_report(run)
+    assert is_up_to_date(run)
+    with (run / "metrics.jsonl").open("a") as metrics:
+        metrics.write("\n")
+    assert not is_up_to_date(run)
 
 
 def test_run_report_holds_figures_numbers_and_configuration(write_run: WriteRun) -> None:

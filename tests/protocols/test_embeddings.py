@@ -49,6 +49,12 @@ def test_npy_is_features_alone(tmp_path: Path, dtype: Any) -> None:
     assert found.features.tolist() == FEATURES.tolist()
 
 
+def test_numbers_too_small_for_float32_are_not_taken_for_0(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([[0.0, 0.0], [1e-300, 2e-300]]))
+    with pytest.raises(DataError, match=r"row 1 of the array of .* is too small for float32, .* 2e-300, as are 1 of 2"):
+        read_embeddings(tmp_path / "x.npy")
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_safetensors(tmp_path: Path, dtype: torch.dtype) -> None:
     tensors = {"features": torch.from_numpy(FEATURES).to(dtype), "labels": torch.tensor([5, 7, 5])}

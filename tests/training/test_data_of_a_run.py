@@ -178,3 +178,9 @@ def test_a_pair_without_a_common_class_is_a_split_by_identity(small, tmp_path):
     with pytest.raises(ValueError, match="different classes"):
         next(fit(run, tmp_path, data=(sides[0], replace(sides[1], classes=("a", "c")))))
     assert Splits(sides[0], sides[1], "identity").kind == "identity"
+
+
+def test_a_shift_out_of_the_picture_is_refused(small, tmp_path):
+    with pytest.raises(ValueError, match=r"shift is 100, but the images are \d+x\d+ pixels: pass a shift below"):
+        list(fit(replace(small, shift=100), tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

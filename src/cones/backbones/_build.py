@@ -65,6 +65,9 @@ def check_name(name: str) -> None:
     if ":" in name:
         for path in import_paths(name):
             _own(path, trust=True)
+    elif name.partition("(")[0].strip() in NAMES and name not in NAMES:
+        known = name.partition("(")[0].strip()
+        raise ValueError(f"backbone is {brief(name)!r}, but {known} takes no fields here: write {known}")
     elif name not in NAMES:
         raise ValueError(
             f"backbone is {brief(name)!r}{did_you_mean(name, NAMES)}; expected one of {', '.join(NAMES)}, or "

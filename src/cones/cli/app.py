@@ -38,7 +38,7 @@ from .evaluate import Evaluate
 from .export import Export
 from .losses import Losses
 from .migrate import Migrate
-from .options import check_options, in_options, options_of, takes_run, without_none
+from .options import check_options, check_values, in_options, options_of, takes_run, without_none
 from .plan import Plan
 from .plot import Plot
 from .processes import SaidElsewhere, leads, met
@@ -159,6 +159,7 @@ def parse(arguments: list[str]) -> Command:
     kind = COMMANDS[name]
     try:
         check_options(name, kind, rest)
+        check_values(name, kind, rest)
         rest = without_none(kind, rest)
         defaults = {"default": _defaults(kind, rest)} if takes_run(kind) else {}
         # a parser of its own, so that hints name its own --help

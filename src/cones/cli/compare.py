@@ -6,8 +6,11 @@ from pathlib import Path
 from ..training import DEMO, DEMO_RUN, Stop, compare, jobs_for, read_summaries
 from .comparison_progress import ComparisonDisplay
 from .progress import summary_line
-from .report import report_if_possible
+from .report import draw_if_possible, report_if_possible
 from .usage import Shared, say, stopped_by
+
+DRAWING = 4.0
+"""Seconds that the figures and report of a run take, until the first of them is timed."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,11 @@ class Compare:
     def execute(self) -> int:
         """Train under every loss and write the report; a stopped comparison says how to go on."""
         stop, runs = Stop(), len(self.losses)
-        jobs = self.jobs or jobs_for(self.run, runs)
-        with ComparisonDisplay(runs, self.run.epochs, jobs) as display:
+        jobs = min(self.jobs or jobs_for(self.run, runs), runs)
+        display = ComparisonDisplay(
+            runs, self.run.epochs, jobs, threads=self.run.threads, batch_size=self.run.batch_size, drawing=DRAWING
+        )
+        with display:
             for name, metrics in compare(
                 self.run,
                 self.losses,
@@ -55,9 +61,15 @@ class Compare:
                 jobs=jobs,
             ):
                 display.show(name, metrics)
-        if stop.requested:
-            say(f"stopped{stopped_by(stop)}; run the same command again to resume")
-            return stop.exit_code
-        report = report_if_possible(self.out, jobs, trust=self.run.trust)
+                if metrics["kind"] == "end" and not display.drawn and not stop.requested:
+                    display.drew_one_in(draw_if_possible(self.out / name, trust=self.run.trust))
+            if stop.requested:
+                say(f"stopped{stopped_by(stop)}; run the same command again to resume")
+                return stop.exit_code
+            report = report_if_possible(
+                self.out, jobs, trust=self.run.trust, redraw=False, progress=display.show_drawing
+            )
+        if not display.drawn:
+            say(f"nothing has changed since the figures were drawn; to draw them again: cones plot {self.out}")
         say(*map(summary_line, read_summaries(self.out)), report)
         return 0

@@ -3,9 +3,9 @@
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from types import NoneType
-from typing import Annotated, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -65,11 +65,15 @@ class Option:
         field: name of the field that it sets.
         switch: whether it takes no value, and has a --no- form.
         optional: whether None is a value.
+        hint: type of its values, without None.
+        required: whether it has no default.
     """
 
     field: str
     switch: bool
     optional: bool
+    hint: Any
+    required: bool
 
 
 def takes_run(kind: type) -> bool:
@@ -91,7 +95,11 @@ def options_of(kind: type) -> dict[str, Option]:
             for action in actions:
                 options |= options_of(action)
         elif not any(mark is tyro.conf.Positional or mark is tyro.conf.Suppress for mark in marks):
-            options[_option(field.name)] = Option(field.name, inner is bool, NoneType in get_args(inner))
+            kinds = [each for each in get_args(inner) if each is not NoneType]
+            optional = NoneType in get_args(inner)
+            required = field.default is MISSING and field.default_factory is MISSING
+            kept = kinds[0] if optional and len(kinds) == 1 else inner
+            options[_option(field.name)] = Option(field.name, inner is bool, optional, kept, required)
     return options
 
 
@@ -117,6 +125,72 @@ def check_options(command: str, kind: type, arguments: Sequence[str]) -> None:
                 f"{written[0]} is not an option of cones {command}{_hint(name, sorted(spelled))}; "
                 f"cones {command} --help lists them"
             )
+
+
+def check_values(command: str, kind: type, arguments: Sequence[str]) -> None:
+    """Raise ValueError for the first option whose value is missing or not of its kind, or that is not given at all.
+
+    Args:
+        command: its name.
+        kind: its dataclass.
+        arguments: command-line arguments after its name, which `check_options` has passed.
+    """
+    known = options_of(kind)
+    given: set[str] = set()
+    for place, argument in enumerate(arguments):
+        if argument in ("-h", "--help"):
+            return
+        if argument == "--":
+            break
+        written, equals, value = argument.partition("=")
+        name = _option(written.lstrip("-"))
+        if not written.startswith("--") or name not in known or known[name].switch:
+            continue
+        given.add(name)
+        option = known[name]
+        values = [value] if equals else _values_after(arguments[place + 1 :])
+        several = get_origin(option.hint) is tuple
+        if not values and not (several and Ellipsis in get_args(option.hint)):
+            raise ValueError(f"{name} has no value, expected {_expected(option.hint)}")
+        if several and Ellipsis not in get_args(option.hint) and len(values) != len(get_args(option.hint)):
+            raise ValueError(f"{name} has {len(values)} values, expected {_expected(option.hint)}")
+        for each in values if several else values[:1]:
+            if not (option.optional and each.lower() == "none") and not _is_of(each, option.hint):
+                raise ValueError(f"{name} is {each!r}, expected {_expected(option.hint)}")
+    missing = [name for name, option in known.items() if option.required and name not in given]
+    if missing:
+        raise ValueError(f"{' and '.join(missing)}: not given, expected a value; cones {command} --help says of what")
+
+
+def _values_after(arguments: Sequence[str]) -> list[str]:
+    """The arguments up to the next option."""
+    values: list[str] = []
+    for argument in arguments:
+        if argument.startswith("-") and len(argument) > 1 and not _is_number(argument):
+            break
+        values.append(argument)
+    return values
+
+
+def _is_of(text: str, hint: Any) -> bool:
+    """Whether a value can be read as its type; types other than numbers and choices take any text."""
+    if get_origin(hint) is Literal:
+        return text in get_args(hint)
+    kind = get_args(hint)[0] if get_origin(hint) is tuple else hint
+    if kind is int:
+        return re.fullmatch(r"\s*[+-]?\d+(_\d+)*\s*", text) is not None
+    return kind is not float or _is_number(text)
+
+
+def _expected(hint: Any) -> str:
+    """The values that a type takes, as an error says it."""
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(get_args(hint))}"
+    if get_origin(hint) is tuple:
+        kinds = get_args(hint)
+        number = "" if Ellipsis in kinds else f"{len(kinds)} "
+        return f"{number}{'numbers' if kinds[0] is float else 'values'}, separated by spaces"
+    return {int: "a whole number", float: "a number"}.get(hint, "a value")
 
 
 def without_none(kind: type, arguments: Sequence[str]) -> list[str]:

@@ -54,7 +54,7 @@ class TrainingDisplay(Display):
         match metrics["kind"]:
             case "train":
                 self._trained = (
-                    f"loss {metrics['loss']:.3f}  batch acc {metrics['accuracy']:.1%}  "
+                    f"loss {short(metrics['loss'])}  batch acc {metrics['accuracy']:.1%}  "
                     f"cos {metrics['target_cosine']:.3f}  {metrics['images_per_second']:.0f} images/s"
                 )
                 self._tested = ""
@@ -85,6 +85,16 @@ def validation_text(metrics: dict[str, Any]) -> str:
     """
     names = {"tar": "TAR", "eer": "EER", "rank_1": "rank 1"}
     return "val " + "  ".join(f"{name} {metrics[key]:.1%}" for key, name in names.items() if metrics[key] is not None)
+
+
+def short(value: float) -> str:
+    """A loss as text: three decimals, or a power of ten where that would be long.
+
+    Example:
+        >>> short(1.25), short(1.6e38)
+        ('1.250', '1.600e+38')
+    """
+    return f"{value:.3f}" if abs(value) < 1e5 else f"{value:.3e}"
 
 
 def summary_line(summary: dict[str, Any]) -> str:

@@ -28,6 +28,8 @@ ERROR_LENGTH = 380
 COLON = re.compile(r"""'[^']*'|"[^"]*"|(?<=\w):(?=\w)""")
 """A string, which is left as it is, or the colon of `package.module:Name`."""
 
+_NOT_FINITE = ("nan", "inf", "infinity")
+
 _NESTING = re.compile(r"""'[^']*'|"[^"]*"|[(\[{]|[)\]}]|[,=]|[^\w\s.]|\.(?=\D)|\b(?:not|lambda|if|await|yield)\b""")
 """A string, a bracket, what ends an operand, or an operator: a sign, the dot of a name, or a word of Python's."""
 
@@ -140,11 +142,21 @@ def evaluate(node: ast.expr, build: Build) -> Any:
             return -number
         case ast.Tuple() | ast.List():
             return tuple(evaluate(element, build) for element in node.elts)
+        case ast.Name(id=name) if name.lower() in _NOT_FINITE:
+            raise ValueError(f"{name}: expected a finite number")
+        case ast.UnaryOp(operand=ast.Name(id=name)) if name.lower() in _NOT_FINITE:
+            raise ValueError(f"{quoted(node)}: expected a finite number")
+        case ast.Call(func=ast.Name(id="float" | "int")):
+            raise ValueError(f"{quoted(node)}: expected a finite number, written as it is, such as 0.5")
         case ast.Name():
             return build(node.id, {})
         case ast.Call(func=ast.Name(id=name), args=[], keywords=keywords):
             if any(keyword.arg is None for keyword in keywords):
                 raise ValueError(f"{quoted(node)}: write each field by name instead of **")
+            names = [brief(str(keyword.arg)) for keyword in keywords]
+            for field in names:
+                if names.count(field) > 1:
+                    raise ValueError(f"{quoted(node)}: {field} is given twice, expected each field once")
             return build(name, {str(keyword.arg): evaluate(keyword.value, build) for keyword in keywords})
         case ast.Call(func=ast.Name(id=name), args=[first, *_]):
             raise ValueError(f"{quoted(node)}: write {quoted(first)} by its field name, {brief(name)}(field=...)")

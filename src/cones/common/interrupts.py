@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -25,6 +27,23 @@ def act_as_usual() -> None:
     """Undo `leave_quietly`."""
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def unheard_by_children() -> Iterator[None]:
+    """Start processes that Ctrl-C never reaches: a terminal sends it to all, and the parent alone answers it.
+
+    They inherit the blocked signal, so that it is theirs before their first line of Python. This process gets a Ctrl-C
+    of that moment at the end of the body.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 def _is_command() -> bool:

@@ -2,11 +2,17 @@
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 
 def in_transform() -> bool:
     """Tell whether a torch.func transform is running: grad, vmap, jacrev and the like."""
     return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def in_forward_mode() -> bool:
+    """Tell whether forward-mode derivatives are being computed, by torch.func or by torch.autograd.forward_ad."""
+    return forward_ad._current_level >= 0
 
 
 def is_batched(x: Tensor) -> bool:

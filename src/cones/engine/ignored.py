@@ -56,7 +56,8 @@ def counted(features: Tensor, labels: Tensor, ignore_index: int, *, maskable: bo
             the check of labels rejects them.
     """
     both = isinstance(features, Tensor) and isinstance(labels, Tensor)
-    if not both or labels.is_floating_point() or labels.shape != features.shape[:1] or labels.is_meta:
+    dense = both and features.layout is torch.strided and labels.layout is torch.strided
+    if not dense or labels.is_floating_point() or labels.shape != features.shape[:1] or labels.is_meta:
         return Counted(features, labels)
     mask = labels != ignore_index
     transformed = in_transform()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..common.dtypes import working_dtype
+from ..common.transforms import in_forward_mode
 from ..margins import Rows
 from .few_logits import Form, few_logits, ordinary_norms
 from .passes import (
@@ -46,6 +47,20 @@ def losses_over(
         ValueError: an update together with a margin that bends the other classes, or smoothing or focus of a loss that
             is not a cross entropy.
     """
+    if torch.compiler.is_compiling() or not in_forward_mode():
+        return _losses_over(features, step, label_smoothing, focal)
+    try:
+        return _losses_over(features, step, label_smoothing, focal)
+    except NotImplementedError as error:
+        raise NotImplementedError(
+            "the gradients of the losses are for reverse mode: jvp, jacfwd, hessian and forward_ad do not work; use "
+            "torch.func.vjp, jacrev or torch.autograd.grad, and for second derivatives jacrev(jacrev(...))"
+        ) from error
+
+
+def _losses_over(
+    features: Tensor, step: Step, label_smoothing: float, focal: float
+) -> tuple[Tensor, Mapping[str, Tensor]]:
     margin, smooth = step.margin, label_smoothing > 0
     for name, value in (("label_smoothing", label_smoothing), ("focal", focal)):
         if value > 0 and not cross_entropy_of(margin):
@@ -55,7 +70,7 @@ def losses_over(
     with torch.autocast(features.device.type, enabled=False):
         terms = target_and_rest(features, step._replace(others_sum=smooth))
         losses = cross_entropy = margin.join(terms.target, terms.rest)
-        if terms.others_sum is not None:
+        if terms.others_sum is not None and step.classes.num_classes > 1:  # one class is certain, smoothed or not
             mean = (terms.target + terms.others_sum) / step.classes.num_classes
             losses = losses + label_smoothing * (terms.target - mean)
         if focal > 0:

@@ -116,7 +116,8 @@ def meet(
             raise, none hangs.
     """
     if group is None:
-        return None, labels.long()
+        # in a graph `check_labels` raises as it runs, and an index in the same kernel must not fail before
+        return None, labels.long().clamp(0, num_classes - 1) if torch.compiler.is_compiling() else labels.long()
     wrong: Exception | None = None
     try:
         check_label_kind(labels, len(features))

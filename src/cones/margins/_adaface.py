@@ -21,10 +21,11 @@ class AdaFace(Margin):
         z = clip(h (|x| - mu) / (sigma + epsilon), -1, 1)
         t = s (cos(clip(theta_y - m z, epsilon, pi - epsilon)) - m - m z),   o_j = s cos(theta_j)
 
-    The feature norm tells the quality of an image and is not differentiated: that is the loss's definition. z = -1 is
-    ArcFace, z = 0 CosFace. mu and sigma are running numbers, "mean" and "std", renewed before the loss is taken:
-    mu <- momentum * batch mean + (1 - momentum) * mu, the standard deviation with N - 1; a batch of one row changes
-    neither. They start at 20 and 100. Norms count as within [0.001, 100].
+    The feature norm tells the quality of an image and is not differentiated: that is the loss's definition, by which
+    `torch.autograd.gradcheck` with respect to features fails. z = -1 is ArcFace, z = 0 CosFace. mu and sigma are
+    running numbers, "mean" and "std", renewed before the loss is taken: mu <- momentum * batch mean + (1 - momentum) *
+    mu, the standard deviation with N - 1; a batch of one row changes neither. They start at 20 and 100. Norms count as
+    within [0.001, 100].
 
     The paper prints eq. 18 without the bracket around the cosine and the subtracted margin, which its authors put
     right later, and has no clips but that of z. It says 0.99 for the momentum; the code's configuration has 0.01 as

@@ -14,7 +14,8 @@ class CircleLoss(Margin):
         o_j = g a_j (cos(theta_j) - m),       a_j = max(m + cos(theta_j), 0)
 
     The factors a are constants for the gradient: that is how the loss is defined, and what makes it different from
-    one of squared cosines. Defaults are the paper's for faces; for person re-identification it has g = 128.
+    one of squared cosines; `torch.autograd.gradcheck` fails by this definition. Defaults are the paper's for faces; for
+    person re-identification it has g = 128.
 
     Args:
         margin: m, at least 0, in cosine units.

@@ -156,7 +156,9 @@ def _from_safetensors(path: Path) -> Embeddings:
     features, labels = tensors[key], tensors.get("labels")
     if features.ndim != 2 or features.is_complex() or features.dtype == torch.bool:
         raise DataError(f"{key} of {path} is {tuple(features.shape)} {features.dtype}; expected (N, D) real numbers")
-    return _checked(path, features.float(), _names(path, metadata), None if labels is None else labels.numpy())
+    return _checked(
+        path, _narrowed(path, key, features), _names(path, metadata), None if labels is None else labels.numpy()
+    )
 
 
 def _names(path: Path, metadata: dict[str, str]) -> list[str] | None:
@@ -184,8 +186,23 @@ def _key(path: Path, keys: list[str]) -> str:
 def _numbers(path: Path, key: str, array: npt.NDArray[Any]) -> Tensor:
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise DataError(f"{key} of {path} is {array.shape} {array.dtype}; expected (N, D) real numbers")
-    with np.errstate(over="ignore"):  # numbers too large for float32 become infinities, which are refused below
-        return torch.from_numpy(array.astype(np.float32))
+    return _narrowed(path, key, torch.from_numpy(array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32)))
+
+
+def _narrowed(path: Path, key: str, features: Tensor) -> Tensor:
+    """Return features (N, D) in float32, where numbers too large become infinities, which `_checked` refuses."""
+    narrow = features.float()
+    if features.dtype == torch.float64 and features.numel():
+        largest = features.abs().amax(dim=1)
+        lost = (largest > 0) & (largest < torch.finfo(torch.float32).tiny)
+        if bool(lost.any()):
+            row = int(lost.int().argmax())
+            raise DataError(
+                f"row {row} of {key} of {path} is too small for float32, its largest number being {largest[row]:.3g}, "
+                f"as are {int(lost.sum())} of {len(features)} rows: divide all features by their largest number, which "
+                "changes no cosine"
+            )
+    return narrow
 
 
 def _checked(path: Path, features: Tensor, names: list[str] | None, labels: npt.NDArray[Any] | None) -> Embeddings:

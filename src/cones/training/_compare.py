@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from ..common.atomic_files import write_text
-from ..common.run_folder import COMPARISON, CONFIG, LAST, SUMMARY, read_comparison, read_summary, refuse_links
+from ..common.run_folder import COMPARISON, CONFIG, INPUT, LAST, SUMMARY, read_comparison, read_summary, refuse_links
 from ..data import Splits
 from ._errors import TrainingError
+from ._fingerprint import check_data
 from ._folder import check_comparison_folder, check_folder
 from ._metrics import Metrics
 from ._objective import parse_objective
 from ._precision import decided
+from ._results import finished_results
 from ._run import Run, read_run
-from ._side_by_side import cores, one_by_one, side_by_side
+from ._side_by_side import cores, ended, one_by_one, side_by_side
 from ._stop import Stop, stop_on_signals
 from .checkpoint_folder import has_checkpoint
 from .data import DataCache
@@ -99,16 +101,23 @@ def compare(
     failed: dict[str, str] = {}
     with stop_on_signals(stop):
         data = DataCache()
-        run = _with_one_precision(run, [folder / name for name in named], data.read(run, data_folder))
+        splits = data.read(run, data_folder)
+        run = _with_one_precision(run, [folder / name for name in named], splits)
         runs = {name: replace(run, loss=loss) for name, loss in named.items()}
         for name, one in runs.items():
             check_folder(one, folder / name, resume=True)
+        waiting = dict(runs)
+        for name, one in runs.items():
+            if summary := finished_results(folder / name, name, one):
+                check_data(folder / name / INPUT, splits)
+                del waiting[name]
+                yield name, ended(summary)
         train = (
-            side_by_side(runs, folder, jobs=jobs, data_folder=data_folder, stop=stop)
+            side_by_side(waiting, folder, jobs=jobs, data_folder=data_folder, stop=stop)
             if jobs > 1
-            else one_by_one(runs, folder, data_folder=data_folder, stop=stop, data=data)
+            else one_by_one(waiting, folder, data_folder=data_folder, stop=stop, data=data)
         )
-        del data  # side by side, each process has its own
+        del data, splits  # side by side, each process has its own
         for name, metrics in train:
             if metrics["kind"] == "error":
                 failed[name] = metrics["error"]

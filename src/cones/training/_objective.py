@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -100,6 +101,8 @@ def parse_objective(text: str, *, trust: bool = True) -> Objective:
 
 
 def _summands(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        raise ValueError(f"{quoted(node)}: losses are added, not subtracted, and their weights are at least 0")
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return [*_summands(node.left), *_summands(node.right)]
     return [node]
@@ -108,9 +111,18 @@ def _summands(node: ast.expr) -> list[ast.expr]:
 def _weighted(node: ast.expr) -> tuple[float | None, ast.expr]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         if isinstance(node.left, ast.Constant) and isinstance(node.left.value, int | float):
-            return float(node.left.value), node.right
+            return _checked(float(node.left.value), node), node.right
+        match node.left:
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
+                return _checked(-float(number), node), node.right
         raise ValueError(f"{quoted(node)}: write the weight in front as a number, 0.01 * CenterLoss()")
     return None, node
+
+
+def _checked(weight: float, node: ast.expr) -> float:
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"{quoted(node)}: the weight is {weight:g}, expected a finite number of at least 0")
+    return weight
 
 
 def _is_feature_loss(name: str, trust: bool) -> bool:

@@ -1,6 +1,7 @@
 """Results of a run for figures and tables: features of both sides, and a summary."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, replace
 from os import PathLike
 from pathlib import Path
@@ -12,14 +13,14 @@ from torch import Tensor
 
 from ..common.atomic_files import write_text
 from ..common.run_features import RunFeatures, Side, write_run_features
-from ..common.run_folder import CONFIG, FEATURES, LAST, METRICS, SUMMARY, read_metrics
+from ..common.run_folder import CONFIG, FEATURES, LAST, METRICS, SUMMARY, read_metrics, read_summary
 from ..data import Dataset
 from ..engine.similarity import cross_entropy_of
 from ..engine.softmax import margin_softmax
 from ..evaluation import geometry
 from ..margins import Margin, written
 from ._joint import JointLoss
-from ._run import read_run, refuse_code
+from ._run import Run, read_run, refuse_code
 from .checkpoint import load_weights
 from .data import Data, counts_of, read_same_data
 from .features import features_of
@@ -112,6 +113,22 @@ def write_results(
     }
     write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def finished_results(folder: Path, name: str, run: Run) -> dict[str, Any] | None:
+    """Return the summary of a run that is trained to its end and whose results are no older than its checkpoint."""
+    files = [folder / FEATURES, folder / SUMMARY]
+    if not all(path.is_file() for path in [folder / LAST, *files]):
+        return None
+    trained = (folder / LAST).stat().st_mtime_ns
+    if any(path.stat().st_mtime_ns < trained for path in files):
+        return None
+    with suppress(ValueError):  # a broken summary is written again
+        summary = read_summary(folder / SUMMARY)
+        whole = {"name", "step", "epoch", "test_accuracy"} <= summary.keys()
+        if whole and summary["name"] == name and summary["epoch"] == run.epochs and summary.get("finished") is True:
+            return summary
+    return None
 
 
 def _some_rows(features: Tensor, labels: Tensor) -> Side:

@@ -283,9 +283,9 @@ def read_fields(path: Path, kind: type) -> dict[str, Any]:
         default = known[name].default
         values[name] = _of_kind(value, default)
         if type(values[name]) is not type(default):
-            raise ValueError(
-                f"{path}: {name} is {brief(repr(value))}, expected a {type(default).__name__} such as {default!r}"
-            )
+            article = "an" if type(default) is int else "a"
+            expected = f"{article} {type(default).__name__} such as {default!r}"
+            raise ValueError(f"{path}: {name} is {brief(repr(value))}, expected {expected}")
     return values
 
 

@@ -12,6 +12,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from ..common.interrupts import unheard_by_children
 from ._loop import fit
 from ._metrics import Metrics
 from ._results import write_results
@@ -38,7 +39,12 @@ def train_to_the_end(
     if stop.requested:
         return
     summary = write_results(folder, name=name, data=data, data_folder=data_folder, trust=run.trust)
-    yield {"kind": "end", "step": summary["step"], "epoch": summary["epoch"], "accuracy": summary["test_accuracy"]}
+    yield ended(summary)
+
+
+def ended(summary: Metrics) -> Metrics:
+    """Metrics that say that a run is trained and its results are written."""
+    return {"kind": "end", "step": summary["step"], "epoch": summary["epoch"], "accuracy": summary["test_accuracy"]}
 
 
 def one_by_one(
@@ -122,7 +128,8 @@ def _start(name: str, run: Run, folder: Path, data_folder: Path | None) -> tuple
     context = get_context("spawn")
     mine, its = context.Pipe()
     process = context.Process(target=_child, args=(run, folder, name, data_folder, its), name=name, daemon=True)
-    process.start()
+    with unheard_by_children():
+        process.start()
     its.close()  # so that this end hears when the child is gone
     return mine, Child(name, process)
 

@@ -57,6 +57,17 @@ def read_data(run: Run, data_folder: Path | None = None, data: Data | None = Non
     """
     if isinstance(data, DataCache):
         return data.read(run, data_folder)
+    splits = _splits_of(run, data_folder, data)
+    shape = splits.train.inputs.shape[1:]
+    if len(shape) == 3 and run.shift >= min(shape[1:]):
+        raise ValueError(
+            f"shift is {run.shift}, but the images are {shape[2]}x{shape[1]} pixels: pass a shift below "
+            f"{min(shape[1:])}"
+        )
+    return splits
+
+
+def _splits_of(run: Run, data_folder: Path | None, data: Splits | tuple[Dataset, Dataset] | None) -> Splits:
     if data is not None:
         return _as_splits(data)
     if run.data.startswith(PASSED):

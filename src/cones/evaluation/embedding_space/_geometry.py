@@ -55,7 +55,14 @@ class Geometry:
             "mean_intra_angle", "mean_inter_angle", "min_inter_angle", "fisher_ratio", "angular_fisher_score",
             "mean_norm",
         )  # fmt: skip
-        return [GEOMETRY[key].figure(getattr(self, key)) for key in keys]
+        return [_figure(key, getattr(self, key)) for key in keys]
+
+
+def _figure(key: str, value: float) -> Figure:
+    """A line of the table of figures; a ratio of 0 and 0 is refused."""
+    if math.isnan(value):
+        return GEOMETRY[key].figure(None, note="embeddings do not differ, neither within classes nor between them")
+    return GEOMETRY[key].figure(value)
 
 
 def geometry(features: Array, labels: Array, weight: Array | None = None, logits: Array | None = None) -> Geometry:
@@ -112,7 +119,8 @@ def _geometry(features: Tensor, labels: Tensor, weight: Tensor | None, logits: T
     index, counts = classes(labels)
     means, directions, _ = _means(features, index, counts)
     mean_angle, min_angle = _inter_angles(directions)
-    norms = torch.cat([x.norm(dim=1) for x, _ in blocks(features, index)])
+    size = _size(features)
+    norms = torch.cat([(x / size).norm(dim=1) * size for x, _ in blocks(features, index)])
     mean_norm = norms.mean().item()
     own = other = share = gradient = None
     if weight is not None:
@@ -187,10 +195,21 @@ def _means(features: Tensor, index: Tensor, counts: Tensor) -> tuple[Tensor, Ten
     return raw / n, mean_direction(unit / n), mean_direction(unit.sum(0) / len(features))
 
 
+def _size(features: Tensor) -> float:
+    """Power of two about as large as the largest number: over it no square is too large or too small for float64.
+
+    To divide by it is exact, so that figures are the same to the last bit.
+    """
+    largest = features.detach().abs().max().item() if features.numel() else 0.0
+    return float(math.ldexp(1.0, math.frexp(largest)[1] - 1)) if largest > 0 else 1.0
+
+
 def _fisher_ratio(features: Tensor, index: Tensor, counts: Tensor, means: Tensor) -> float:
+    size = _size(features)
+    means = means / size
     center = (means * counts[:, None]).sum(0) / counts.sum()
     between = (counts * (means - center).square().sum(1)).sum().item()
-    within = sum_blocks((x - means[i]).square().sum(1) for x, i in blocks(features, index))
+    within = sum_blocks((x / size - means[i]).square().sum(1) for x, i in blocks(features, index))
     if within == 0:
         return math.inf if between > 0 else math.nan
     return between / within

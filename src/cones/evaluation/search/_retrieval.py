@@ -18,6 +18,9 @@ from ._information import adjusted_mutual_information, normalized_mutual_informa
 from ._k_means import k_means
 from ._mates import Best, best_scores
 
+LEAST_CLUSTERED = 10
+"""Rows from which on agreement of clusters and classes is shown: with fewer it is mostly chance."""
+
 
 @dataclass(frozen=True)
 class Retrieval:
@@ -36,6 +39,7 @@ class Retrieval:
         excluded: rows without another of their class: no queries, but in every query's gallery.
         classes: among all rows, without the unknown.
         confidence: of the intervals.
+        others: rows that each query is compared with: all but itself.
     """
 
     recall: tuple[float, ...]
@@ -50,6 +54,7 @@ class Retrieval:
     excluded: int
     classes: int
     confidence: float
+    others: int
 
     def __str__(self) -> str:
         lines = [("", "value", f"{100 * self.confidence:g}% interval")]
@@ -61,16 +66,26 @@ class Retrieval:
         """The lines of the table of figures: recall at each k, R-precision, MAP@R, and NMI and AMI of the clusters."""
         recall = [
             RETRIEVAL["recall"].figure(value, k, interval=self.recall_interval if place == 0 else None)
+            if k < self.others
+            else RETRIEVAL["recall"].figure(None, k, note=f"each query has {self.others} others, all of them among {k}")
             for place, (k, value) in enumerate(zip(self.recall_at, self.recall, strict=True))
         ]
         no_clusters = "" if self.nmi is not None else "too many rows and classes to cluster"
+        few = no_clusters or self._too_few_to_cluster()
         return [
             *recall,
             RETRIEVAL["r_precision"].figure(self.r_precision),
             RETRIEVAL["map_at_r"].figure(self.map_at_r, interval=self.map_at_r_interval),
-            RETRIEVAL["nmi"].figure(self.nmi, note=no_clusters),
-            RETRIEVAL["ami"].figure(self.ami, note=no_clusters),
+            RETRIEVAL["nmi"].figure(None if few else self.nmi, note=few),
+            RETRIEVAL["ami"].figure(None if few else self.ami, note=few),
         ]
+
+    def _too_few_to_cluster(self) -> str:
+        """The reason why clusters say nothing of the rows; empty where they do."""
+        if self.classes < 2:
+            return "one class, so that there is one cluster"
+        rows = self.queries + self.excluded
+        return f"{rows} rows, fewer than {LEAST_CLUSTERED} to cluster" if rows < LEAST_CLUSTERED else ""
 
 
 def retrieval(
@@ -187,6 +202,7 @@ def retrieve(
         excluded=len(features) - queries,
         classes=len(known_rows(features, given)[1].unique()),
         confidence=bootstrap.confidence,
+        others=len(features) - 1,
     )
 
 

@@ -139,5 +139,5 @@ def _range(details: VerificationDetails) -> tuple[float, float]:
     ends = [details.edges[held[0]].item(), details.edges[held[-1] + 1].item()]
     if abs(details.threshold) < float("inf"):
         ends.append(details.threshold)
-    room = 0.02 * (max(ends) - min(ends))
+    room = 0.02 * (max(ends) - min(ends)) or 0.5  # all scores may be equal
     return min(ends) - room, max(ends) + room

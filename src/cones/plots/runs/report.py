@@ -20,6 +20,7 @@ from .features import feature_figure
 from .grid import Panel, grid_figure
 from .learning import learning_figure
 from .norms import norm_figure
+from .up_to_date import mark_of
 
 ANGLES = "Angles from features to their own class direction and to the nearest other one."
 """Text under figures of angles."""
@@ -39,6 +40,7 @@ class Page:
     headings: Sequence[str] = ()
     rows: Sequence[Row] = ()
     config: str = ""
+    mark: str = ""
 
 
 def write_run_report(run: Path, *, trust: bool = False) -> Path:
@@ -113,6 +115,7 @@ def write_run_report(run: Path, *, trust: bool = False) -> Path:
         numbers=headline(read),
         sections=sections,
         config=read.config,
+        mark=mark_of(run),
     )
     return _write(run / REPORT, page)
 
@@ -179,6 +182,7 @@ def write_comparison_report(folder: str | os.PathLike[str], *, trust: bool = Fal
         headings=[column.heading for column in columns],
         rows=table(runs, columns),
         sections=sections,
+        mark=mark_of(folder),
     )
     return _write(folder / REPORT, page)
 
