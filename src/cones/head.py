@@ -18,6 +18,7 @@ from .common.watching import WeightWatch
 from .engine.checks import check_arguments, check_head, check_settings, check_weighting
 from .engine.collective import gather, home, replicated, scale_gradient
 from .engine.dense import logits
+from .engine.draws import draw_seed
 from .engine.ignored import IGNORE_INDEX, counted
 from .engine.losses import losses_over
 from .engine.planner import MEMORY_BUDGET
@@ -46,8 +47,14 @@ class Head(nn.Module):
         bias: whether classes have a bias, added after the margin; starts at 0.
         learn_scale: whether the scale is learnt, starting from the margin's; it is then `head.scale`.
         subcenters: S, centers per class; the similarity to a class is the largest of those to its centers.
-        sample_rate: share of classes in a training step: those of the labels, and random others. Below 1 the gradient
-            of W is sparse, for `ClassSGD` or another optimiser that takes such.
+        sample_rate: chance of a class to take part in a training step, for all but the batch's own, which always do.
+            Below 1 a step's cost falls with it, and the gradient of W is sparse, for `ClassSGD` or another optimiser
+            that takes such. The classes drawn follow from a seed, one number of PyTorch's default generator a step,
+            and their numbers among all K, so that they are the same on any number of ranks.
+        normaliser: "sampled": the loss and its gradients are over the classes of the step, as in Partial FC (An et al.,
+            arXiv 2010.05222), so that both are biased: others that were not drawn do not count. "all": the loss is
+            exact, over all K classes, at the cost of one product with W; gradients of the drawn others are weighted by
+            the inverse of their chance, so that all gradients are unbiased.
         group: process group over which the classes are sharded: this rank holds an even share of them, in order, and
             gets the losses of its own rows. Gradients, of W and of the features, are averaged over the ranks as
             DistributedDataParallel does; do not wrap the head in it.
@@ -98,6 +105,7 @@ class Head(nn.Module):
         learn_scale: bool = False,
         subcenters: int = 1,
         sample_rate: float = 1.0,
+        normaliser: Literal["sampled", "all"] = "sampled",
         group: Group = None,
         compute_dtype: torch.dtype | None = None,
         memory_budget: int = MEMORY_BUDGET,
@@ -112,7 +120,7 @@ class Head(nn.Module):
         margin = parse(margin) if isinstance(margin, str) else margin
         check_head(
             in_features, num_classes, margin, learn_scale=learn_scale, subcenters=subcenters, sample_rate=sample_rate,
-            label_smoothing=label_smoothing,
+            normaliser=normaliser, label_smoothing=label_smoothing,
         )  # fmt: skip
         check_settings(memory_budget, compute_dtype)
         check_weighting(label_smoothing, focal, class_weights, num_classes)
@@ -121,7 +129,7 @@ class Head(nn.Module):
             warnings.warn(far, stacklevel=2)
         self.in_features, self.num_classes = in_features, num_classes
         self.margin, self.compute_dtype = margin, compute_dtype
-        self.sample_rate = sample_rate
+        self.sample_rate, self.normaliser = sample_rate, normaliser
         self.update: WeightUpdate | None = None
         self.before_update: Callable[[Tensor, Tensor], None] | None = None
         self.memory_budget = memory_budget
@@ -191,17 +199,21 @@ class Head(nn.Module):
         checked = None if self.group is not None else labels
         check_arguments(features, self.weight, checked, margin, None, subcenters=self.subcenters, rows=rows)
         settings = self._settings(features)
-        ranks, local_labels = meet(features, labels, len(self.classes), self.group, settings=settings, rows=rows)
+        samples = self.training and self.sample_rate < 1
+        seed = draw_seed() if samples or margin.draws else None
+        ranks, local_labels, seed = meet(
+            features, labels, len(self.classes), self.group, settings=settings, rows=rows, seed=seed
+        )
         if self.compute_dtype is not None and features.device.type == "cpu":
             warn_if_slow(self.in_features, self.num_classes, instead="compute_dtype=None")
         bias = added_to_logits(margin, self._class_bias(), self.num_classes, self.weight, ranks)
         held, update = LocalClasses(self.weight, bias, self.subcenters, local_labels, ranks), self.update
-        if self.training and self.sample_rate < 1:
-            held, update = sampled(held, self.sample_rate, update)
+        if samples and seed is not None:
+            held, update = sampled(held, self.sample_rate, seed, update, normaliser=self.normaliser)
         statistics = self.statistics()
         updates = self.training and bool(statistics)
         options = EngineOptions(self.memory_budget, self.compute_dtype, update)
-        step = Step(labels.long(), margin, held, statistics, options, update_statistics=updates)
+        step = Step(labels.long(), margin, held, statistics, options, update_statistics=updates, seed=seed)
         losses, updated = losses_over(features, step, label_smoothing=self.label_smoothing, focal=self.focal)
         for name, value in updated.items() if updates else ():
             getattr(self, f"running_{name}").copy_(value)
@@ -219,7 +231,7 @@ class Head(nn.Module):
             self._settings_text = settings_text(
                 self.margin, num_classes=self.num_classes, in_features=self.in_features, bias=self.bias is not None,
                 learn_scale=self.scale is not None, subcenters=self.subcenters, compute_dtype=self.compute_dtype,
-                sample_rate=self.sample_rate, label_smoothing=self.label_smoothing, focal=self.focal,
+                sample_rate=self.sample_rate, normaliser=self.normaliser, label_smoothing=self.label_smoothing, focal=self.focal,
             )  # fmt: skip
         return {**self._settings_text, "the dtype of features": str(features.dtype)}
 

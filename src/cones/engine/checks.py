@@ -148,6 +148,7 @@ def check_head(
     learn_scale: bool,
     subcenters: int,
     sample_rate: float,
+    normaliser: str,
     label_smoothing: float,
 ) -> None:
     """Raise TypeError or ValueError for arguments that no head can have; they are those of `Head`."""
@@ -158,6 +159,8 @@ def check_head(
             raise ValueError(f"{name} is {size}, expected at least 1")
     if not 0 < sample_rate <= 1:
         raise ValueError(f"sample_rate is {sample_rate}, expected a share of the classes in (0, 1]")
+    if normaliser not in ("sampled", "all"):
+        raise ValueError(f"normaliser is {normaliser!r}, expected 'sampled' or 'all'")
     if label_smoothing > 0 and sample_rate < 1:
         raise ValueError(
             f"label_smoothing is {label_smoothing} and spreads over all classes, but sample_rate is {sample_rate} "

@@ -96,8 +96,9 @@ def meet(
     *,
     settings: Mapping[str, str],
     rows: Tensor | None = None,
-) -> tuple[Ranks | None, Tensor]:
-    """Exchange sizes and labels with all ranks, in one collective; without a group there are none to exchange.
+    seed: Tensor | None = None,
+) -> tuple[Ranks | None, Tensor, Tensor | None]:
+    """Exchange sizes, labels and a seed with all ranks, in one collective; without a group there are none to exchange.
 
     Args:
         features: (N, D) of this rank.
@@ -106,17 +107,18 @@ def meet(
         group: the processes, or None.
         settings: by name, what all ranks must have alike.
         rows: (N,) the numbers of the rows among the caller's, where some were left out.
+        seed: 0-dim int64 on the CPU, of this rank's random draws; or None, on all ranks alike, where nothing is drawn.
 
     Returns:
-        rows and classes per rank, or None; and the local labels (M,) int64: the number of each row's own class among
-        the C here, outside of 0..C-1 where it is on another rank.
+        rows and classes per rank, or None; the local labels (M,) int64: the number of each row's own class among the
+        C here, outside of 0..C-1 where it is on another rank; and rank 0's seed.
 
     Raises:
         TypeError, ValueError: labels are wrong, on this rank or on another, or ranks have different settings: all ranks
             raise, none hangs.
     """
     if group is None:
-        return None, labels.long()
+        return None, labels.long(), seed
     wrong: Exception | None = None
     try:
         check_label_kind(labels, len(features))
@@ -124,12 +126,15 @@ def meet(
         wrong = error
     low, high = (0, 0) if wrong or not len(features) else (int(bound) for bound in labels.aminmax())
     code = crc32(repr(sorted(settings.items())).encode())
-    header = torch.tensor([len(features), num_classes, low, high, int(wrong is None), code], device=features.device)
+    drawn = 0 if seed is None else int(seed)
+    header = torch.tensor(
+        [len(features), num_classes, low, high, int(wrong is None), code, drawn], device=features.device
+    )
     first = header.new_zeros(LABELS_WITH_SIZES)
     if wrong is None:
         first[: len(labels)] = labels[:LABELS_WITH_SIZES]
     everyone = torch.stack(_of_all(torch.cat([header, first]), group))
-    num_rows, classes, lows, highs, right, codes = everyone[:, : len(header)].T.tolist()
+    num_rows, classes, lows, highs, right, codes, seeds = everyone[:, : len(header)].T.tolist()
     if len(set(codes)) > 1:
         raise ValueError(_disagreement(settings, group))
     ranks = Ranks(group, dist.get_rank(group), num_rows, classes)
@@ -144,11 +149,10 @@ def meet(
             )
     everyone = everyone[:, len(header) :]
     if max(num_rows) > LABELS_WITH_SIZES:
-        padded = header.new_zeros(max(num_rows))
-        padded[: len(labels)] = labels
-        everyone = torch.stack(_of_all(padded, group))
-    labels = torch.cat([row[:count] for row, count in zip(everyone, num_rows, strict=True)])
-    return ranks._replace(labels=labels), labels - ranks.first_class
+        labels = rows_of_all(labels.long(), ranks)
+    else:
+        labels = torch.cat([row[:count] for row, count in zip(everyone, num_rows, strict=True)])
+    return ranks._replace(labels=labels), labels - ranks.first_class, None if seed is None else torch.tensor(seeds[0])
 
 
 def settings_text(margin: Margin, **others: object) -> dict[str, str]:
@@ -194,6 +198,14 @@ def count(num_rows: int, num_classes: int, group: Group, device: torch.device) -
 def stacked(x: Tensor, ranks: Ranks) -> Tensor:
     """x of every rank, (P, ...), of one shape on all; not differentiable."""
     return torch.stack(_of_all(x.contiguous(), ranks.group))
+
+
+def rows_of_all(x: Tensor, ranks: Ranks) -> Tensor:
+    """x (N,) of this rank's rows, of the rows of all ranks, (M,); not differentiable."""
+    padded = x.new_zeros(max(ranks.rows))
+    padded[: len(x)] = x
+    everyone = _of_all(padded, ranks.group)
+    return torch.cat([row[:count] for row, count in zip(everyone, ranks.rows, strict=True)])
 
 
 def _of_all(mine: Tensor, group: Group) -> list[Tensor]:
