@@ -1,6 +1,7 @@
 """Argument validation."""
 
 import math
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 
 import torch
@@ -169,6 +170,16 @@ def check_head(
     if learn_scale and "scale" not in (field.name for field in fields(margin)):
         raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
     margin.check(num_classes)
+
+
+def check_kept(margin: Margin, wanted: Iterable[str], kept: Collection[str]) -> None:
+    """Raise ValueError for a margin whose running numbers, by name, a head does not keep."""
+    missing = [name for name in wanted if name not in kept]
+    if missing:
+        raise ValueError(
+            f"{type(margin).__name__} keeps a running {' and '.join(missing)}, for which this head was not "
+            f"built: make a new Head with this margin"
+        )
 
 
 def check_fraction(name: str, value: float) -> None:

@@ -50,7 +50,8 @@ def _mixed(bits: Tensor) -> Tensor:
 
 def _shifted(bits: Tensor, by: int) -> Tensor:
     """bits >> by, with zeros coming in: PyTorch's shift repeats the sign."""
-    return (bits >> by) & (2 ** (64 - by) - 1)
+    shifted: Tensor = (bits >> by) & (2 ** (64 - by) - 1)
+    return shifted
 
 
 def normal_draws(seed: Tensor, rows: slice, like: Tensor) -> Tensor:
@@ -64,7 +65,8 @@ def normal_draws(seed: Tensor, rows: slice, like: Tensor) -> Tensor:
     one, other = (
         (_shifted(random_bits(seed, numbers + which, ROWS), 64 - bits).to(wide) + 0.5) / 2**bits for which in (0, 1)
     )
-    return ((-2 * one.log()).sqrt() * (2 * math.pi * other).cos()).float()
+    normal: Tensor = (-2 * one.log()).sqrt() * (2 * math.pi * other).cos()
+    return normal.float()
 
 
 def chosen(seed: Tensor, classes: slice, rate: float, device: torch.device) -> Tensor:

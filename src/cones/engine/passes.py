@@ -89,9 +89,7 @@ def weighted_bias(bias: Tensor | None, population: Population) -> Tensor:
 
 def of_whole(step: Step) -> Step:
     """The step over all classes here, for values alone."""
-    return step._replace(
-        classes=step.classes.whole(), options=step.options._replace(update=None), others_sum=False
-    )
+    return step._replace(classes=step.classes.whole(), options=step.options._replace(update=None), others_sum=False)
 
 
 def with_value(estimate: Tensor, exact: Tensor, margin: Margin) -> Tensor:
@@ -133,7 +131,7 @@ def bent_pass(
         the rows with summaries of the other classes; their target (N,); rest (N,) over the classes here; and the sum
         (N,) of the others' logits here, or None.
     """
-    unbiased = step._replace(classes=step.classes._replace(bias=None), others_sum=False)
+    unbiased = step._replace(classes=step.classes.without_bias(), others_sum=False)
     summaries = []
     for summary in step.margin.others_summaries():
         target = summary.target(rows.similarity, rows)

@@ -163,6 +163,21 @@ def settings_text(margin: Margin, **others: object) -> dict[str, str]:
     return {"margin": written, **{name: str(value) for name, value in (others | versions).items()}}
 
 
+class Settings:
+    """Texts of what all ranks must have alike, made again only for another margin or dtype."""
+
+    def __init__(self) -> None:
+        self._made_for: tuple[Margin, torch.dtype] | None = None
+        self._texts: dict[str, str] = {}
+
+    def texts(self, margin: Margin, dtype: torch.dtype, **others: object) -> dict[str, str]:
+        """Return `settings_text` with the dtype of the features."""
+        if self._made_for is None or self._made_for[0] is not margin or self._made_for[1] != dtype:
+            self._made_for = margin, dtype
+            self._texts = {**settings_text(margin, **others), "the dtype of features": str(dtype)}
+        return self._texts
+
+
 def _brief(value: object) -> str:
     """The repr of a value; of a long one its beginning and a checksum, of a tensor its shape alone.
 

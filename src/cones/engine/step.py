@@ -69,6 +69,11 @@ class LocalClasses(NamedTuple):
         weight, bias, local_labels, *_ = self.population
         return self._replace(weight=weight, bias=bias, local_labels=local_labels, population=None)
 
+    def without_bias(self) -> "LocalClasses":
+        """The same without a bias."""
+        population = None if self.population is None else self.population._replace(bias=None)
+        return self._replace(bias=None, population=population)
+
     def own_is_here(self) -> Tensor:
         """(M,) bool, True where a row's own class is held here."""
         return (self.local_labels >= 0) & (self.local_labels < self.here)

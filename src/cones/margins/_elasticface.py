@@ -19,16 +19,16 @@ class ElasticFace(Margin):
         m_i ~ Normal(m, sigma^2)
         t = s cos(theta_y + m_i) or s (cos(theta_y) - m_i),   o_j = s cos(theta_j)
 
-    Each row gets one number, also for losses taken in evaluation: a function of a seed, drawn once a step from PyTorch's
-    default generator, and of the row's place in the batch. It depends neither on the classes, nor on device and
-    precision of the features, nor on the number of processes, all of which use the first one's seed. A draw may be
-    below 0. The tail past theta_y = pi - m_i is the smooth one of `ArcFace`; the paper and its
-    code have none, so that their cosine rises again there.
+    A row's draw, also for losses taken in evaluation, is a function of its place in the batch and of a seed, drawn once
+    a step from PyTorch's default generator. It depends neither on the classes, nor on device and precision of the
+    features, nor on the number of processes, all of which use the first one's seed. A draw may be below 0. The tail
+    past theta_y = pi - m_i is the smooth one of `ArcFace`; the paper and its code have none, so that their cosine rises
+    again there.
 
     The paper's settings of m and sigma are 0.5 and 0.05 for "arc", 0.5 and 0.0175 with `plus`; 0.35 and 0.05 for
     "cos", 0.35 and 0.02 with `plus`. With `plus` the margins drawn for a batch, that of all processes, are dealt out by
-    how far its rows are from their classes: the largest cosine gets the smallest margin. The authors' code means to do so, but puts the
-    sorted margins in the order of the sorting instead of its inverse, so that rows get each other's.
+    how far its rows are from their classes: the largest cosine gets the smallest margin. The authors' code means to do
+    so, but puts the sorted margins in the order of the sorting instead of its inverse, so that rows get each other's.
 
     Args:
         margin: m, the mean, at least 0; in radians for "arc", in cosine units for "cos".
