@@ -64,8 +64,9 @@ class MarginProbe:
         """Rows (R,) at cosines (R,) to the own class."""
         one = torch.ones_like(own)
         label = torch.full_like(own, self.label, dtype=torch.long)
-        summaries = tuple(0 * one for _ in self.margin.others_summaries())
-        return Rows(self.length * own, self.feature_norm * one, self.weight_norm * one, label, self.numbers, summaries)
+        summaries, noise = tuple(0 * one for _ in self.margin.others_summaries()), noise_of(self.margin, own)
+        norms = self.feature_norm * one, self.weight_norm * one
+        return Rows(self.length * own, *norms, label, self.numbers, summaries, noise)
 
     def target(self, own: Tensor) -> Tensor:
         """Logits (R,) of the own class, at cosines (R,)."""
@@ -81,8 +82,9 @@ class MarginProbe:
         """
 
         def others(other: Tensor, own: Tensor, *given: Tensor) -> Tensor:
-            target = given[0] if given else self._target(own)
-            return self.margin.others(self.length * other, target, self.rows(own))
+            rows = self.rows(own)
+            target = given[0] if given else self.margin.target(rows.similarity, rows)
+            return self.margin.others(self.length * other, target, rows)
 
         return by_row(others, other, own, *(() if target is None else (target,)), alone=self.alone)
 
@@ -98,6 +100,14 @@ class MarginProbe:
     def _target(self, own: Tensor) -> Tensor:
         rows = self.rows(own)
         return self.margin.target(rows.similarity, rows)
+
+
+def noise_of(margin: Margin, similarity: Tensor) -> Tensor | None:
+    """Draw `Rows.noise` of rows at similarities (R,) from torch's generator, for a margin that draws."""
+    if not margin.draws:
+        return None
+    noise = torch.randn(similarity.shape, dtype=torch.float32, device=similarity.device)
+    return margin.deal(noise, similarity.detach()) if margin.deals else noise
 
 
 def losses_of(margin: Margin, similarity: Tensor, other: Tensor, rows: Rows) -> Tensor:
