@@ -85,4 +85,6 @@ def rows_at(cosine, margin):
     """Return the Rows (N,) at these cosines, with vectors of length 1 and no other class."""
     one = torch.ones_like(cosine)
     rows = cones.Rows(cosine, one, one, torch.zeros(len(cosine), dtype=torch.long), statistics_of(margin, 10))
-    return with_noise(rows, margin, torch.tensor(0))._replace(others_summaries=tuple(0 * one for _ in margin.others_summaries()))
+    return with_noise(rows, margin, torch.tensor(0))._replace(
+        others_summaries=tuple(0 * one for _ in margin.others_summaries())
+    )
