@@ -64,9 +64,9 @@ def test_the_loss_in_float32_with_labels_of_few_classes(margin):
 @pytest.mark.parametrize("margin", [ArcFace(0.2, 8.0), Bending(), SphereFace2(scale=8.0)], ids=repr)
 def test_with_every_class_drawn_the_gradients_are_exact(margin):
     x, _, y, _ = problem(n=6)
-    full, head = pair(margin, rate=1 - 1e-9)
+    full, head = pair(margin, rate=1 - 1e-13)
     _, exact = gradients(full, x, y)
-    torch.testing.assert_close(gradients(head, x, y)[1], exact, rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(gradients(head, x, y)[1], exact, rtol=1e-11, atol=1e-11)
 
 
 def average(head, x, y, draws):
@@ -82,26 +82,38 @@ def average(head, x, y, draws):
     return mean, ((squares / draws - mean.square()).clamp(min=0) / draws).sqrt()
 
 
-@pytest.mark.parametrize("margin", [CosFace(0.1, 4.0), Bending()], ids=repr)
-def test_gradients_over_all_classes_are_unbiased_and_over_the_sampled_ones_are_not(margin):
+EACH_KIND = pytest.mark.parametrize(
+    "margin", [CosFace(0.1, 8.0), Bending(), NPCFace(scale=8.0), SphereFace2(scale=8.0)], ids=repr
+)
+"""Closed and modified logits, sums before the target, a loss of each class."""
+
+
+def assert_unbiased(margin, draws):
     x, _, y, _ = problem(n=3)
-    draws = 2000 if margin == CosFace(0.1, 4.0) else 500
     full, head = pair(margin)
     _, exact = gradients(full, x, y)
     mean, error = average(head, x, y, draws)
     assert ((mean - exact).abs() <= 5 * error + 1e-12).all()
-    head.normaliser = "sampled"
-    mean, error = average(head, x, y, draws)
-    assert ((mean - exact).abs() > 5 * error).double().mean() > 0.5
 
 
-@pytest.mark.parametrize("margin", [NPCFace(scale=4.0), SphereFace2(scale=4.0)], ids=repr)
-def test_sums_before_the_target_and_losses_of_each_class_are_unbiased(margin):
+@EACH_KIND
+def test_gradients_over_all_classes_are_unbiased(margin):
+    assert_unbiased(margin, draws=200)
+
+
+@pytest.mark.slow
+@EACH_KIND
+def test_gradients_over_all_classes_are_unbiased_over_2000_draws(margin):
+    assert_unbiased(margin, draws=2000)
+
+
+@pytest.mark.parametrize("margin", [CosFace(0.1, 8.0), Bending()], ids=repr)
+def test_gradients_over_the_sampled_classes_are_biased(margin):
     x, _, y, _ = problem(n=3)
-    full, head = pair(margin)
+    full, head = pair(margin, normaliser="sampled")
     _, exact = gradients(full, x, y)
     mean, error = average(head, x, y, 200)
-    assert ((mean - exact).abs() <= 5 * error + 1e-12).all()
+    assert ((mean - exact).abs() > 5 * error).sum() >= 3
 
 
 def test_the_sampled_loss_is_that_of_the_classes_of_the_step():
