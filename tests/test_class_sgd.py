@@ -100,10 +100,10 @@ def test_rows_not_sampled_stay_as_they_are(fused):
         head(x, y).backward()
         optimizer.step()
         moved = (head.weight.detach() != before).any(dim=1)
-        assert moved.sum() == 100
+        assert 50 < moved.sum() < 170  # binomial, 106 +- 10
         assert moved[:7].all()
         ever |= moved
-    assert 100 < ever.sum() <= 300
+    assert 200 < ever.sum() < 350
 
 
 def test_sampled_loss_is_that_of_the_sampled_classes():
@@ -114,8 +114,8 @@ def test_sampled_loss_is_that_of_the_sampled_classes():
     head(x, y).backward()
     assert grad_of(head.weight).is_sparse
     classes = grad_of(head.weight).coalesce().indices()[0]
-    assert set(y.tolist()) <= set(classes.tolist())
-    assert len(classes) == 11
+    assert set(y.tolist()) < set(classes.tolist())
+    assert len(classes) < 23
     loss = head(x, y)
     head.eval()
     assert head(x, y) > loss  # evaluation takes every class
@@ -132,8 +132,8 @@ def test_sampled_and_moved_equals_sampled_and_waited_for():
     torch.testing.assert_close(inside.weight.detach(), outside.weight.detach(), rtol=1e-12, atol=1e-12)
 
 
-def test_more_labels_than_the_share_are_all_taken():
-    head = Head(5, 23, ArcFace(), sample_rate=0.01)
+def test_the_labels_are_taken_where_nothing_else_is_drawn():
+    head = Head(5, 23, ArcFace(), sample_rate=1e-9)
     x, _, y, _ = problem(dtype=torch.float32)
     head(x, y).backward()
     assert grad_of(head.weight).coalesce().indices()[0].tolist() == y.unique().tolist()

@@ -10,20 +10,20 @@ from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .common.buffers import restore_precision
 from .common.watching import WeightWatch
-from .engine.checks import check_arguments, check_head, check_settings, check_weighting, write_running
-from .engine.collective import gather, home, replicated, scale_gradient
+from .engine.checks import check_arguments, check_head, check_kept, check_settings, check_weighting, write_running
+from .engine.collective import columns_home, gather, replicated, scale_gradient
 from .engine.dense import logits
+from .engine.draws import draw_seed
 from .engine.ignored import IGNORE_INDEX, counted
 from .engine.losses import losses_over
 from .engine.planner import MEMORY_BUDGET
 from .engine.processes import WrappingCheck, check_group, check_whole, draw_share, save_classes
 from .engine.processor import warn_if_slow
-from .engine.ranks import Group, count, meet, settings_text, shard
+from .engine.ranks import Group, Settings, count, meet, shard
 from .engine.reduction import reduce_weighted
 from .engine.sampling import sampled
 from .engine.step import EngineOptions, LocalClasses, Step, added_to_logits
@@ -46,8 +46,11 @@ class Head(nn.Module):
         bias: whether classes have a bias, added after the margin; starts at 0.
         learn_scale: whether the scale is learnt, starting from the margin's; it is then `head.scale`.
         subcenters: S, centers per class; the similarity to a class is the largest of those to its centers.
-        sample_rate: share of classes in a training step: those of the labels, and random others. Below 1 the gradient
-            of W is sparse, for `ClassSGD` or another optimiser that takes such.
+        sample_rate: chance of a class to take part in a training step; the batch's own always do. Below 1 the gradient
+            of W is sparse, for `ClassSGD` or another optimiser that takes such. Any number of ranks draw the same.
+        normaliser: the classes that a loss is over: "sampled", those of the step, as in Partial FC (arXiv 2010.05222),
+            where loss and gradients are biased; or "all", for one more product with W: the loss is exact, and the
+            gradients of drawn others are weighted by the inverse of their chance, so that all gradients are unbiased.
         group: process group over which the classes are sharded: this rank holds an even share of them, in order, and
             gets the losses of its own rows. Gradients, of W and of the features, are averaged over the ranks as
             DistributedDataParallel does; do not wrap the head in it.
@@ -98,6 +101,7 @@ class Head(nn.Module):
         learn_scale: bool = False,
         subcenters: int = 1,
         sample_rate: float = 1.0,
+        normaliser: Literal["sampled", "all"] = "sampled",
         group: Group = None,
         compute_dtype: torch.dtype | None = None,
         memory_budget: int = MEMORY_BUDGET,
@@ -112,7 +116,8 @@ class Head(nn.Module):
         margin = parse(margin) if isinstance(margin, str) else margin
         check_head(
             in_features, num_classes, margin, bias=bias, learn_scale=learn_scale, subcenters=subcenters,
-            sample_rate=sample_rate, label_smoothing=label_smoothing, group=group, ignore_index=ignore_index,
+            sample_rate=sample_rate, normaliser=normaliser, label_smoothing=label_smoothing, group=group,
+            ignore_index=ignore_index,
         )  # fmt: skip
         check_settings(memory_budget, compute_dtype, dtype)
         check_weighting(label_smoothing, focal, class_weights, num_classes)
@@ -121,14 +126,12 @@ class Head(nn.Module):
             warnings.warn(far, stacklevel=2)
         self.in_features, self.num_classes = in_features, num_classes
         self.margin, self.compute_dtype = margin, compute_dtype
-        self.sample_rate = sample_rate
+        self.sample_rate, self.normaliser = sample_rate, normaliser
         self.update: WeightUpdate | None = None
         self.before_update: Callable[[Tensor, Tensor], None] | None = None
         self.memory_budget = memory_budget
         self.label_smoothing, self.focal = label_smoothing, focal
-        self.ignore_index = ignore_index
-        self.subcenters = subcenters
-        self.group = group
+        self.ignore_index, self.subcenters, self.group = ignore_index, subcenters, group
         self.classes = range(num_classes)
         if group is not None:
             self.classes = range(*shard(num_classes, dist.get_rank(group), dist.get_world_size(group)))
@@ -146,8 +149,7 @@ class Head(nn.Module):
             self.register_buffer(f"running_{name}", torch.empty((), device=device, dtype=torch.float32))
         self.reset_parameters()
         self._wrapping = WrappingCheck()
-        self._settings_of: Margin | None = None
-        self._settings_text: dict[str, str] = {}
+        self._settings = Settings()
         self._watch = WeightWatch()
         self._watch.attach(self.weight)
 
@@ -190,18 +192,22 @@ class Head(nn.Module):
         features, labels, rows, _ = taken
         checked = None if self.group is not None else labels
         check_arguments(features, self.weight, checked, margin, None, subcenters=self.subcenters, rows=rows)
-        settings = self._settings(features)
-        ranks, local_labels = meet(features, labels, len(self.classes), self.group, settings=settings, rows=rows)
+        samples = self.training and self.sample_rate < 1
+        seed = draw_seed() if samples or margin.draws else None
+        settings = self._shared_settings(features)
+        ranks, local_labels, seed = meet(
+            features, labels, len(self.classes), self.group, settings=settings, rows=rows, seed=seed
+        )
         if self.compute_dtype is not None and features.device.type == "cpu":
             warn_if_slow(self.in_features, self.num_classes, instead="compute_dtype=None")
         bias = added_to_logits(margin, self._class_bias(), self.num_classes, self.weight, ranks)
         held, update = LocalClasses(self.weight, bias, self.subcenters, local_labels, ranks), self.update
-        if self.training and self.sample_rate < 1:
-            held, update = sampled(held, self.sample_rate, update)
+        if samples and seed is not None:
+            held, update = sampled(held, self.sample_rate, seed, update, normaliser=self.normaliser)
         statistics = self.statistics()
         updates = self.training and bool(statistics)
         options = EngineOptions(self.memory_budget, self.compute_dtype, update)
-        step = Step(labels.long(), margin, held, statistics, options, update_statistics=updates)
+        step = Step(labels.long(), margin, held, statistics, options, update_statistics=updates, seed=seed)
         losses, updated = losses_over(features, step, label_smoothing=self.label_smoothing, focal=self.focal)
         for name, value in updated.items() if updates else ():
             write_running(margin, getattr(self, f"running_{name}"), value)
@@ -210,29 +216,22 @@ class Head(nn.Module):
             loss.register_hook(partial(self.before_update, loss.detach()))
         return taken.of_all(loss, len(all_features)) if reduction == "none" else loss
 
-    def _settings(self, features: Tensor) -> dict[str, str]:
-        """Settings that all ranks must share, as texts; rebuilt only for another margin."""
+    def _shared_settings(self, features: Tensor) -> dict[str, str]:
+        """Settings that all ranks must have alike, as texts."""
         if self.group is None:
             return {}
-        if self._settings_of is not self.margin:
-            self._settings_of = self.margin
-            self._settings_text = settings_text(
-                self.margin, num_classes=self.num_classes, in_features=self.in_features, bias=self.bias is not None,
-                learn_scale=self.scale is not None, subcenters=self.subcenters, compute_dtype=self.compute_dtype,
-                sample_rate=self.sample_rate, label_smoothing=self.label_smoothing, focal=self.focal,
-            )  # fmt: skip
-        return {**self._settings_text, "the dtype of features": str(features.dtype)}
+        return self._settings.texts(
+            self.margin, features.dtype, num_classes=self.num_classes, in_features=self.in_features,
+            bias=self.bias is not None, learn_scale=self.scale is not None, subcenters=self.subcenters,
+            compute_dtype=self.compute_dtype, sample_rate=self.sample_rate, normaliser=self.normaliser,
+            label_smoothing=self.label_smoothing, focal=self.focal,
+        )  # fmt: skip
 
     def statistics(self) -> dict[str, Tensor]:
         """The margin's running numbers by name, 0-dim: buffers running_<name>, so that they are saved and resumed."""
         self.margin.check(self.num_classes)  # it may have been replaced
         wanted = self.margin.init_statistics(self.num_classes)
-        missing = [name for name in wanted if name not in self._statistics]
-        if missing:
-            raise ValueError(
-                f"{type(self.margin).__name__} keeps a running {' and '.join(missing)}, for which this head was not "
-                f"built: make a new Head with this margin"
-            )
+        check_kept(self.margin, wanted, self._statistics)
         return {name: getattr(self, f"running_{name}").clone() for name in wanted}
 
     def _class_bias(self) -> Tensor | None:
@@ -250,21 +249,14 @@ class Head(nn.Module):
         check_group(self)
         ranks = None if self.group is None else count(len(features), len(self.classes), self.group, features.device)
         scores = self.local_logits(features if ranks is None else gather([features], [ranks.rows], self.group)[0])
-        if ranks is None:
-            return scores
-        parts = home(F.pad(scores, (0, max(ranks.classes) - scores.shape[1])), ranks)
-        return torch.cat([part[:, :share] for part, share in zip(parts, ranks.classes, strict=True)], dim=1)
+        return scores if ranks is None else columns_home(scores, ranks)
 
     def local_logits(self, features: Tensor) -> Tensor:
         """(N, C) = scale * similarity + bias of features (N, D) to the classes held here."""
         return logits(
-            features,
-            self.weight,
-            self.margin_in_force(),
-            bias=self._class_bias(),
-            subcenters=self.subcenters,
+            features, self.weight, self.margin_in_force(), bias=self._class_bias(), subcenters=self.subcenters,
             statistics=self.statistics(),
-        )
+        )  # fmt: skip
 
     def margin_in_force(self) -> Margin:
         """The margin, with the learnt scale where there is one."""

@@ -186,6 +186,7 @@ def head_of_dominant(head: Head, centers: DominantCenters) -> Head:
         bias=head.bias is not None,
         learn_scale=head.scale is not None,
         sample_rate=head.sample_rate,
+        normaliser=head.normaliser,
         compute_dtype=head.compute_dtype,
         memory_budget=head.memory_budget,
         label_smoothing=head.label_smoothing,

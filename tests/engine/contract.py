@@ -8,6 +8,7 @@ import torch
 import cones
 import tests.references as references
 from cones import dense_margin_softmax, margin_softmax
+from cones.engine.draws import with_noise
 from tests.losses import ARTIFICIAL, EVERY_MARGIN, of_classes, statistics_of
 
 each_margin = pytest.mark.parametrize("margin", EVERY_MARGIN, ids=repr)
@@ -84,4 +85,6 @@ def rows_at(cosine, margin):
     """Return the Rows (N,) at these cosines, with vectors of length 1 and no other class."""
     one = torch.ones_like(cosine)
     rows = cones.Rows(cosine, one, one, torch.zeros(len(cosine), dtype=torch.long), statistics_of(margin, 10))
-    return rows._replace(others_summaries=tuple(0 * one for _ in margin.others_summaries()))
+    return with_noise(rows, margin, torch.tensor(0))._replace(
+        others_summaries=tuple(0 * one for _ in margin.others_summaries())
+    )

@@ -5,6 +5,7 @@ import torch
 
 import cones
 from cones.engine.dense import combined
+from cones.engine.draws import draw_seed, with_noise
 from cones.margins import with_others_summaries
 from tests.engine.contract import dense, each_margin, engine, gradients, scale_of, seeded
 from tests.losses import of_classes, problem, statistics_of
@@ -19,6 +20,7 @@ def dense_in_bfloat16(x, w, y, margin):
     similarity = (x.bfloat16() @ w.bfloat16().T).float()
     margin, statistics = of_classes(margin, range(len(w))), statistics_of(margin, len(w))
     rows = cones.Rows(similarity.gather(1, y[:, None]).squeeze(1), x_norm, w_norm[y], y, statistics)
+    rows = with_noise(rows, margin, draw_seed() if margin.draws else None)
     rows = with_others_summaries(margin, similarity, torch.nn.functional.one_hot(y, len(w)).bool(), rows)
     target = margin.target(rows.similarity, rows)
     logits = margin.others(similarity, target, rows).scatter(1, y[:, None], target[:, None])

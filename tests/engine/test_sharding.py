@@ -28,11 +28,6 @@ def margins_for(num_classes):
     return [of_classes(margin, range(num_classes)) for margin in (*EVERY_MARGIN, *ARTIFICIAL)]
 
 
-def deterministic(margin):
-    """Tell whether the losses of a batch do not depend on random draws, which each rank makes for its own rows."""
-    return type(margin).__name__ != "ElasticFace" or margin.std == 0
-
-
 def average_of_means(losses, rows):
     """The mean over ranks of the mean over each one's rows."""
     parts = losses.split(rows)
@@ -45,7 +40,7 @@ def compare(rank, world, num_classes, budget, subcenters, smoothing):
     rows, (start, stop) = ROWS[world], shard(num_classes, rank, world)
     mine = slice(sum(rows[:rank]), sum(rows[: rank + 1]))
     for margin in margins_for(num_classes):
-        if not deterministic(margin) or (smoothing and not cones.engine.similarity.cross_entropy_of(margin)):
+        if smoothing and not cones.engine.similarity.cross_entropy_of(margin):
             continue
         whole = [tensor.clone().requires_grad_() for tensor in (x, w, b)]
         expected = dense(whole[0], whole[1], y, margin, whole[2], subcenters=subcenters, label_smoothing=smoothing)
@@ -55,6 +50,7 @@ def compare(rank, world, num_classes, budget, subcenters, smoothing):
             for tensor in (x[mine], w[start * subcenters : stop * subcenters], b[start:stop])
         ]
         statistics = statistics_of(margin, num_classes)
+        torch.manual_seed(rank)  # `dense` draws under seed 0, that of the first rank, which all use
         losses = cones.margin_softmax(
             part[0], part[1], y[mine], margin, bias=part[2], group=dist.group.WORLD, memory_budget=budget,
             subcenters=subcenters, label_smoothing=smoothing, statistics=statistics,
@@ -119,11 +115,6 @@ def second_derivative_of_an_average(rank, world):
     assert x.grad == 36 * ((world + 1) / 2) ** 2 * 8
 
 
-@pytest.mark.parametrize("world", [2, 3])
-def test_heads_are_the_same_on_any_number_of_ranks(world):
-    in_world(world, heads)
-
-
 def running(rank, world):
     """Running numbers are those of one process that saw all rows, and the same everywhere."""
     rows = ROWS[world]
@@ -147,25 +138,74 @@ def test_running_numbers_are_those_of_all_rows():
     in_world(3, running)
 
 
+SAMPLED: list[tuple[cones.Margin, dict[str, Any]]] = [
+    (cones.ArcFace(0.2, 8.0), {}),
+    (cones.ArcFace(0.2, 8.0), {"subcenters": 2, "bias": True}),
+    (cones.ElasticFace(0.2, 8.0, plus=True), {"bias": True}),
+    (cones.SphereFace2(scale=8.0), {"bias": True}),
+    (cones.NPCFace(scale=8.0), {}),
+    (cones.CurricularFace(scale=8.0), {}),
+    (cones.AdaCos(), {}),
+]
+"""Closed and modified logits, one sum or one for each class, sums before the target, draws, running numbers."""
+
+
 def sampled(rank, world):
-    """With a share of the classes, each rank takes those of the labels and some of its own others."""
+    """The classes of a step, losses, gradients and running numbers are those of one process."""
     rows = ROWS[world]
     mine = slice(sum(rows[:rank]), sum(rows[: rank + 1]))
     x, _, y, _ = problem()
-    head = Head(5, 23, cones.ArcFace(0.2, 8.0), sample_rate=0.5, dtype=torch.float64, group=dist.group.WORLD)
-    whole = Head(5, 23, head.margin, dtype=torch.float64, group=dist.group.WORLD)
-    whole.load_state_dict(head.state_dict())
-    sampled_losses, losses = head(x[mine], y[mine], reduction="none"), whole(x[mine], y[mine], reduction="none")
-    assert (sampled_losses <= losses + 1e-12).all()  # fewer classes to be told from
-    sampled_losses.sum().backward()
-    touched = grad_of(head.weight).coalesce().indices().flatten()
-    present = {int(label) - head.classes.start for label in y if int(label) in head.classes}
-    assert present <= set(touched.tolist())
-    assert len(touched) == max(len(present), len(head.classes) // 2)
+    close: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-12}
+    for margin, options in SAMPLED:
+        for rate, normaliser in ((0.5, "sampled"), (1e-9, "sampled"), (0.3, "all")):
+            settings = {"sample_rate": rate, "normaliser": normaliser, "dtype": torch.float64, **options}
+            torch.manual_seed(3)
+            alone = Head(5, 23, margin, **settings)
+            torch.manual_seed(3)
+            head = Head(5, 23, margin, group=dist.group.WORLD, **settings)
+            held = slice(head.classes.start * head.subcenters, head.classes.stop * head.subcenters)
+            torch.manual_seed(5)
+            expected = alone(x, y, reduction="none")
+            torch.manual_seed(5 + rank)
+            losses = head(x[mine], y[mine], reduction="none")
+            torch.testing.assert_close(losses, expected[mine], **close)
+            average_of_means(expected, rows).backward()
+            (losses.sum() / max(len(losses), 1)).backward()
+            touched = grad_of(head.weight).coalesce().indices()[0] + held.start
+            of_alone = grad_of(alone.weight).coalesce().indices()[0]
+            assert torch.equal(touched, of_alone[(of_alone >= held.start) & (of_alone < held.stop)])
+            torch.testing.assert_close(
+                grad_of(head.weight).to_dense(), grad_of(alone.weight).to_dense()[held], rtol=1e-11, atol=1e-11
+            )
+            for name, number in alone.statistics().items():
+                torch.testing.assert_close(head.statistics()[name], number, rtol=1e-6, atol=1e-6)
 
 
-def test_sampling_on_every_rank():
-    in_world(2, sampled)
+def sampled_and_moved(rank, world):
+    """A rank none of whose classes is drawn takes part in the step, and leaves its rows of W as they were."""
+    x, _, y, _ = problem()
+    y = y % 2  # both are on rank 0
+    for normaliser in ("sampled", "all"):
+        torch.manual_seed(3)
+        head = Head(5, 23, cones.ArcFace(0.2, 8.0), sample_rate=1e-9, normaliser=normaliser, group=dist.group.WORLD)
+        cones.ClassSGD(head, lr=0.1, momentum=0.9, weight_decay=0.1)
+        before, leaf = head.weight.detach().clone(), x.float().requires_grad_()
+        head(leaf, y).backward()
+        moved = (head.weight.detach() != before).any(dim=1)
+        assert moved.tolist() == [rank == 0 and number < 2 for number in range(len(moved))]
+        assert grad_of(leaf).isfinite().all()
+        assert grad_of(leaf).any()
+
+
+def heads_and_samples(rank, world):
+    heads(rank, world)
+    sampled(rank, world)
+    sampled_and_moved(rank, world)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_heads_and_their_sampled_classes_are_the_same_on_any_number_of_ranks(world):
+    in_world(world, heads_and_samples)
 
 
 def wrong_labels(rank, world):
@@ -218,14 +258,19 @@ FOUR = {"all_gather": 1, "all_to_all_single": 4}
 """Sizes and labels; features there and results back; the transpose of both in the backward."""
 
 
-def fewest(margin):
+def fewest(margin, subcenters):
     """The collectives that a step needs."""
     name = type(margin).__name__
     if name in ("NPCFace", "Surveying"):  # the target needs sums over the other classes, and their gradient
         return {**FOUR, "all_reduce": 1 if getattr(margin, "detach", False) else 2}
     if margin == cones.AdaCos(dynamic=True):  # the scale needs the logsumexp over the other classes
         return {**FOUR, "all_gather": 2}
+    if margin.deals and not subcenters:  # by all rows' similarities; with sub-centers each rank computes them all
+        return {**FOUR, "all_gather": 2}
     return FOUR
+
+
+UNBIASED = {"sample_rate": 0.5, "normaliser": "all"}
 
 
 def count(rank, world):
@@ -233,14 +278,14 @@ def count(rank, world):
     x, _, y, _ = problem()
     mine = slice(3 * rank, 3 * rank + 3)
     for margin in margins_for(23):
-        for options in ({}, {"label_smoothing": 0.1}, {"sample_rate": 0.5}, {"subcenters": 2}):
+        for options in ({}, {"label_smoothing": 0.1}, {"sample_rate": 0.5}, UNBIASED, {"subcenters": 2}):
             if "label_smoothing" in options and not cones.engine.similarity.cross_entropy_of(margin):
                 continue
             head = Head(5, 23, margin, dtype=torch.float64, group=dist.group.WORLD, **options)
             leaf = x[mine].clone().requires_grad_()
             with counted_collectives() as counts:
                 head(leaf, y[mine]).backward()
-            assert dict(counts) == fewest(margin), f"{margin} {options}: {dict(counts)}"
+            assert dict(counts) == fewest(margin, "subcenters" in options), f"{margin} {options}: {dict(counts)}"
 
 
 def labels_that_follow(rank, world):

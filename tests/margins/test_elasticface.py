@@ -5,6 +5,7 @@ import torch
 
 import cones
 from cones import ElasticFace, margin_softmax
+from cones.engine.draws import with_noise
 from tests.losses import problem
 
 
@@ -12,7 +13,7 @@ def drawn(margin, cosine, seed=0):
     """The margins (N,) that rows at cosine (N,) get, read off the logits of the cosine form."""
     one = torch.ones_like(cosine)
     rows = cones.Rows(cosine, one, one, torch.zeros(len(cosine), dtype=torch.long), {})
-    torch.manual_seed(seed)
+    rows = with_noise(rows, margin, torch.tensor(seed))
     return cosine - margin.target(cosine, rows) / margin.scale
 
 
@@ -70,6 +71,13 @@ def test_plus_deals_by_cosine_whatever_the_order_of_rows():
     torch.testing.assert_close(drawn(margin, COSINE[order]), drawn(margin, COSINE)[order])
 
 
+def test_target_alone_needs_the_draws():
+    one = torch.ones(1)
+    rows = cones.Rows(one, one, one, torch.zeros(1, dtype=torch.long), {})
+    with pytest.raises(ValueError, match=r"rows.noise is None, expected \(N,\) standard normal numbers: rows._replace"):
+        ElasticFace().target(one, rows)
+
+
 @pytest.mark.parametrize("kind", ["arc", "cos"])
 @pytest.mark.parametrize("plus", [False, True])
 @pytest.mark.parametrize("n", [0, 1])
@@ -86,7 +94,7 @@ def test_no_rows_and_one_row(kind, plus, n):
 def test_without_spread_the_target_falls_with_the_angle(kind):
     theta = torch.linspace(0, torch.pi, 2001, dtype=torch.float64)
     one = torch.ones_like(theta)
-    rows = cones.Rows(theta.cos(), one, one, torch.zeros(len(theta), dtype=torch.long), {})
+    rows = cones.Rows(theta.cos(), one, one, torch.zeros(len(theta), dtype=torch.long), {}, noise=one)
     logit = ElasticFace(scale=8.0, std=0.0, kind=kind).target(theta.cos(), rows)
     assert (logit.diff() <= 1e-9).all()
 

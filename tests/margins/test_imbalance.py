@@ -54,7 +54,7 @@ def test_logit_adjusted_with_some_of_the_classes():
     """The adjustment follows the classes that a step takes."""
     x, _, y, _ = problem(k=23, dtype=torch.float32)
     counts = tuple(range(1, 24))
-    head = Head(5, 23, LogitAdjusted(counts=counts), sample_rate=1e-3)  # the labels' classes alone
+    head = Head(5, 23, LogitAdjusted(counts=counts), sample_rate=1e-9)  # the labels' classes alone
     taken, place = y.unique(return_inverse=True)
     among = LogitAdjusted(counts=tuple(counts[j] for j in taken.tolist()))
     torch.testing.assert_close(head(x, y), margin_softmax(x, head.weight[taken], place, among).mean())

@@ -38,8 +38,25 @@ def ada_face(g, g0):
     return on_cosines(g, np.cos(angle) - (m + m * z))
 
 
+def split_mix(state):
+    """SplitMix64's output function."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+def normal_draws(count):
+    """The standard normal number of each row of a batch, from the next number of PyTorch's generator."""
+    seed = np.array([int(torch.randint(2**63 - 1, ()))], dtype=np.uint64)
+    counters = np.arange(1, 2 * count + 1, dtype=np.uint64)
+    bits = split_mix(split_mix(seed) + counters * np.uint64(0x9E3779B97F4A7C15))
+    uniform = ((bits >> np.uint64(11)).astype(float) + 0.5) / 2**53
+    length, turn = uniform.reshape(count, 2).T
+    return (np.sqrt(-2 * np.log(length)) * np.cos(2 * PI * turn)).astype(np.float32).astype(float)
+
+
 def elastic_face(g, g0):
-    margin = g.fields["margin"] + g.fields["std"] * torch.randn(len(g.x)).double().numpy()
+    margin = g.fields["margin"] + g.fields["std"] * normal_draws(len(g.x))
     if g.fields["plus"]:
         farther_than = np.argsort(np.argsort(-g.own, kind="stable"))
         margin = np.sort(margin)[farther_than]

@@ -1,6 +1,7 @@
 """Argument validation."""
 
 import math
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 from numbers import Integral, Real
 
@@ -175,6 +176,7 @@ def check_head(
     learn_scale: object,
     subcenters: int,
     sample_rate: object,
+    normaliser: object,
     label_smoothing: float,
     group: object,
     ignore_index: object,
@@ -196,6 +198,8 @@ def check_head(
         raise TypeError(f"group is {group!r}, expected a process group such as torch.distributed.group.WORLD, or None")
     if not isinstance(sample_rate, Real) or not 0 < float(sample_rate) <= 1:
         raise ValueError(f"sample_rate is {sample_rate}, expected a share of the classes in (0, 1]")
+    if normaliser not in ("sampled", "all"):
+        raise ValueError(f"normaliser is {normaliser!r}, expected 'sampled' or 'all'")
     check_fraction("label_smoothing", label_smoothing)
     if label_smoothing > 0 and float(sample_rate) < 1:
         raise ValueError(
@@ -205,6 +209,16 @@ def check_head(
     if learn_scale and "scale" not in (field.name for field in fields(margin)):
         raise ValueError(f"learn_scale is True, but {type(margin).__name__} has no scale field: pass False")
     margin.check(num_classes)
+
+
+def check_kept(margin: Margin, wanted: Iterable[str], kept: Collection[str]) -> None:
+    """Raise ValueError for a margin whose running numbers, by name, a head does not keep."""
+    missing = [name for name in wanted if name not in kept]
+    if missing:
+        raise ValueError(
+            f"{type(margin).__name__} keeps a running {' and '.join(missing)}, for which this head was not "
+            f"built: make a new Head with this margin"
+        )
 
 
 def write_running(margin: Margin, buffer: Tensor, value: Tensor) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor
 
 from .ranks import Group, Ranks
@@ -36,6 +37,12 @@ def home(x: Tensor, ranks: Ranks) -> Tensor:
     """Return each row's values to the rank that owns it: (P, n, ...), one part per rank, from this one's (M, ...)."""
     mine = ranks.rows[ranks.rank]
     return _exchange(x, ranks.rows, [mine] * ranks.world, ranks.group).view(ranks.world, mine, *x.shape[1:])
+
+
+def columns_home(scores: Tensor, ranks: Ranks) -> Tensor:
+    """Return each row's scores of all classes to the rank that owns it: (n, K), from (M, C) of the classes here."""
+    parts = home(F.pad(scores, (0, max(ranks.classes) - scores.shape[1])), ranks)
+    return torch.cat([part[:, :share] for part, share in zip(parts, ranks.classes, strict=True)], dim=1)
 
 
 def scale_gradient(x: Tensor, factor: float) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..margins import Margin, Rows, with_others_summaries
 from .checks import check_arguments, check_fraction
+from .draws import draw_seed, with_noise
 from .similarity import cross_entropy_of, in_geometry, nearest_center, own_columns, similarities, start_of_statistics
 
 
@@ -63,6 +64,7 @@ def dense_margin_softmax(
         own = similarity.gather(1, labels[:, None]).squeeze(1)
         own_centers = weight.unflatten(0, (-1, subcenters))[labels]
         rows = Rows(own, feature_norm, nearest_center(x, own_centers, margin)[1], labels, statistics)
+        rows = with_noise(rows, margin, draw_seed() if margin.draws else None)
         rows = with_others_summaries(margin, similarity, own_columns(labels, num_classes), rows)
         target = margin.target(own, rows)
         logits = margin.others(similarity, target, rows).scatter(1, labels[:, None], target[:, None])

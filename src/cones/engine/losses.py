@@ -11,6 +11,7 @@ from torch import Tensor
 from ..common.dtypes import working_dtype
 from ..common.transforms import in_forward_mode
 from ..margins import Rows
+from .draws import with_noise
 from .few_logits import Form, few_logits, ordinary_norms
 from .passes import (
     bent_pass,
@@ -117,7 +118,9 @@ def _few(features: Tensor, step: Step) -> RowTerms | None:
     form = Form(margin.features, margin.weights, bounded, step.others_sum, step.options.compute_dtype)
     scale, statistics = margin.scale_with(step.statistics), step.statistics
     terms = few_logits(features, weight, bias, scale, classes.local_labels, norms, form)
-    rows = Rows(terms.own, terms.feature_norm, terms.weight_norm, step.labels, statistics)
+    rows = with_noise(
+        Rows(terms.own, terms.feature_norm, terms.weight_norm, step.labels, statistics), margin, step.seed
+    )
     if step.update_statistics:
         rows = rows._replace(statistics=updated_statistics(margin, rows, lambda: terms.rest))
         if scale_is_running(margin) and margin.scale_with(rows.statistics) is not scale:
@@ -159,7 +162,8 @@ def _bent(x: Tensor, feature_norm: Tensor, step: Step) -> RowTerms:
 
 def _rows(x: Tensor, feature_norm: Tensor, own: Tensor, step: Step) -> Rows:
     similarity, weight_norm = own_similarity(x, own, step)
-    return Rows(similarity, feature_norm.to(rows_dtype(x, step)), weight_norm, step.labels, step.statistics)
+    rows = Rows(similarity, feature_norm.to(rows_dtype(x, step)), weight_norm, step.labels, step.statistics)
+    return with_noise(rows, step.margin, step.seed)
 
 
 def _own_bias(x: Tensor, step: Step) -> Tensor | None:

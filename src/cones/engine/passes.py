@@ -15,7 +15,7 @@ from ..common.unit_vectors import widened
 from ..margins import Margin, Rows
 from .custom_op import rest_and_own
 from .similarity import bound_of, nearest_center
-from .step import LocalClasses, Step
+from .step import LocalClasses, Population, Step
 from .streaming_bent import bent_rest
 from .tiles import settings_for
 
@@ -61,17 +61,53 @@ def closed_pass(x: Tensor, step: Step) -> tuple[Tensor, Tensor, Tensor | None]:
         rest (N,) over the classes here; the own rows of W (N, D), of some class where the own one is not here; and the
         sum (N,) of all logits here, that of the own class without margin among them, or None.
     """
-    classes, options, bias = step.classes, step.options, step.classes.bias
+    classes, options = step.classes, step.options
+    bias, population = classes.bias, classes.population
+    bound = bound_of(step.margin, step.statistics, bias)
+    if population is not None:
+        bias, bound = weighted_bias(bias, population), bound + population.largest
     scaled = x * step.margin.scale_with(step.statistics)
     settings = settings_for(
-        scaled, classes.weight, bias, step.margin.weights, bound_of(step.margin, step.statistics, bias),
+        scaled, classes.weight, bias, step.margin.weights, bound,
         options.memory_budget, options.compute_dtype, whole=classes.ranks is None, others_sum=step.others_sum,
     )  # fmt: skip
     rest, own, unit_sum = rest_and_own(scaled, classes.weight, bias, classes.local_labels, settings, options.update)
+    if population is not None:
+        with torch.no_grad():
+            exact, *_ = closed_pass(x, of_whole(step))
+        rest = with_value(rest, exact, step.margin)
     if not step.others_sum:
         return rest, own, None
     logits_sum = (scaled * unit_sum).sum(dim=1).to(rest.dtype)
     return rest, own, logits_sum if bias is None else logits_sum + bias.to(x.dtype).sum()
+
+
+def weighted_bias(bias: Tensor | None, population: Population) -> Tensor:
+    """The bias (C,) under which a sampled class counts as often as its chance is small."""
+    return population.log_weight if bias is None else bias + population.log_weight
+
+
+def of_whole(step: Step) -> Step:
+    """The step over all classes here, for values alone."""
+    return step._replace(classes=step.classes.whole(), options=step.options._replace(update=None), others_sum=False)
+
+
+def with_value(estimate: Tensor, exact: Tensor, margin: Margin) -> Tensor:
+    """rest (N,) over all classes, whose gradient is estimated without bias.
+
+        softmax:      rest = exact,   d rest = exp(estimate - exact) d estimate
+        one-vs-all:   rest = exact,   d rest = d estimate
+
+    Args:
+        estimate: (N,) over the sampled classes, each counted by the inverse of its chance; for a softmax its
+            exponential is unbiased, and not itself.
+        exact: (N,) over all classes, without gradient.
+        margin: says which of the two it is.
+    """
+    if margin.combine == "softmax":
+        # no class at all, sampled or not: -inf on both sides
+        estimate = (estimate - exact.masked_fill(exact == -math.inf, 0)).exp()
+    return exact + (estimate - estimate.detach())
 
 
 def without_own(logits_sum: Tensor, rows: Rows, step: Step, own_bias: Tensor | None) -> Tensor:
@@ -95,7 +131,7 @@ def bent_pass(
         the rows with summaries of the other classes; their target (N,); rest (N,) over the classes here; and the sum
         (N,) of the others' logits here, or None.
     """
-    unbiased = step._replace(classes=step.classes._replace(bias=None), others_sum=False)
+    unbiased = step._replace(classes=step.classes.without_bias(), others_sum=False)
     summaries = []
     for summary in step.margin.others_summaries():
         target = summary.target(rows.similarity, rows)
@@ -109,14 +145,24 @@ def bent_pass(
 
 def _over_tiles(x: Tensor, rows: Rows, target: Tensor, step: Step) -> tuple[Tensor, Tensor]:
     classes, options, margin = step.classes, step.options, step.margin
+    bias, population, counted = classes.bias, classes.population, None
+    if population is not None and margin.combine == "softmax":
+        bias = weighted_bias(bias, population)
+    elif population is not None:
+        counted = population.log_weight.exp()
     settings = settings_for(
-        x, classes.weight, classes.bias, margin.weights, math.inf, options.memory_budget, options.compute_dtype,
+        x, classes.weight, bias, margin.weights, math.inf, options.memory_budget, options.compute_dtype,
         whole=classes.ranks is None, others_sum=step.others_sum,
     )  # fmt: skip
-    return bent_rest(
-        x, classes.weight, classes.bias, classes.local_labels, margin=margin, target=target, rows=rows,
-        subcenters=classes.subcenters, settings=settings,
+    rest, others_sum = bent_rest(
+        x, classes.weight, bias, classes.local_labels, margin=margin, target=target, rows=rows,
+        subcenters=classes.subcenters, settings=settings, class_weights=counted,
     )  # fmt: skip
+    if population is not None:
+        with torch.no_grad():
+            exact, _ = _over_tiles(x, rows, target, of_whole(step))
+        rest = with_value(rest, exact, margin)
+    return rest, others_sum
 
 
 @torch.no_grad()

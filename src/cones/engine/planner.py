@@ -187,7 +187,7 @@ def plan(
     widest = num_rows if num_rows > dim else dim
     tile = min(tile_bytes // (itemsize * widest), memory_budget // 2 // per_class)
     tile = max(1, tile - tile % ROUND if tile > ROUND else tile)
-    tile = min(tile, num_classes)
+    tile = max(1, min(tile, num_classes))  # a rank may hold none of a step's sampled classes
     affordable = (memory_budget - tile * per_class) // (compute_itemsize * max(num_rows, 1))
     kept = _whole_tiles(affordable, tile, num_classes)
     in_gradient = num_classes * dim * itemsize // (max(num_rows * compute_itemsize, dim * itemsize))

@@ -96,8 +96,9 @@ def meet(
     *,
     settings: Mapping[str, str],
     rows: Tensor | None = None,
-) -> tuple[Ranks | None, Tensor]:
-    """Exchange sizes and labels with all ranks, in one collective; without a group there are none to exchange.
+    seed: Tensor | None = None,
+) -> tuple[Ranks | None, Tensor, Tensor | None]:
+    """Exchange sizes, labels and a seed with all ranks, in one collective; without a group there are none to exchange.
 
     Args:
         features: (N, D) of this rank.
@@ -106,10 +107,11 @@ def meet(
         group: the processes, or None.
         settings: by name, what all ranks must have alike.
         rows: (N,) the numbers of the rows among the caller's, where some were left out.
+        seed: 0-dim int64 on the CPU, of this rank's random draws; or None, on all ranks alike, where nothing is drawn.
 
     Returns:
-        rows and classes per rank, or None; and the local labels (M,) int64: the number of each row's own class among
-        the C here, outside of 0..C-1 where it is on another rank.
+        rows and classes per rank, or None; the local labels (M,) int64: the number of each row's own class among the
+        C here, outside of 0..C-1 where it is on another rank; and rank 0's seed.
 
     Raises:
         TypeError, ValueError: labels are wrong, on this rank or on another, or ranks have different settings: all ranks
@@ -117,7 +119,8 @@ def meet(
     """
     if group is None:
         # in a graph `check_labels` raises as it runs, and an index in the same kernel must not fail before
-        return None, labels.long().clamp(0, num_classes - 1) if torch.compiler.is_compiling() else labels.long()
+        compiling = torch.compiler.is_compiling()
+        return None, labels.long().clamp(0, num_classes - 1) if compiling else labels.long(), seed
     wrong: Exception | None = None
     try:
         check_label_kind(labels, len(features))
@@ -125,12 +128,15 @@ def meet(
         wrong = error
     low, high = (0, 0) if wrong or not len(features) else (int(bound) for bound in labels.aminmax())
     code = crc32(repr(sorted(settings.items())).encode())
-    header = torch.tensor([len(features), num_classes, low, high, int(wrong is None), code], device=features.device)
+    drawn = 0 if seed is None else int(seed)
+    header = torch.tensor(
+        [len(features), num_classes, low, high, int(wrong is None), code, drawn], device=features.device
+    )
     first = header.new_zeros(LABELS_WITH_SIZES)
     if wrong is None:
         first[: len(labels)] = labels[:LABELS_WITH_SIZES]
     everyone = torch.stack(_of_all(torch.cat([header, first]), group))
-    num_rows, classes, lows, highs, right, codes = everyone[:, : len(header)].T.tolist()
+    num_rows, classes, lows, highs, right, codes, seeds = everyone[:, : len(header)].T.tolist()
     if len(set(codes)) > 1:
         raise ValueError(
             f"the ranks that share the classes disagree: {differences(settings, group)}: build the same head on each"
@@ -147,11 +153,10 @@ def meet(
             )
     everyone = everyone[:, len(header) :]
     if max(num_rows) > LABELS_WITH_SIZES:
-        padded = header.new_zeros(max(num_rows))
-        padded[: len(labels)] = labels
-        everyone = torch.stack(_of_all(padded, group))
-    labels = torch.cat([row[:count] for row, count in zip(everyone, num_rows, strict=True)])
-    return ranks._replace(labels=labels), labels - ranks.first_class
+        labels = rows_of_all(labels.long(), ranks)
+    else:
+        labels = torch.cat([row[:count] for row, count in zip(everyone, num_rows, strict=True)])
+    return ranks._replace(labels=labels), labels - ranks.first_class, None if seed is None else torch.tensor(seeds[0])
 
 
 def settings_text(margin: Margin, **others: object) -> dict[str, str]:
@@ -160,6 +165,21 @@ def settings_text(margin: Margin, **others: object) -> dict[str, str]:
     written = f"{type(margin).__name__}({', '.join(f'{name}={value}' for name, value in values.items())})"
     versions = {"the version of cones": cones.__version__, "the version of torch": torch.__version__}
     return {"margin": written, **{name: str(value) for name, value in (others | versions).items()}}
+
+
+class Settings:
+    """Texts of what all ranks must have alike, made again only for another margin or dtype."""
+
+    def __init__(self) -> None:
+        self._made_for: tuple[Margin, torch.dtype] | None = None
+        self._texts: dict[str, str] = {}
+
+    def texts(self, margin: Margin, dtype: torch.dtype, **others: object) -> dict[str, str]:
+        """Return `settings_text` with the dtype of the features."""
+        if self._made_for is None or self._made_for[0] is not margin or self._made_for[1] != dtype:
+            self._made_for = margin, dtype
+            self._texts = {**settings_text(margin, **others), "the dtype of features": str(dtype)}
+        return self._texts
 
 
 def _brief(value: object) -> str:
@@ -197,6 +217,14 @@ def count(num_rows: int, num_classes: int, group: Group, device: torch.device) -
 def stacked(x: Tensor, group: Group) -> Tensor:
     """x of every rank, (P, ...), of one shape on all; not differentiable."""
     return torch.stack(_of_all(x.contiguous(), group))
+
+
+def rows_of_all(x: Tensor, ranks: Ranks) -> Tensor:
+    """x (N,) of this rank's rows, of the rows of all ranks, (M,); not differentiable."""
+    padded = x.new_zeros(max(ranks.rows))
+    padded[: len(x)] = x
+    everyone = _of_all(padded, ranks.group)
+    return torch.cat([row[:count] for row, count in zip(everyone, ranks.rows, strict=True)])
 
 
 def _of_all(mine: Tensor, group: Group) -> list[Tensor]:

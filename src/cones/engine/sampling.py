@@ -1,33 +1,38 @@
-"""Sampled classes for a step, instead of all."""
+"""Sampled classes for a step, instead of all: the batch's own, and each other with a fixed chance."""
 
-from typing import NamedTuple
+import math
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .step import LocalClasses
+from ..common.dtypes import working_dtype
+from .draws import chosen
+from .step import LocalClasses, Population
 from .streaming import WeightUpdate
 
 
-def sample(local_labels: Tensor, num_classes: int, rate: float) -> Tensor:
-    """Draw the classes of a step, ascending: those of the labels, and random others up to a share of all.
+def sample(local_labels: Tensor, classes: slice, rate: float, seed: Tensor) -> Tensor:
+    """Draw the classes of a step: those of the labels, and each other with a chance of its own.
+
+    Whether a class is drawn depends on the seed and on its number among all, so that any number of ranks draw the same.
 
     Args:
         local_labels: (M,) int64, number of each row's own class among these, or a number outside.
-        num_classes: C.
-        rate: the share, in (0, 1].
+        classes: the numbers, among all K, of the C classes to draw from.
+        rate: the chance, in (0, 1].
+        seed: 0-dim int64, of the step.
 
     Returns:
-        (S,) int64, S = rate * C, or as many as there are labels if that is more; at least 1.
+        (S,) int64, numbers among these, ascending; without own classes S is binomial, of mean rate * C, and may be 0.
 
     Source: An et al., "Partial FC: Training 10 Million Identities on a Single Machine", arXiv 2010.05222, with the
-    classes that are present always taken.
+    classes that are present always taken, and a chance for each class in place of a fixed number of them.
     """
-    chance = torch.rand(num_classes, device=local_labels.device)
-    chance[local_labels[(local_labels >= 0) & (local_labels < num_classes)]] = 2.0
-    size = max(int((chance == 2.0).sum()), int(rate * num_classes), 1)
-    return chance.topk(size, sorted=False).indices.sort().values
+    taken = chosen(seed, classes, rate, local_labels.device)
+    taken[local_labels[(local_labels >= 0) & (local_labels < len(taken))]] = True
+    return taken.nonzero().squeeze(1)
 
 
 def centers_of(classes: Tensor, subcenters: int) -> Tensor:
@@ -48,15 +53,25 @@ class _OfSampledRows(NamedTuple):
         self.update.apply(self.sampled_rows[rows], gradient)
 
 
-def sampled(held: LocalClasses, rate: float, update: WeightUpdate | None) -> tuple[LocalClasses, WeightUpdate | None]:
+def sampled(
+    held: LocalClasses,
+    rate: float,
+    seed: Tensor,
+    update: WeightUpdate | None,
+    *,
+    normaliser: Literal["sampled", "all"] = "sampled",
+) -> tuple[LocalClasses, WeightUpdate | None]:
     """Sample the classes of a step among those held, and have the update take numbers among these.
 
     Args:
         held: the classes that are here.
-        rate: the share to take.
+        rate: the chance of each to be taken.
+        seed: 0-dim int64, of the step.
         update: of all of W, or None: the gradient of W is sparse then.
+        normaliser: the classes that a loss is over, those of the step or all.
     """
-    classes = sample(held.local_labels, held.here, rate)
+    first = 0 if held.ranks is None else held.ranks.first_class
+    classes = sample(held.local_labels, slice(first, first + held.here), rate, seed)
     centers = centers_of(classes, held.subcenters)
     inside = held.own_is_here()
     local_labels = torch.where(inside, torch.searchsorted(classes, held.local_labels), -1)
@@ -66,4 +81,10 @@ def sampled(held: LocalClasses, rate: float, update: WeightUpdate | None) -> tup
     else:
         weight = held.weight.detach()[centers].requires_grad_(held.weight.requires_grad)
         update = _OfSampledRows(update, centers)
-    return held._replace(weight=weight, bias=bias, local_labels=local_labels), update
+    population = None
+    if normaliser == "all":
+        log_weight = weight.new_full((len(classes),), -math.log(rate), dtype=working_dtype(weight))
+        log_weight[local_labels[inside]] = 0
+        bias_of_all = None if held.bias is None else held.bias.detach()
+        population = Population(held.weight.detach(), bias_of_all, held.local_labels, log_weight, -math.log(rate))
+    return held._replace(weight=weight, bias=bias, local_labels=local_labels, population=population), update

@@ -8,6 +8,7 @@ needs one more.
 N rows of this rank, M of all ranks, P ranks, D dims, S centers per class.
 """
 
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from ..margins import Margin, Rows
 from .collective import gather, home, scale_gradient, total
+from .draws import with_noise, with_noise_of_own
 from .passes import (
     bent_pass,
     closed_pass,
@@ -51,7 +53,8 @@ class _AllRows(NamedTuple):
         """Their inputs to the margin."""
         assert self.own is not None
         similarity, weight_norm = own_similarity(self.x, self.own, step)
-        return Rows(similarity, self.feature_norm, weight_norm, self.label, step.statistics)
+        rows = Rows(similarity, self.feature_norm, weight_norm, self.label, step.statistics)
+        return with_noise(rows, step.margin, step.seed)
 
 
 def terms_over_ranks(x: Tensor, feature_norm: Tensor, step: Step) -> RowTerms:
@@ -102,6 +105,7 @@ def _closed(all_rows: _AllRows, feature_norm: Tensor, step: Step, there: Step, r
     rest, logits_sum, own = _brought_home(rest, logits_sum, own, here, step, ranks)
     norm = feature_norm.to(similarity.dtype)
     rows = Rows(own["similarity"], norm, own["weight_norm"], step.labels, step.statistics)
+    rows = with_noise_of_own(rows, step.margin, step.seed, ranks)
     own_bias = own.get("bias")
     others_sum = None if logits_sum is None else without_own(logits_sum, rows, step, own_bias)
     return row_terms(rows, step.margin.target(rows.similarity, rows), own_bias, rest, others_sum)
@@ -128,9 +132,10 @@ def _bent(all_rows: _AllRows, feature_norm: Tensor, step: Step, there: Step, ran
     def mine(values: Tensor) -> Tensor:
         return scale_gradient(values[ranks.own_rows], 1 / ranks.world)
 
+    noise = None if rows.noise is None else rows.noise[ranks.own_rows]
     rows = Rows(
         mine(rows.similarity), feature_norm.to(rows.similarity.dtype), mine(rows.weight_norm), step.labels,
-        rows.statistics, tuple(map(mine, rows.others_summaries)),
+        rows.statistics, tuple(map(mine, rows.others_summaries)), noise,
     )  # fmt: skip
     return row_terms(rows, mine(target), own.get("bias"), rest, others_sum)
 
@@ -166,4 +171,8 @@ def _over_ranks(parts: Tensor, margin: Margin) -> Tensor:
     """rest (N,) over all classes from parts (P, N), one per rank."""
     if len(parts) == 1:
         return parts[0]
-    return parts.logsumexp(dim=0) if margin.combine == "softmax" else parts.sum(dim=0)
+    if margin.combine == "one-vs-all":
+        return parts.sum(dim=0)
+    # where no rank has another class, autograd's slope of logsumexp would be NaN
+    nothing = (parts == -math.inf).all(dim=0)
+    return parts.masked_fill(nothing, 0).logsumexp(dim=0).masked_fill(nothing, -math.inf)

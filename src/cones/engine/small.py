@@ -14,6 +14,7 @@ from ..common.transforms import in_transform
 from ..common.unit_vectors import direction
 from ..margins import Rows, with_others_summaries
 from . import few_logits
+from .draws import with_noise
 from .few_logits import COPIES
 from .passes import updated_statistics
 from .similarity import own_columns
@@ -42,8 +43,9 @@ def is_few(num_rows: int, dtype: torch.dtype, step: Step) -> bool:
 
 
 def _is_plain(step: Step) -> bool:
-    """Test whether all classes are here, two at least, and their gradient is returned."""
-    return step.classes.ranks is None and step.options.update is None and step.classes.here > 1
+    """Test whether all classes are here, two at least, and their gradient is that of the value, and returned."""
+    classes = step.classes
+    return classes.ranks is None and classes.population is None and step.options.update is None and classes.here > 1
 
 
 def all_at_once(x: Tensor, feature_norm: Tensor, step: Step) -> RowTerms:
@@ -74,6 +76,7 @@ def all_at_once(x: Tensor, feature_norm: Tensor, step: Step) -> RowTerms:
 
     own = similarity.gather(1, own_column).squeeze(1)
     rows = Rows(own, feature_norm, norms[center.squeeze(1)], step.labels, step.statistics)
+    rows = with_noise(rows, margin, step.seed)
     if step.update_statistics:
         before = rows
         statistics = updated_statistics(margin, rows, lambda: margin.rest(with_logits(before)[2], is_own))

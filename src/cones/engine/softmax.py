@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..margins import Margin
 from .checks import check_arguments, check_fraction, check_settings
+from .draws import draw_seed
 from .ignored import IGNORE_INDEX, counted
 from .losses import losses_over
 from .planner import MEMORY_BUDGET
@@ -92,11 +93,12 @@ def margin_softmax(
         margin, dims=features.shape[1], dtype=features.dtype, bias=bias is not None, compute_dtype=compute_dtype,
         subcenters=subcenters, label_smoothing=label_smoothing,
     )  # fmt: skip
-    ranks, local_labels = meet(features, labels, here, group, settings=settings, rows=rows)
+    seed = draw_seed() if margin.draws else None
+    ranks, local_labels, seed = meet(features, labels, here, group, settings=settings, rows=rows, seed=seed)
     bias = added_to_logits(margin, bias, here if ranks is None else ranks.num_classes, weight, ranks)
     if statistics is None:
         statistics = start_of_statistics(margin, here if ranks is None else ranks.num_classes, features.device)
     classes = LocalClasses(weight, bias, subcenters, local_labels, ranks)
-    step = Step(labels.long(), margin, classes, statistics, EngineOptions(memory_budget, compute_dtype))
+    step = Step(labels.long(), margin, classes, statistics, EngineOptions(memory_budget, compute_dtype), seed=seed)
     losses, _ = losses_over(features, step, label_smoothing=label_smoothing)
     return taken.of_all(losses, len(all_features))

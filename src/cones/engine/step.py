@@ -16,8 +16,24 @@ from .similarity import bends
 from .streaming import WeightUpdate
 
 
+class Population(NamedTuple):
+    """All classes that this rank holds, where a step takes a sample of them but normalises over all.
+
+    Attributes:
+        weight, bias, local_labels: as those of `LocalClasses`, of all of them.
+        log_weight: (C,) of the C sampled classes, log 1 / chance of being drawn; 0 for the batch's own classes.
+        largest: the largest of these.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    local_labels: Tensor
+    log_weight: Tensor
+    largest: float
+
+
 class LocalClasses(NamedTuple):
-    """The classes that this rank holds.
+    """The classes that this rank holds, or those of them that a step takes.
 
     Attributes:
         weight: (C * S, D) their rows of W, class-major: the centers of one class are adjacent.
@@ -26,6 +42,7 @@ class LocalClasses(NamedTuple):
         local_labels: (M,) int64, the number of each row's own class among the C here; outside of 0..C-1 where it is on
             another rank.
         ranks: rows and classes per rank, or None for one process alone.
+        population: all that this rank holds, where the gradients of those above stand for theirs; else None.
     """
 
     weight: Tensor
@@ -33,6 +50,7 @@ class LocalClasses(NamedTuple):
     subcenters: int
     local_labels: Tensor
     ranks: Ranks | None
+    population: Population | None = None
 
     @property
     def here(self) -> int:
@@ -43,6 +61,18 @@ class LocalClasses(NamedTuple):
     def num_classes(self) -> int:
         """K, of all ranks."""
         return self.here if self.ranks is None else self.ranks.num_classes
+
+    def whole(self) -> "LocalClasses":
+        """All that this rank holds, sampled or not."""
+        if self.population is None:
+            return self
+        weight, bias, local_labels, *_ = self.population
+        return self._replace(weight=weight, bias=bias, local_labels=local_labels, population=None)
+
+    def without_bias(self) -> "LocalClasses":
+        """The same without a bias."""
+        population = None if self.population is None else self.population._replace(bias=None)
+        return self._replace(bias=None, population=population)
 
     def own_is_here(self) -> Tensor:
         """(M,) bool, True where a row's own class is held here."""
@@ -74,6 +104,7 @@ class Step(NamedTuple):
         options: execution options.
         others_sum: whether the sum of the others' logits is wanted.
         update_statistics: whether the running numbers take the step in before its losses are taken.
+        seed: 0-dim int64, of the step's random draws; None where nothing is drawn.
     """
 
     labels: Tensor
@@ -83,6 +114,7 @@ class Step(NamedTuple):
     options: EngineOptions
     others_sum: bool = False
     update_statistics: bool = False
+    seed: Tensor | None = None
 
     @property
     def bends(self) -> bool:

@@ -94,7 +94,7 @@ def rest_forward(
         if settings.needs_x:
             add_product(pull, exponentials, unit if compute_dtype is None else unit.to(compute_dtype))
     rest = total.log() if settings.bounded else total.log() + shift / LOG2_E
-    return rest, weight[_among(local_labels, weight)].to(x.dtype), unit_sum, norms, total, pull, maxima, kept
+    return rest, _own_rows(weight, local_labels).to(x.dtype), unit_sum, norms, total, pull, maxima, kept
 
 
 def rest_backward(
@@ -155,7 +155,7 @@ def rest_backward(
                 if d_own is not None and len(rows):
                     d_tile.index_add_(0, columns, d_own[rows])
                 update.apply(slice(start, stop), d_tile)
-    if settings.needs_weight and update is None and d_own is not None:
+    if settings.needs_weight and update is None and d_own is not None and len(weight):
         d_weight.index_add_(0, _among(local_labels, weight), d_own)
     return d_weight, d_bias
 
@@ -174,7 +174,14 @@ def as_kept(store: Tensor, x: Tensor, settings: StreamSettings) -> Tensor:
 
 def _among(local_labels: Tensor, weight: Tensor) -> Tensor:
     """The labels (N,), those of classes on other ranks replaced by a class that is here."""
-    return local_labels.clamp(0, max(len(weight) - 1, 0))
+    return local_labels.clamp(0, len(weight) - 1)
+
+
+def _own_rows(weight: Tensor, local_labels: Tensor) -> Tensor:
+    """Rows (N, D) of W of the own classes, of some class where the own one is not here; 0 where there is no class."""
+    if not len(weight):  # none of this rank's was sampled
+        return weight.new_zeros(len(local_labels), weight.shape[1])
+    return weight[_among(local_labels, weight)]
 
 
 def _shift(logits: Tensor, shift: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ def bent_rest(
     rows: Rows,
     subcenters: int,
     settings: StreamSettings,
+    class_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Combine the other classes of each row, differentiable in every input.
 
@@ -45,12 +46,13 @@ def bent_rest(
         rows: inputs of the margin.
         subcenters: S; the similarity to a class is the largest of those to its centers.
         settings: static configuration of the pass; `others_sum` asks for the second result.
+        class_weights: (K,) factors of each `class_loss`, or None.
 
     Returns:
         rest (N,), -inf (for a sum 0) where there is no other class; and sum_{j != y_i} z_ij (N,), empty unless
         settings.others_sum.
     """
-    fixed = _Fixed(margin, rows.label, rows.statistics, subcenters, settings)
+    fixed = _Fixed(margin, rows.label, rows.statistics, rows.noise, subcenters, settings, class_weights)
     of_rows = (target, rows.similarity, rows.feature_norm, rows.weight_norm)
     results = _BentRest.apply(x, weight, bias, local_labels, fixed, *of_rows, *_tensors(margin))  # type: ignore[no-untyped-call]
     return cast(tuple[Tensor, Tensor], results)
@@ -62,27 +64,34 @@ class _Fixed(NamedTuple):
     margin: Margin
     label: Tensor
     statistics: Any
+    noise: Tensor | None
     subcenters: int
     settings: StreamSettings
+    class_weights: Tensor | None
 
     @property
     def one_vs_all(self) -> bool:
         return self.margin.combine == "one-vs-all"
 
-    def others(self, similarity: Tensor, bias: Tensor | None, variables: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """The margin's logits (N, C), and the terms to combine, from similarities (N, C * S).
+    def others(
+        self, similarity: Tensor, bias: Tensor | None, variables: tuple[Tensor, ...], classes: slice
+    ) -> tuple[Tensor, Tensor]:
+        """The margin's logits (N, C) of some classes, and the terms to combine, from similarities (N, C * S).
 
         `variables` are the numbers of the rows and the margin's own tensors.
         """
         target, own_similarity, feature_norm, weight_norm, *margin_tensors = variables
-        rows = Rows(own_similarity, feature_norm, weight_norm, self.label, self.statistics)
+        rows = Rows(own_similarity, feature_norm, weight_norm, self.label, self.statistics, noise=self.noise)
         tensors = iter(margin_tensors)
         margin = map_tensors(self.margin, lambda _: next(tensors))
         if self.subcenters > 1:
             similarity = similarity.unflatten(1, (-1, self.subcenters)).max(dim=2).values
         logits = margin.others(similarity, target, rows)
         logits = logits if bias is None else logits + bias
-        return logits, margin.class_loss(logits) if self.one_vs_all else logits
+        if not self.one_vs_all:
+            return logits, logits
+        losses = margin.class_loss(logits)
+        return logits, losses if self.class_weights is None else losses * self.class_weights[classes]
 
 
 class _BentRest(torch.autograd.Function):
@@ -107,7 +116,8 @@ class _BentRest(torch.autograd.Function):
             place = tiles.place(index, kept)
             if place is not None:
                 similarity = place.copy_(similarity)
-            logits, terms = fixed.others(similarity, None if bias is None else bias[start:stop], variables)
+            tile = slice(start, stop)
+            logits, terms = fixed.others(similarity, None if bias is None else bias[tile], variables, tile)
             if fixed.one_vs_all:
                 rest += _without_own(tiles, index, terms, 0.0).sum(dim=1)
             else:
@@ -163,7 +173,7 @@ def _bent_backward(
         similarity = similarity.detach().requires_grad_()
         tile_bias = None if bias is None else bias[start:stop].detach().requires_grad_(needs_bias)
         with torch.enable_grad():
-            _, terms = fixed.others(similarity, tile_bias, leaves)
+            _, terms = fixed.others(similarity, tile_bias, leaves, slice(start, stop))
         if fixed.one_vs_all:
             upstream = _without_own(tiles, index, factor.expand_as(terms), 0.0)
         else:

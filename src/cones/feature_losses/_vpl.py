@@ -8,6 +8,7 @@ from ..common.dtypes import working_dtype
 from ..common.unit_vectors import direction
 from ..common.watching import UpdateWatch
 from ..engine.checks import check_arguments, check_labels, check_tensor
+from ..engine.draws import draw_seed
 from ..engine.losses import losses_over
 from ..engine.planner import MEMORY_BUDGET
 from ..engine.reduction import reduce
@@ -113,7 +114,8 @@ class VPL(nn.Module):
         bias = added_to_logits(self.margin, None, len(weight), weight, None)
         classes = LocalClasses(prototypes, bias, subcenters=1, local_labels=labels, ranks=None)
         options, updates = EngineOptions(MEMORY_BUDGET, compute_dtype=None), self.training and bool(self._statistics)
-        step = Step(labels, self.margin, classes, self.statistics(), options, update_statistics=updates)
+        seed = draw_seed() if self.margin.draws else None
+        step = Step(labels, self.margin, classes, self.statistics(), options, update_statistics=updates, seed=seed)
         losses, statistics = losses_over(features, step)
         for name, value in statistics.items() if updates else ():
             getattr(self, f"running_{name}").copy_(value)

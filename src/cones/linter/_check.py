@@ -95,7 +95,8 @@ def check_margin(margin: Margin, *, num_classes: int = 10, dim: int = 8, detache
 def _report(subject: Subject) -> MarginReport:
     findings = _judge(subject, FORM) | _judge(subject, SHAPES)
     findings |= _after(subject, CONTRACT, findings, "shapes and dtypes")
-    alone = findings["repeatable"].verdict == "warns" or findings["rows independent"].verdict == "fails"
+    draws = subject.margin.draws or findings["repeatable"].verdict == "warns"
+    alone = draws or findings["rows independent"].verdict == "fails"
     subject = subject._replace(alone=alone)
     findings |= _after(subject, NUMBERS, findings, "shapes and dtypes", "repeatable")
     findings |= _after(subject, ENGINE, findings, "shapes and dtypes", "repeatable", "elementwise", "inputs kept")

@@ -45,6 +45,8 @@ def repeatable(subject: Subject) -> Finding:
     drawn = [name for name, value in first.items() if not _equal(value, other[name])]
     if drawn:
         return Finding("warns", f"{drawn[0]} draws at random: it is checked row by row, with the same draw for each")
+    if subject.margin.draws:
+        return Finding("holds", "the same rows with the same rows.noise always have the same logits")
     return Finding("holds", "the same rows always have the same logits")
 
 

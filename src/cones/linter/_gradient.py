@@ -34,7 +34,8 @@ def gradient(subject: Subject) -> Finding:
     asked = batch(subject, 24, 1)
     for part in _parts(subject, asked):
         for variable, at in part.variables.items():
-            mismatch = _mismatch(part, variable, subject) if at.is_floating_point() else None
+            fixed = variable == "noise" or not at.is_floating_point()
+            mismatch = None if fixed else _mismatch(part, variable, subject)
             if mismatch is None:
                 continue
             row, auto, own = mismatch
@@ -54,12 +55,15 @@ def gradient(subject: Subject) -> Finding:
 
 def _parts(subject: Subject, asked: Batch) -> Iterator[Part]:
     margin, own, other = subject.margin, asked.rows.similarity, asked.similarity
-    known = {name: getattr(asked.rows, name) for name in ("feature_norm", "weight_norm", "label")}
+    names = ("feature_norm", "weight_norm", "label", *(("noise",) if margin.draws else ()))
+    known = {name: getattr(asked.rows, name) for name in names}
 
-    def rows(similarity: Tensor, feature_norm: Tensor, weight_norm: Tensor, label: Tensor) -> Rows:
+    def rows(
+        similarity: Tensor, feature_norm: Tensor, weight_norm: Tensor, label: Tensor, noise: Tensor | None = None
+    ) -> Rows:
         summaries = tuple(torch.ones_like(similarity) for _ in margin.others_summaries())
         numbers = (similarity, feature_norm, weight_norm, label)
-        return Rows(*numbers, asked.rows.statistics, summaries)
+        return Rows(*numbers, asked.rows.statistics, summaries, noise)
 
     def target(similarity: Tensor, *known: Tensor) -> Tensor:
         return margin.target(similarity, rows(similarity, *known))

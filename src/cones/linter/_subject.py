@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..margins import Margin, Rows
-from ..probing.at_angles import MarginProbe, seeded
+from ..probing.at_angles import MarginProbe, noise_of, seeded
 
 
 class Subject(NamedTuple):
@@ -63,6 +63,7 @@ class Batch(NamedTuple):
             label=change(self.rows.label),
             statistics=statistics,
             others_summaries=tuple(map(change, self.rows.others_summaries)),
+            noise=None if self.rows.noise is None else change(self.rows.noise),
         )
         return Batch(rows, change(self.similarity))
 
@@ -86,7 +87,8 @@ def batch(
         part.to(dtype) for part in (own * length, other * length[:, None], feature_norm, weight_norm)
     )
     summaries = tuple(torch.ones_like(own) for _ in subject.margin.others_summaries())
-    return Batch(Rows(own, feature_norm, weight_norm, label, subject.statistics, summaries), other)
+    noise = seeded(lambda: noise_of(subject.margin, own), seed)
+    return Batch(Rows(own, feature_norm, weight_norm, label, subject.statistics, summaries, noise), other)
 
 
 def answers(subject: Subject, asked: Batch, seed: int = 0) -> Iterator[tuple[str, Any]]:

@@ -19,15 +19,16 @@ class ElasticFace(Margin):
         m_i ~ Normal(m, sigma^2)
         t = s cos(theta_y + m_i) or s (cos(theta_y) - m_i),   o_j = s cos(theta_j)
 
-    One number a row is drawn from torch's generator of the features' device, also for losses taken in evaluation; it
-    depends neither on the number of classes nor on the features' precision. Over several processes each draws for its
-    own rows. A draw may be below 0. The tail past theta_y = pi - m_i is the smooth one of `ArcFace`; the paper and its
-    code have none, so that their cosine rises again there.
+    A row's draw, also for losses taken in evaluation, is a function of its place in the batch and of a seed, drawn once
+    a step from PyTorch's default generator. It depends neither on the classes, nor on device and precision of the
+    features, nor on the number of processes, all of which use the first one's seed. A draw may be below 0. The tail
+    past theta_y = pi - m_i is the smooth one of `ArcFace`; the paper and its code have none, so that their cosine rises
+    again there.
 
     The paper's settings of m and sigma are 0.5 and 0.05 for "arc", 0.5 and 0.0175 with `plus`; 0.35 and 0.05 for
-    "cos", 0.35 and 0.02 with `plus`. With `plus` the margins drawn for a batch are dealt out by how far its rows
-    are from their classes: the largest cosine gets the smallest margin. The authors' code means to do so, but puts the
-    sorted margins in the order of the sorting instead of its inverse, so that rows get each other's.
+    "cos", 0.35 and 0.02 with `plus`. With `plus` the margins drawn for a batch, that of all processes, are dealt out by
+    how far its rows are from their classes: the largest cosine gets the smallest margin. The authors' code means to do
+    so, but puts the sorted margins in the order of the sorting instead of its inverse, so that rows get each other's.
 
     Args:
         margin: m, the mean, at least 0; in radians for "arc", in cosine units for "cos".
@@ -46,6 +47,7 @@ class ElasticFace(Margin):
     CVPR Workshops 2022, arXiv 2109.09416, section 3.
     """
 
+    draws: ClassVar[bool] = True
     angles: ClassVar[tuple[str, ...]] = ("margin", "std")
     margin: float = 0.5
     scale: float | Tensor = 64.0
@@ -60,11 +62,19 @@ class ElasticFace(Margin):
         if self.kind not in KINDS:
             raise ValueError(f"ElasticFace: kind is {self.kind!r}, expected one of {', '.join(KINDS)}")
 
+    @property
+    def deals(self) -> bool:
+        return self.plus
+
+    def deal(self, noise: Tensor, similarity: Tensor) -> Tensor:
+        nearest_first = similarity.argsort(descending=True, stable=True)
+        return torch.empty_like(noise).scatter(0, nearest_first, noise.sort().values)
+
     def target(self, similarity: Tensor, rows: Rows) -> Tensor:
-        # always drawn in float32, so that a seed means the same margins at every precision
-        draw = torch.randn(similarity.shape, dtype=torch.float32, device=similarity.device)
-        margin = self.margin + self.std * draw.to(similarity.dtype)
-        if self.plus:
-            nearest_first = similarity.detach().argsort(descending=True, stable=True)
-            margin = torch.empty_like(margin).scatter(0, nearest_first, margin.sort().values)
+        if rows.noise is None:
+            raise ValueError(
+                "ElasticFace: rows.noise is None, expected (N,) standard normal numbers: "
+                "rows._replace(noise=torch.randn(len(similarity)))"
+            )
+        margin = self.margin + self.std * rows.noise.to(similarity.dtype)
         return self.scale * (arc(similarity, margin, "smooth") if self.kind == "arc" else similarity - margin)

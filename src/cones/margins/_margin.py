@@ -26,6 +26,7 @@ class Rows(NamedTuple):
         statistics: running numbers by name, 0-dim; empty for nearly every margin.
         others_summaries: (N,) each, the sums over the other classes that the margin's `others_summaries` asks for; only
             where `target` is called.
+        noise: (N,) float32, a standard normal number per row, only for a margin that `draws`; else None.
     """
 
     similarity: Tensor
@@ -34,6 +35,7 @@ class Rows(NamedTuple):
     label: Tensor
     statistics: Mapping[str, Tensor]
     others_summaries: tuple[Tensor, ...] = ()
+    noise: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Margin(ABC):
         weights: the same for the rows of W.
         combine: how the other classes are combined: "softmax" takes the logsumexp of their logits, "one-vs-all" the
             sum of `class_loss` of each.
+        draws: whether each row needs a random number, `rows.noise`: a function of a seed, drawn once a step from
+            PyTorch's generator, and of the row's number in the batch, the same on any number of processes.
         angles: the names of the fields that are angles, in radians.
         cosines: the names of the fields that are subtracted from the cosine.
     """
@@ -60,6 +64,7 @@ class Margin(ABC):
     features: ClassVar[Geometry] = "unit"
     weights: ClassVar[Geometry] = "unit"
     combine: ClassVar[Combine] = "softmax"
+    draws: ClassVar[bool] = False
     angles: ClassVar[tuple[str, ...]] = ()
     cosines: ClassVar[tuple[str, ...]] = ()
 
@@ -123,6 +128,23 @@ class Margin(ABC):
     def bends(self) -> bool:
         """True if `others` is more than scale * similarity in these settings, so that the engine has to call it."""
         return type(self).others is not Margin.others
+
+    def deal(self, noise: Tensor, similarity: Tensor) -> Tensor:
+        """Deal the random numbers of a batch out to its rows; for a margin that `draws` and wants another order.
+
+        Args:
+            noise: (M,) as drawn, for all rows of the batch, of every process.
+            similarity: (M,) to the own class, without gradient.
+
+        Returns:
+            (M,) the `noise` of each row.
+        """
+        return noise
+
+    @property
+    def deals(self) -> bool:
+        """True if `deal` does more than return its argument in these settings, so that the engine has to call it."""
+        return type(self).deal is not Margin.deal
 
     def class_bias(self, num_classes: int) -> Tensor | None:
         """A (K,) term added to the training logits of all classes, or None."""

@@ -18,9 +18,9 @@ class UniFace(Margin):
 
     The unified cross entropy with a margin and a balance; b / s is the threshold in cosine units. The layer's bias is
     -b: Head(..., bias=True) starts it at -log(10 K), as the authors' code does; without, b is 0 for good. That code
-    adds log(r) to b where only a share r of the classes is taken, as by `sample_rate`; here nothing is added. It also
-    cuts t and o_j to within +-s, past which they have no gradient; here they are exact. The paper's text was not at
-    hand, so defaults and formula are the code's.
+    adds log(r) to b where only a share r of the classes is taken, as by `sample_rate`; here nothing is added
+    (`normaliser="all"` sums over all classes). It also cuts t and o_j to within +-s, past which they have no gradient;
+    here they are exact. The paper's text was not at hand, so defaults and formula are the code's.
 
     Args:
         margin: m, at least 0, in cosine units.

@@ -22,7 +22,7 @@ def write_head(path: Path | str, head: Head, *, classes: Sequence[str] = ()) -> 
     """Write a head to a .safetensors file, whole or not at all: its tensors, and its margin as text in the header.
 
     A margin is kept as text, which is parsed when it is read, and not executed. What belongs to a process and not to
-    the weights (sample_rate, compute_dtype, memory_budget, group) is not written.
+    the weights (sample_rate, normaliser, compute_dtype, memory_budget, group) is not written.
 
     Args:
         path: the file; its folder is made when it is missing.

@@ -5,11 +5,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ..margins import Margin, Rows
+
+T = TypeVar("T")
 
 SEED = 0
 NUM_CLASSES = 10
@@ -64,8 +67,9 @@ class MarginProbe:
         """Rows (R,) at cosines (R,) to the own class."""
         one = torch.ones_like(own)
         label = torch.full_like(own, self.label, dtype=torch.long)
-        summaries = tuple(0 * one for _ in self.margin.others_summaries())
-        return Rows(self.length * own, self.feature_norm * one, self.weight_norm * one, label, self.numbers, summaries)
+        summaries, noise = tuple(0 * one for _ in self.margin.others_summaries()), noise_of(self.margin, own)
+        norms = self.feature_norm * one, self.weight_norm * one
+        return Rows(self.length * own, *norms, label, self.numbers, summaries, noise)
 
     def target(self, own: Tensor) -> Tensor:
         """Logits (R,) of the own class, at cosines (R,)."""
@@ -81,8 +85,9 @@ class MarginProbe:
         """
 
         def others(other: Tensor, own: Tensor, *given: Tensor) -> Tensor:
-            target = given[0] if given else self._target(own)
-            return self.margin.others(self.length * other, target, self.rows(own))
+            rows = self.rows(own)
+            target = given[0] if given else self.margin.target(rows.similarity, rows)
+            return self.margin.others(self.length * other, target, rows)
 
         return by_row(others, other, own, *(() if target is None else (target,)), alone=self.alone)
 
@@ -100,6 +105,14 @@ class MarginProbe:
         return self.margin.target(rows.similarity, rows)
 
 
+def noise_of(margin: Margin, similarity: Tensor) -> Tensor | None:
+    """Draw `Rows.noise` of rows at similarities (R,) from torch's generator, for a margin that draws."""
+    if not margin.draws:
+        return None
+    noise = torch.randn(similarity.shape, dtype=torch.float32, device=similarity.device)
+    return margin.deal(noise, similarity.detach()) if margin.deals else noise
+
+
 def losses_of(margin: Margin, similarity: Tensor, other: Tensor, rows: Rows) -> Tensor:
     """Losses (R,) from similarities (R,) to the own class and (R, C) to the others, without a bias."""
     target = margin.target(similarity, rows)
@@ -108,7 +121,7 @@ def losses_of(margin: Margin, similarity: Tensor, other: Tensor, rows: Rows) -> 
     return losses if penalty is None else losses + penalty
 
 
-def seeded(function: Callable[[], Tensor], seed: int = SEED) -> Tensor:
+def seeded(function: Callable[[], T], seed: int = SEED) -> T:
     """Call `function` under a seed of torch's generator, and leave the caller's random state as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
