@@ -1,7 +1,7 @@
 """Open-set evaluation of files: a run, embeddings, lists of pairs, scores; written as a report."""
 
 from ..evaluation import EvaluationOptions as EvaluationOptions
-from ..protocols import ListForm as ListForm
+from ..protocols.lines import ListForm as ListForm
 from ._evaluated import Evaluated as Evaluated
 from ._evaluated import PictureFiles as PictureFiles
 from ._labelled import evaluate_embeddings as evaluate_embeddings

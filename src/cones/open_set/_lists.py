@@ -15,7 +15,6 @@ from ..evaluation.progress import silent
 from ..evaluation.similarity import zero_rows
 from ..protocols import (
     Embeddings,
-    ListForm,
     Pairs,
     decode_pictures,
     read_bin,
@@ -23,6 +22,7 @@ from ..protocols import (
     read_scores_csv,
     read_templates,
 )
+from ..protocols.lines import ListForm
 from ._evaluated import Evaluated, PictureFiles
 
 FOLDS = 10

@@ -17,7 +17,6 @@ from ._face_records import read_face_records as read_face_records
 from ._lfw import read_lfw_pairs as read_lfw_pairs
 from ._pairs import Pairs as Pairs
 from ._pairs_csv import read_pairs_csv as read_pairs_csv
-from ._read_pairs import ListForm as ListForm
 from ._read_pairs import read_pairs as read_pairs
 from ._scores_csv import ScoredPairs as ScoredPairs
 from ._scores_csv import read_scores_csv as read_scores_csv
@@ -34,7 +33,6 @@ __all__ = [
     "Face",
     "FaceRecords",
     "ImagePairs",
-    "ListForm",
     "Pairs",
     "ScoredPairs",
     "Templates",

@@ -1,16 +1,12 @@
 """Lists of pairs in any of the known forms."""
 
 from pathlib import Path
-from typing import Literal
 
 from ._lfw import read_lfw_pairs
 from ._pairs import Pairs
 from ._pairs_csv import read_pairs_csv
 from ._trials import read_trials
-from .lines import read_lines
-
-ListForm = Literal["auto", "csv", "lfw", "trials"]
-"""Formats of a list of pairs; "auto" tells them apart by the first lines."""
+from .lines import ListForm, read_lines
 
 
 def read_pairs(

@@ -3,12 +3,16 @@
 import re
 import warnings
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..common.regular_file import not_a_file
 from ..data import DataError
+
+ListForm = Literal["auto", "csv", "lfw", "trials"]
+"""Formats of a list of pairs; "auto" tells them apart by the first lines."""
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # surely within int64
 
