@@ -1,5 +1,6 @@
 """Heads in distributed training: shares of W, checks of wrappers and of checkpoints."""
 
+import gc
 import warnings
 from typing import Any, Protocol
 
@@ -63,7 +64,8 @@ class WrappingCheck:
             managed: whether the weight was replaced after construction, as FSDP does.
 
         Raises:
-            RuntimeError: the head is inside DistributedDataParallel, and shares its classes or has a ClassSGD.
+            RuntimeError: the head is inside DistributedDataParallel, and shares its classes or has a ClassSGD; or
+                fully_shard took its weight though it shares its classes.
         """
         if self._done or torch.compiler.is_compiling():
             return
@@ -80,6 +82,11 @@ class WrappingCheck:
                 f"DistributedDataParallel._set_params_and_buffers_to_ignore_for_model the head's names, such as "
                 f"{names[0]!r}, before wrapping"
             )
+        if group is not None and managed and _is_of_fsdp(weight):
+            raise RuntimeError(
+                "the head shares its classes (group=) but fully_shard has taken its weight, and mixes the rows of all "
+                "ranks: call fully_shard on the backbone only, or fully_shard(net, ignored_params={head.weight, ...})"
+            )
         if group is None and wrapped and moved_in_backward:
             raise RuntimeError(
                 "ClassSGD moves W in the backward, before DistributedDataParallel averages gradients: use "
@@ -92,6 +99,12 @@ class WrappingCheck:
                 f"group=dist.group.WORLD; nothing is wrong where gradients are averaged by other means",
                 stacklevel=5,
             )
+
+
+def _is_of_fsdp(weight: Tensor) -> bool:
+    """Whether fully_shard gathered this parameter, which then is an attribute of one of its own records."""
+    owners = gc.get_referrers(weight)
+    return any(type(each).__name__ == "FSDPParam" or (isinstance(each, dict) and "fsdp_placement" in each) for each in owners)
 
 
 def check_whole(weight: Tensor) -> None:
