@@ -139,7 +139,9 @@ def load_weights_of(path: Path, backbone: nn.Module, loss: nn.Module | None = No
     prefixes = ("backbone.",) if loss is None else ("backbone.", "loss.")
 
     def read(stored: Stored) -> tuple[Stored, dict[str, Tensor]]:
-        return stored, {name: tensor for prefix in prefixes for name, tensor in stored.read(prefix).items()}
+        # a file is checked as a whole; of many ranks the rows of W, which may be most of it, are left out
+        wanted = prefixes if stored.files else ("",)
+        return stored, {name: tensor for prefix in wanted for name, tensor in stored.read(prefix).items()}
 
     stored, tensors = use_newest(path, read)
     _load_weights(stored.path, tensors, backbone, loss)
