@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -80,7 +81,7 @@ def bias(num_classes: int, rate: float, draws: int) -> dict[str, tuple[float, fl
 
     exact = gradient(heads["all"].eval())
     heads["all"].train()
-    ways = {
+    ways: dict[str, Callable[[], Tensor]] = {
         "over the sampled classes": lambda: gradient(heads["sampled"]),
         "weights inside the logarithm": weighted,
         "over all classes": lambda: gradient(heads["all"]),

@@ -145,7 +145,6 @@ def drop(features: Tensor, labels: Tensor, weight: Tensor, subcenters: int, *, m
     angles = [
         row_angles(_unit(features[rows]), _unit(dominant[labels[rows].long()]))
         for rows in _blocks(features, subcenters)
-        for rows in _blocks(features, subcenters)
     ]
     whole = torch.cat(angles) if angles else _unit(features).sum(dim=1)
     return Dropped(dominant, whole <= max_angle, whole, centers)

@@ -5,11 +5,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ..margins import Margin, Rows
+
+T = TypeVar("T")
 
 SEED = 0
 NUM_CLASSES = 10
@@ -118,7 +121,7 @@ def losses_of(margin: Margin, similarity: Tensor, other: Tensor, rows: Rows) -> 
     return losses if penalty is None else losses + penalty
 
 
-def seeded(function: Callable[[], Tensor], seed: int = SEED) -> Tensor:
+def seeded(function: Callable[[], T], seed: int = SEED) -> T:
     """Call `function` under a seed of torch's generator, and leave the caller's random state as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
