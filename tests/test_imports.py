@@ -111,7 +111,7 @@ def test_a_private_module_is_imported_inside_its_package_alone():
 
 def test_the_specification_knows_nothing_of_the_engine_that_it_specifies():
     inside = {name.split(".")[2] for name in imports(ROOT / "engine" / "dense.py") if name.startswith("cones.engine.")}
-    assert inside == {"checks", "similarity"}
+    assert inside == {"checks", "draws", "similarity"}
 
 
 @pytest.mark.parametrize("top", ["src", "benchmarks"])

@@ -34,7 +34,7 @@ def trials(preset: str) -> list[Trial]:
         for normaliser in (("sampled", "all") if rate < 1 else ("sampled",))
     ]
     epochs = 1 if smoke else RECIPES[data].run.epochs
-    return [Trial(data, *case, seed, epochs) for seed in range(2 if smoke else RECIPES[data].seeds) for case in cases]
+    return [Trial(data, *case, seed, epochs) for seed in range(1 if smoke else RECIPES[data].seeds) for case in cases]
 
 
 def file_of(trial: Trial, folder: Path) -> Path:

@@ -23,6 +23,6 @@ def test_smoke_preset_writes_trials_and_page(tmp_path):
 
 
 def test_only_one_of_three_ways_is_unbiased():
-    found = bias(100, 0.1, 300)
+    found = bias(100, 0.1, 200)
     for name, (gap, error) in found.items():
         assert (gap < 2 * error) == (name == "over all classes"), (name, gap, error)

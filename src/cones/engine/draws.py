@@ -3,7 +3,7 @@
 One seed a step, and from it a draw for each row by its number in the whole batch, or for each class by its number among
 all. Rank 0's seed is used by all ranks, so that nothing else has to be exchanged.
 
-M rows of all ranks, N of this one.
+M rows of all ranks.
 """
 
 import math
@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ..common.dtypes import vector_dtype
 from ..margins import Margin, Rows
-from .ranks import Ranks, rows_of_all
 
 ROWS, CLASSES = 0, 1
 """Streams of draws from one seed."""
@@ -90,18 +89,3 @@ def with_noise(rows: Rows, margin: Margin, seed: Tensor | None) -> Rows:
     assert seed is not None
     noise = normal_draws(seed, slice(0, len(rows.label)), rows.similarity)
     return rows._replace(noise=margin.deal(noise, rows.similarity.detach()) if margin.deals else noise)
-
-
-def with_noise_of_own(rows: Rows, margin: Margin, seed: Tensor | None, ranks: Ranks) -> Rows:
-    """Give each row its random number as `with_noise` does, where only this rank's rows (N,) are known.
-
-    A margin that deals out the draws of the whole batch needs the similarities of all rows, one more exchange.
-    """
-    if not margin.draws:
-        return rows
-    assert seed is not None
-    if not margin.deals:
-        return rows._replace(noise=normal_draws(seed, ranks.own_rows, rows.similarity))
-    similarity = rows_of_all(rows.similarity.detach(), ranks)
-    noise = normal_draws(seed, slice(0, len(similarity)), similarity)
-    return rows._replace(noise=margin.deal(noise, similarity)[ranks.own_rows])

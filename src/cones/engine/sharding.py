@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..margins import Margin, Rows
 from .collective import gather, home, scale_gradient, total
-from .draws import with_noise, with_noise_of_own
+from .draws import normal_draws, with_noise
 from .passes import (
     bent_pass,
     closed_pass,
@@ -27,7 +27,7 @@ from .passes import (
     updated_statistics,
     without_own,
 )
-from .ranks import Ranks, stacked
+from .ranks import Ranks, rows_of_all, stacked
 from .step import RowTerms, Step, row_terms
 from .streaming_bent import map_tensors
 
@@ -105,10 +105,25 @@ def _closed(all_rows: _AllRows, feature_norm: Tensor, step: Step, there: Step, r
     rest, logits_sum, own = _brought_home(rest, logits_sum, own, here, step, ranks)
     norm = feature_norm.to(similarity.dtype)
     rows = Rows(own["similarity"], norm, own["weight_norm"], step.labels, step.statistics)
-    rows = with_noise_of_own(rows, step.margin, step.seed, ranks)
+    rows = _with_noise_of_own(rows, step.margin, step.seed, ranks)
     own_bias = own.get("bias")
     others_sum = None if logits_sum is None else without_own(logits_sum, rows, step, own_bias)
     return row_terms(rows, step.margin.target(rows.similarity, rows), own_bias, rest, others_sum)
+
+
+def _with_noise_of_own(rows: Rows, margin: Margin, seed: Tensor | None, ranks: Ranks) -> Rows:
+    """Give each row its random number as `with_noise` does, where only this rank's rows (N,) are known.
+
+    A margin that deals out the draws of the whole batch needs the similarities of all rows, one more exchange.
+    """
+    if not margin.draws:
+        return rows
+    assert seed is not None
+    if not margin.deals:
+        return rows._replace(noise=normal_draws(seed, ranks.own_rows, rows.similarity))
+    similarity = rows_of_all(rows.similarity.detach(), ranks)
+    noise = normal_draws(seed, slice(0, len(similarity)), similarity)
+    return rows._replace(noise=margin.deal(noise, similarity)[ranks.own_rows])
 
 
 def _bent(all_rows: _AllRows, feature_norm: Tensor, step: Step, there: Step, ranks: Ranks) -> RowTerms:
