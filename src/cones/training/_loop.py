@@ -35,7 +35,6 @@ from .checkpoint import Position, load_checkpoint
 from .data import Data, counts_of, read_data, with_data
 from .features import extract, precision
 from .model import build_model, pick_device
-from .shared_checkpoint import load_shared
 from .validation import end_of_epoch, open_validation
 
 
@@ -113,6 +112,8 @@ def fit(
         if group is None:
             position = load_checkpoint(folder / LAST, backbone, loss, optimizer.members, classes=train.classes)
         else:
+            from .shared_checkpoint import load_shared  # loads torch.distributed.checkpoint, which takes seconds
+
             position = load_shared(folder, backbone, loss, optimizer.members, group, classes=train.classes)
         _check_extension(earlier, run, position, steps_an_epoch)
     world.wait()  # nobody writes before all have looked

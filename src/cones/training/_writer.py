@@ -20,7 +20,6 @@ from ._versions import write_versions
 from ._world import World
 from .checkpoint import CheckpointError, Position, save_checkpoint, save_weights
 from .input import write_input
-from .shared_checkpoint import save_shared, save_shared_weights
 
 
 class RunWriter:
@@ -114,6 +113,8 @@ class RunWriter:
         if world.group is None:
             save_weights(self._folder / BEST, self._backbone, self._loss, position, classes=names)
         else:
+            from .shared_checkpoint import save_shared_weights  # loads torch.distributed.checkpoint: seconds
+
             save_shared_weights(self._folder, self._backbone, self._loss, position, world.group, classes=names)
 
     def _save(self, place: Path, position: Position) -> None:
@@ -121,4 +122,6 @@ class RunWriter:
         if world.group is None:
             save_checkpoint(place / LAST, self._backbone, self._loss, members, position, classes=names)
         else:
+            from .shared_checkpoint import save_shared
+
             save_shared(place, self._backbone, self._loss, members, position, world.group, classes=names)
