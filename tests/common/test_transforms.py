@@ -120,6 +120,7 @@ def test_vmap_refuses_a_wrong_label_of_any_of_its_batch():
         torch.func.vmap(lambda y: dense_margin_softmax(x, w, y, NormFace()))(y)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, about itself
 def test_a_compiled_head_refuses_labels_out_of_range():
     head = torch.compile(Head(4, 7, ArcFace(scale=8.0)), backend="aot_eager", fullgraph=True)
     x = torch.randn(3, 4)
@@ -134,6 +135,7 @@ def dual(function, x):
         return function(torch.autograd.forward_ad.make_dual(x, x))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, about itself
 @pytest.mark.parametrize(
     "derivative",
     [

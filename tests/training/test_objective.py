@@ -69,7 +69,7 @@ def test_every_feature_loss_with_its_fields():
         ("Softmax + 0.1 * CenterLoss(num_classes=3)", r"CenterLoss has no field 'num_classes'; it has alpha"),
         ("Softmax + 0.1 * DiscFace(dim=3)", r"DiscFace has no field 'dim'; it has none"),
         ("Softmax + 0.1 * MHE(power=-1)", r"MHE: power is -1, expected a finite number of at least 0"),
-        ("Softmax + 0.1 * MHE(power='a')", r"MHE: power is 'a', expected"),
+        ("Softmax + 0.1 * MHE(power='a')", r"MHE: power is 'a', expected a finite number"),
         ("Softmax + MHE()", r"a feature loss needs its weight in front, 0.01 \* MHE\(\)"),
         ("Softmax + 0.1 * CircelPairs", r"did you mean CirclePairs\?"),
         ("Softmax + -1 * CenterLoss", r"the weight is -1, expected a finite number of at least 0"),

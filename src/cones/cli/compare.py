@@ -50,16 +50,17 @@ class Compare:
         display = ComparisonDisplay(
             runs, self.run.epochs, jobs, threads=self.run.threads, batch_size=self.run.batch_size, drawing=DRAWING
         )
+        trained = compare(
+            self.run,
+            self.losses,
+            self.out,
+            title=self.title or None,
+            data_folder=self.data_folder,
+            stop=stop,
+            jobs=jobs,
+        )
         with display:
-            for name, metrics in compare(
-                self.run,
-                self.losses,
-                self.out,
-                title=self.title or None,
-                data_folder=self.data_folder,
-                stop=stop,
-                jobs=jobs,
-            ):
+            for name, metrics in trained:
                 display.show(name, metrics)
                 if metrics["kind"] == "end" and not display.drawn and not stop.requested:
                     display.drew_one_in(draw_if_possible(self.out / name, trust=self.run.trust))

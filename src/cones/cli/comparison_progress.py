@@ -99,8 +99,7 @@ class ComparisonDisplay(Display):
         threads = f" of {counted(self._threads, 'thread')}" if self._threads else ""
         runs = f"{counted(self._runs, 'run')} of {counted(self._epochs, 'epoch')}"
         processes = f"{self._jobs} processes{threads}: {runs}"
-        if self._runs:
-            self._print(f"starting {processes if self._jobs > 1 else f'{runs}, one at a time'}")
+        self._print(f"starting {processes if self._jobs > 1 else f'{runs}, one at a time'}")
         return self
 
     def show(self, name: str, metrics: dict[str, Any]) -> None:

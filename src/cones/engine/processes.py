@@ -104,7 +104,9 @@ class WrappingCheck:
 def _is_of_fsdp(weight: Tensor) -> bool:
     """Whether fully_shard gathered this parameter, which then is an attribute of one of its own records."""
     owners = gc.get_referrers(weight)
-    return any(type(each).__name__ == "FSDPParam" or (isinstance(each, dict) and "fsdp_placement" in each) for each in owners)
+    return any(
+        type(each).__name__ == "FSDPParam" or (isinstance(each, dict) and "fsdp_placement" in each) for each in owners
+    )
 
 
 def check_whole(weight: Tensor) -> None:

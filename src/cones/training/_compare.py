@@ -87,6 +87,8 @@ def compare(
         ValueError: two losses are the same, or one cannot be read.
         DataError: the data cannot be read.
         TrainingError: a folder holds another run; or losses failed, raised once the others are trained.
+
+    What can be wrong before a step is checked, and the data are read, before this returns.
     """
     if jobs < 0:
         raise ValueError(f"jobs is {jobs}, expected at least 1, or 0 to use the available cores")
@@ -98,15 +100,28 @@ def compare(
     if jobs > 1 and not run.threads:
         run = replace(run, threads=max(1, cores() // jobs))
     title = title or f"{run.data}: {run.backbone}, {run.feature_dim} features, {run.epochs} epochs"
+    data = DataCache()
+    run = _with_one_precision(run, [folder / name for name in named], data.read(run, data_folder))
+    runs = {name: replace(run, loss=loss) for name, loss in named.items()}
+    for name, one in runs.items():
+        check_folder(one, folder / name, resume=True)
+    return _train_each(runs, folder, title, data_folder=data_folder, stop=stop, jobs=jobs, data=data)
+
+
+def _train_each(
+    runs: Mapping[str, Run],
+    folder: Path,
+    title: str,
+    *,
+    data_folder: Path | None,
+    stop: Stop,
+    jobs: int,
+    data: DataCache,
+) -> Iterator[tuple[str, Metrics]]:
+    """Train the runs that are not finished, and list all that are in comparison.json."""
     failed: dict[str, str] = {}
     with stop_on_signals(stop):
-        data = DataCache()
-        splits = data.read(run, data_folder)
-        run = _with_one_precision(run, [folder / name for name in named], splits)
-        runs = {name: replace(run, loss=loss) for name, loss in named.items()}
-        for name, one in runs.items():
-            check_folder(one, folder / name, resume=True)
-        waiting = dict(runs)
+        splits, waiting = data.read(next(iter(runs.values())), data_folder), dict(runs)
         for name, one in runs.items():
             if summary := finished_results(folder / name, name, one):
                 check_data(folder / name / INPUT, splits)
@@ -128,7 +143,7 @@ def compare(
         if whole:
             write_text(folder / COMPARISON, json.dumps({"title": title, "runs": whole}, indent=2) + "\n")
     if failed:
-        raise TrainingError(_failures(named, failed, folder))
+        raise TrainingError(_failures({name: one.loss for name, one in runs.items()}, failed, folder))
 
 
 def jobs_for(run: Run, losses: int) -> int:

@@ -59,7 +59,9 @@ class Geometry:
 
 
 def _figure(key: str, value: float) -> Figure:
-    """A line of the table of figures; a ratio of 0 and 0 is refused."""
+    """A line of the table of figures; a ratio of 0 and 0, or of rounding and 0, is refused."""
+    if key == "angular_fisher_score" and not math.isfinite(value):
+        return GEOMETRY[key].figure(None, note="the classes do not differ in their mean direction")
     if math.isnan(value):
         return GEOMETRY[key].figure(None, note="embeddings do not differ, neither within classes nor between them")
     return GEOMETRY[key].figure(value)
