@@ -18,8 +18,10 @@ MARGIN, FEATURE_LOSS = "SineMargin", "CosinePull"
 LISTS = (
     "tests/benchmarks/test_open_set.py::test_every_loss_is_in_every_table",
     "tests/catalogue",
+    "tests/engine/test_contract_configuration.py",
     "tests/feature_losses/test_feature_losses.py",
     "tests/margins/test_values.py",
+    "tests/training/test_joint.py",
 )
 """Tests that list losses, as far as they are quick to collect and to run."""
 
@@ -35,7 +37,6 @@ EVERY_GUARD = (
     "tests/suggestion",
     "tests/test_docs_reference.py",
     "tests/test_pickling.py",
-    "tests/training/test_joint.py",
 )
 """All tests that list losses, or run for every one of them."""
 

@@ -34,7 +34,8 @@ ALLOWED = {
     "protocols": {"common", "data"},
     "evaluation": {"common"},
     "training": {
-        "backbones", "common", "data", "engine", "evaluation", "feature_losses", "head", "margins", "protocols",
+        "backbones", "class_sgd", "common", "data", "engine", "evaluation", "feature_losses", "head", "margins",
+        "protocols",
     },
     "embedding": {"common", "data", "evaluation", "protocols", "training"},
     "export": {"common", "data", "embedding", "evaluation", "training"},

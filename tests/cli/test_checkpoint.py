@@ -76,7 +76,7 @@ def test_inspect_of_broken_ones(tmp_path, capsys):
     code, _, error = cones(capsys, "inspect", tmp_path / "none")
     assert (code, error) == (2, f"cones: {tmp_path / 'none'} is not there: name the folder of a run, or a checkpoint\n")
     code, _, error = cones(capsys, "inspect", tmp_path, "--which", "best")
-    assert (code, error) == (1, f"cones: there is no checkpoint {tmp_path / 'best.safetensors'}\n")
+    assert (code, error) == (2, f"cones: there is no file {tmp_path / 'best.safetensors'}, expected a checkpoint\n")
 
 
 @KINDS
@@ -195,7 +195,7 @@ def test_grown_and_dropped_again_is_the_same(tmp_path, capsys):
         (("grow", "--names", "person 3"), 2, "class 'person 3' is there already, or given twice: expected new names"),
         (("grow", "--count", "3"), 2, "--count is 3, but the classes of .* have names: pass --names NAME instead"),
         (("grow",), 2, "no class is given to add: pass --names NAME, --features FILE or --count N"),
-        (("grow", "--features", "none.npz"), 1, "none.npz"),
+        (("grow", "--features", "none.npz"), 2, "none.npz"),
         (("grow", "--names", "x", "--quux"), 2, "--quux is not an option of cones checkpoint"),
     ],
 )

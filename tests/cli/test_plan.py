@@ -25,7 +25,7 @@ def test_plan_tells_memory_before_a_run(capsys):
     assert "250,000 classes" in shared
     assert "gradient of W" not in shared
     assert run("plan", "--classes", 0, "--dim", 8, "--batch", 8) == 2
-    assert "--classes is 0, expected at least 1" in capsys.readouterr().err
+    assert "--classes is 0, expected 1 to 2^40" in capsys.readouterr().err
 
 
 def test_plan_tells_traffic_and_what_time_needs(capsys, tmp_path):

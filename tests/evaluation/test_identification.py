@@ -128,7 +128,7 @@ def test_a_worked_example():
 def test_a_table_to_read():
     text = str(golden())
     assert text.splitlines()[0] == "3 subjects in the gallery, 4 probes with a mate, 4 without"
-    assert "rank  identified  95% interval\n1     50.00 %" in text
+    assert "rank  identified  95 % interval\n1     50.00 %" in text
     assert "0.1   n/a: FAR 0.1 is below 1/4, one alarm of the probes without a mate" in text
     assert "0.25  50.00 %" in text
 

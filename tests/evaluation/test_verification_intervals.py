@@ -97,7 +97,7 @@ def test_the_seed_gives_the_intervals():
 def test_the_table_says_what_was_resampled_and_refused():
     scores, same, ends = simulated(8, torch.Generator().manual_seed(0))
     text = str(verification_intervals(scores, same, ends, (FAR, 1e-6), resamples=30))
-    assert text.startswith("95% intervals, 30 resamples of subjects\nTAR at FAR 0.1")
+    assert text.startswith("95 % intervals, 30 resamples of subjects\nTAR at FAR 0.1")
     assert "TAR at FAR 1e-06   n/a: 28 impostor pairs count rates of 0.0357 at the least" in text
     few = verification_intervals(scores[:5], same[:5], far=(FAR,))
     assert few.eer is few.tar[0] is None

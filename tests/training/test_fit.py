@@ -249,7 +249,7 @@ def test_configuration_round_trip(small, tmp_path):
     ("text", "message"),
     [
         ("epoch = 3", r"there is no field 'epoch' \(did you mean epochs\?\)"),
-        ("epochs = 'many'", r"epochs is 'many', expected a int such as 20"),
+        ("epochs = 'many'", r"epochs is 'many', expected an int such as 20"),
         ("epochs = ", r"is not TOML"),
         ("epochs = 0", r"epochs is 0, expected at least 1"),
         ("loss = 'ArcFase'", r"'ArcFase' is not a loss \(did you mean ArcFace\?\)"),

@@ -157,7 +157,7 @@ def test_where_none_is_intact_all_are_named(two):
     with pytest.raises(CheckpointError, match=r"000002 is broken \(.*missing\); .*000001 is broken .*: delete it"):
         load_shared(two, *parts(), None)
     assert sorted(path.name for path in (two / "last").iterdir()) == ["000001", "000002"]
-    with pytest.raises(CheckpointError, match=r"there is no checkpoint .*last.safetensors"):
+    with pytest.raises(CheckpointError, match=r"there is no file .*last.safetensors"):
         load_shared(two / "elsewhere", *parts(), None)
 
 
@@ -274,7 +274,8 @@ def test_a_run_whose_last_checkpoint_is_of_many_ranks(small, tmp_path):
     list(fit(replace(small, epochs=2), alone))
     shutil.copytree(alone, tmp_path / "shared")
     run = tmp_path / "shared"
-    net, loss, optimizer = model_of(replace(small, epochs=2))
+    net, loss, optimizers = model_of(replace(small, epochs=2))
+    optimizer = optimizers.members
     position = load_checkpoint(run / "last.safetensors", net, loss, optimizer)
     (run / "last.safetensors").unlink()
     save_shared(run, net, loss, optimizer, position, None)

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -92,8 +92,8 @@ def options_of(kind: type) -> dict[str, Option]:
         if inner is Run:
             options |= options_of(Run)
         elif actions:  # `cones COMMAND ACTION`
-            for action in actions:
-                options |= options_of(action)
+            for action in actions:  # what one of them needs, another may not have
+                options |= {name: replace(option, required=False) for name, option in options_of(action).items()}
         elif not any(mark is tyro.conf.Positional or mark is tyro.conf.Suppress for mark in marks):
             kinds = [each for each in get_args(inner) if each is not NoneType]
             optional = NoneType in get_args(inner)

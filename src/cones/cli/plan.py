@@ -107,8 +107,8 @@ class Plan:
     def _check(self) -> None:
         """Raise UsageError for a number out of its range."""
         for name in ("classes", "dim", "batch", "ranks", "subcenters", "memory_budget", "image_size"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected at least 1")
+            if not 1 <= getattr(self, name) < 2**40:
+                raise UsageError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 1 to 2^40")
         for name in ("backbone_parameters", "activation_bytes", "threads"):
             if getattr(self, name) < 0:
                 raise UsageError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected at least 0")

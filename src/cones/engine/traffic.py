@@ -17,8 +17,8 @@ from .similarity import bends, start_of_statistics
 
 Kind = Literal["all-to-all", "all-gather", "all-reduce"]
 
-HEADER = 6
-"""Numbers that travel before the labels: rows, classes, lowest and highest label, validity, code of the settings."""
+HEADER = 7
+"""Numbers before the labels: rows, classes, lowest and highest label, validity, code of the settings, seed."""
 
 LABEL_BYTES = 8
 
@@ -81,7 +81,7 @@ def step_traffic(
     Example:
         >>> from cones import ArcFace
         >>> [(each.kind, each.bytes) for each in step_traffic(ArcFace(), [256, 256], 128)][:2]
-        [('all-gather', 8240), ('all-to-all', 264192)]
+        [('all-gather', 8248), ('all-to-all', 264192)]
     """
     world, total = len(rows), sum(rows)
     if world == 1:

@@ -74,7 +74,7 @@ class Evaluation:
         return [f"{self.zero_rows:,} embeddings are 0, and their cosine is 0 with everything"]
 
     def __str__(self) -> str:
-        interval = f"{100 * self.confidence:g}% interval"
+        interval = f"{100 * self.confidence:g} % interval"
         lines: list[Sequence[str]] = [("", "figure", "value", interval, "threshold", "")]
         lines += [_cells(figure) for figure in self.figures()]
         return f"{self.summary()}\n\n{table(lines)}"

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from ..common.regular_file import not_a_file
 from ..common.tensor_file import DamagedError
 from ._position import CheckpointError, position_in
 from .stored_checkpoint import INDEX, Stored, open_checkpoint
@@ -63,7 +64,7 @@ def newest_first(path: Path) -> list[Path]:
     folders = numbered(path)
     if not path.is_file():
         if not folders:
-            raise CheckpointError(f"there is no checkpoint {path}")
+            raise CheckpointError(f"{not_a_file(path)}, expected a checkpoint")
         return folders
     newer = bool(folders) and _progress(path) <= _progress(folders[0])
     return [*folders, path] if newer else [path, *folders]

@@ -46,7 +46,7 @@ class Identification:
 
     def __str__(self) -> str:
         head = f"{self.subjects} subjects in the gallery, {self.mated} probes with a mate, {self.non_mated} without"
-        interval = f"{100 * self.confidence:g}% interval"
+        interval = f"{100 * self.confidence:g} % interval"
         closed = [("rank", "identified", interval)]
         if self.cmc is None:
             closed.append(("1", f"n/a: {NO_MATE}", ""))

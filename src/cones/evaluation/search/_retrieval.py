@@ -57,7 +57,7 @@ class Retrieval:
     others: int
 
     def __str__(self) -> str:
-        lines = [("", "value", f"{100 * self.confidence:g}% interval")]
+        lines = [("", "value", f"{100 * self.confidence:g} % interval")]
         lines += [(f.name, f.value_text, f.interval_text) for f in self.as_figures() if f.value is not None]
         head = f"{self.queries} queries of {self.classes} classes, {self.excluded} rows alone in their class left out"
         return f"{head}\n\n{table(lines)}"

@@ -118,7 +118,7 @@ class VerificationIntervals:
     min_dcf: Interval | None = None
 
     def __str__(self) -> str:
-        head = f"{self.confidence:.0%} intervals, {self.resamples} resamples of {self.resampled}"
+        head = f"{100 * self.confidence:g} % intervals, {self.resamples} resamples of {self.resampled}"
         figures = self.figures.as_figures(self)
         return "\n".join([head, *(f"{figure.name:<18} {_with_interval(figure)}" for figure in figures)])
 
