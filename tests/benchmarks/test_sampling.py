@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.sampling.layer import bias
 from benchmarks.sampling.run import file_of, trials
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_smoke_preset_writes_trials_and_page(tmp_path):
     command = [sys.executable, "-m", "benchmarks.sampling", "--preset", "smoke"]
     where = ["--out", str(tmp_path), "--page", str(tmp_path / "page.md")]

@@ -114,7 +114,9 @@ def test_learns_with_every_feature_loss(small, tmp_path, name):
 
 def test_all_at_once_go_on_bit_by_bit(small, tmp_path):
     """Centers, xi, radius and their momentum are where they were, and reading an objective draws no random number."""
-    run = replace(small, loss=" + ".join(["Softmax", *(f"0.01 * {name}" for name in CALLS)]), save_every=1)
+    run = replace(
+        small, loss=" + ".join(["Softmax", *(f"0.01 * {name}" for name in cones.feature_losses.__all__)]), save_every=1
+    )
     list(fit(run, tmp_path / "whole"))
     leave(fit(run, tmp_path / "parts"), after=4)
     list(fit(run, tmp_path / "parts", resume=True))
@@ -142,7 +144,7 @@ def test_running_numbers_and_draws_go_on_bit_by_bit(small, tmp_path, loss):
 
 def test_reading_an_objective_draws_no_random_number():
     before = torch.get_rng_state()
-    parse_objective(" + ".join(["Softmax", *(f"0.01 * {name}" for name in CALLS)]))
+    parse_objective(" + ".join(["Softmax", *(f"0.01 * {name}" for name in cones.feature_losses.__all__)]))
     assert torch.equal(torch.get_rng_state(), before)
 
 
