@@ -11,7 +11,7 @@ from cones.common.interrupts import unheard_by_children
 MASK = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no signal masks")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal masks: what is tested is left out there")
 def test_children_do_not_hear_it_and_this_process_does_afterwards():
     children = []
 

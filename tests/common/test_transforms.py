@@ -147,6 +147,7 @@ def dual(function, x):
 )
 def test_forward_mode_is_refused_with_the_way_out(derivative):
     head, x, y = Head(4, 7, ArcFace(scale=8.0)), torch.randn(3, 4), torch.tensor([0, 1, 2])
+    # the kind of error that PyTorch itself raises where a function has no forward mode
     with pytest.raises(NotImplementedError, match=r"for reverse mode: .*use torch.func.vjp, jacrev"):
         derivative(lambda x: head(x, y), x)
     second = torch.func.jacrev(torch.func.jacrev(lambda x: head(x, y)))(x)

@@ -173,7 +173,8 @@ class Plan:
             with torch.device("meta"):
                 net = build(self.backbone, shape, self.dim, self.width)
             return Backbone.of(net, shape, arrays, half=half)
-        except (ValueError, RuntimeError, NotImplementedError) as error:
+        # an unknown net, or an operation of it that PyTorch has not for the meta device
+        except (ValueError, RuntimeError) as error:
             raise UsageError(f"--backbone: {error}") from error
 
 

@@ -52,6 +52,8 @@ def losses_over(
         return _losses_over(features, step, label_smoothing, focal)
     try:
         return _losses_over(features, step, label_smoothing, focal)
+    # the kind that PyTorch raises for an autograd.Function without forward mode, which ours have not: training takes
+    # reverse mode alone (README, Limits)
     except NotImplementedError as error:
         raise NotImplementedError(
             "the gradients of the losses are for reverse mode: jvp, jacfwd, hessian and forward_ad do not work; use "

@@ -47,7 +47,7 @@ class Backbone:
             optimiser_arrays, half: as above.
 
         Raises:
-            RuntimeError, NotImplementedError: an operation of the net does not run on the meta device.
+            RuntimeError: an operation of the net does not run on the meta device.
 
         Example:
             >>> with torch.device("meta"):

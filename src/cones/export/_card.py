@@ -77,8 +77,8 @@ def _of_program(path: Path) -> dict[str, str]:
                 for entry in extra
                 if entry.file_size < 2**20
             }
-    # of a damaged archive zipfile reports an unknown compression as NotImplementedError, encryption as RuntimeError
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError, zlib.error) as error:
+    # of a damaged archive zipfile reports an unknown compression and encryption as kinds of RuntimeError
+    except (zipfile.BadZipFile, UnicodeDecodeError, RuntimeError, zlib.error) as error:
         raise ValueError(f"{path} is not a program of torch.export: {brief(str(error))}") from error
 
 

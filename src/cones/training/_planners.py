@@ -145,8 +145,10 @@ class Loading(LoadPlanner):
         return central_plan
 
     def load_bytes(self, read_item: ReadItem, value: BytesIO) -> None:
-        """Refuse what is not a tensor: there is none."""
-        raise NotImplementedError
+        """Refuse what is not a tensor: the plans above ask for tensors alone, and pickled bytes are never read."""
+        raise ValueError(
+            f"{read_item.dest_index.fqn} is not a tensor: a checkpoint of this trainer holds tensors and JSON alone"
+        )
 
     def resolve_tensor(self, read_item: ReadItem) -> Tensor:
         """Return the place for what is read."""
