@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from ..common.all_ranks import stacked
+
 
 def over_ranks(module: nn.Module, group: Any) -> nn.Module:
     """Let every batch norm and dropout in a module work over the rows of all ranks, as in one process.
@@ -26,6 +28,13 @@ def over_ranks(module: nn.Module, group: Any) -> nn.Module:
 
     Returns:
         the module, or its replacement where it is itself a batch norm or dropout.
+
+    Raises:
+        ValueError: it holds an AlphaDropout, whose draws are not shared; in training, all ranks together have one value
+            per channel for a batch norm.
+
+    Source: Ioffe and Szegedy, "Batch Normalization", ICML 2015, arXiv 1502.03167, Algorithm 1, over the rows of all
+    ranks; spreads are added up as Chan, Golub and LeVeque 1983 do.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
@@ -106,15 +115,8 @@ def _layout(x: Tensor, shape: tuple[int, ...]) -> torch.memory_format:
 
 def _rows_before(rows: int, device: torch.device, group: Any) -> tuple[int, int]:
     """Rows on the ranks before this one, and on all."""
-    counts = _of_all(torch.tensor([rows], device=device), group).view(-1).tolist()
+    counts = stacked(torch.tensor([rows], device=device), group).view(-1).tolist()
     return sum(counts[: dist.get_rank(group)]), sum(counts)
-
-
-def _of_all(mine: Tensor, group: Any) -> Tensor:
-    """(P, ...): a tensor of every rank. Summed in this order it is the same number on all, to the last bit."""
-    everyone = [torch.empty_like(mine) for _ in range(dist.get_world_size(group))]
-    dist.all_gather(everyone, mine.contiguous(), group=group)
-    return torch.stack(everyone)
 
 
 class _Normalise(torch.autograd.Function):
@@ -136,7 +138,7 @@ class _Normalise(torch.autograd.Function):
         if count:
             variance, mean = torch.var_mean(numbers, axes, correction=0)
             pack = torch.cat([pack.new_tensor([count]), mean.to(exact), count * variance.to(exact)])
-        parts = _of_all(pack, group)
+        parts = stacked(pack, group)
         counts, means, spreads = parts[:, :1], *parts[:, 1:].chunk(2, dim=1)
         total = counts.sum()
         if total <= 1:
@@ -161,7 +163,7 @@ class _Normalise(torch.autograd.Function):
         d_y = grads[0].to(mean.dtype)
         x_hat = (x.to(mean.dtype) - _per_channel(mean, x)) * _per_channel(inverse, x)
         mine = torch.stack([d_y.sum(ctx.axes), (d_y * x_hat).sum(ctx.axes)])
-        sums = _of_all(mine, ctx.group).sum(dim=0) / ctx.count
+        sums = stacked(mine, ctx.group).sum(dim=0) / ctx.count
         factor = inverse if weight is None else inverse * weight
         d_x = (d_y - _per_channel(sums[0], x) - x_hat * _per_channel(sums[1], x)) * _per_channel(factor, x)
         d_weight, d_bias = (None, None) if weight is None else (mine[1].to(weight.dtype), mine[0].to(weight.dtype))

@@ -1,15 +1,19 @@
 """`cones checkpoint`: contents of a run's checkpoint, its head alone, and classes added and removed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from ..common.run_folder import BEST, LAST
 from .terminal import print
 from .usage import UsageError
+
+if TYPE_CHECKING:
+    from ..training.checkpoint_contents import Contents
 
 Which = Literal["last", "best"]
 
@@ -99,7 +103,7 @@ class Grow:
     def execute(self) -> int:
         """Write the folder."""
         from ..protocols import read_embeddings
-        from ..training.checkpoint_contents import read_contents, write_contents
+        from ..training.checkpoint_contents import read_contents
         from ..training.checkpoint_edits import grow
 
         contents = read_contents(checkpoint_path(self.run, "last"))
@@ -117,12 +121,9 @@ class Grow:
             else:
                 count, labels = count or len(embeddings.classes), embeddings.labels
             features = embeddings.features
-        try:
-            grown = grow(contents, names, count=count, features=features, labels=labels, seed=self.seed)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-        path = write_contents(grown, self.out)
-        print(f"{path}: {grown.num_classes} classes, {grown.num_classes - contents.num_classes} of them new")
+        edit = partial(grow, names=names, count=count, features=features, labels=labels, seed=self.seed)
+        path, now = _write_edited(contents, edit, self.out)
+        print(f"{path}: {now} classes, {now - contents.num_classes} of them new")
         return 0
 
 
@@ -146,19 +147,15 @@ class Drop:
 
     def execute(self) -> int:
         """Write the folder."""
-        from ..training.checkpoint_contents import read_contents, write_contents
+        from ..training.checkpoint_contents import read_contents
         from ..training.checkpoint_edits import drop
 
         classes = [*self.classes, *_lines(self.listed)]
         if not classes:
             raise UsageError("--classes and --listed name no class to drop: pass at least one")
         contents = read_contents(checkpoint_path(self.run, "last"))
-        try:
-            dropped = drop(contents, classes)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-        path = write_contents(dropped, self.out)
-        print(f"{path}: {dropped.num_classes} classes, without {contents.num_classes - dropped.num_classes}")
+        path, now = _write_edited(contents, partial(drop, classes=classes), self.out)
+        print(f"{path}: {now} classes, without {contents.num_classes - now}")
         return 0
 
 
@@ -182,6 +179,17 @@ class Checkpoint:
     def execute(self) -> int:
         """Run the action."""
         return self.action.execute()
+
+
+def _write_edited(contents: "Contents", edit: Callable[["Contents"], "Contents"], out: Path) -> tuple[Path, int]:
+    """Write an edited checkpoint; return where it is, and its number of classes."""
+    from ..training.checkpoint_contents import write_contents
+
+    try:
+        edited = edit(contents)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return write_contents(edited, out), edited.num_classes
 
 
 def checkpoint_path(run: Path, which: Which) -> Path:

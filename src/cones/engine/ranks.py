@@ -14,6 +14,7 @@ from torch import Tensor
 
 import cones
 
+from ..common.all_ranks import stacked
 from ..margins import Margin
 from .checks import check_label_kind, check_range
 
@@ -135,7 +136,7 @@ def meet(
     first = header.new_zeros(LABELS_WITH_SIZES)
     if wrong is None:
         first[: len(labels)] = labels[:LABELS_WITH_SIZES]
-    everyone = torch.stack(_of_all(torch.cat([header, first]), group))
+    everyone = stacked(torch.cat([header, first]), group)
     num_rows, classes, lows, highs, right, codes, seeds = everyone[:, : len(header)].T.tolist()
     if len(set(codes)) > 1:
         raise ValueError(
@@ -210,24 +211,13 @@ def differences(settings: Mapping[str, object], group: Group) -> str:
 
 def count(num_rows: int, num_classes: int, group: Group, device: torch.device) -> Ranks:
     """Exchange with all ranks how many rows and classes each has."""
-    rows, classes = torch.stack(_of_all(torch.tensor([num_rows, num_classes], device=device), group)).T.tolist()
+    rows, classes = stacked(torch.tensor([num_rows, num_classes], device=device), group).T.tolist()
     return Ranks(group, dist.get_rank(group), rows, classes)
-
-
-def stacked(x: Tensor, group: Group) -> Tensor:
-    """x of every rank, (P, ...), of one shape on all; not differentiable."""
-    return torch.stack(_of_all(x.contiguous(), group))
 
 
 def rows_of_all(x: Tensor, ranks: Ranks) -> Tensor:
     """x (N,) of this rank's rows, of the rows of all ranks, (M,); not differentiable."""
     padded = x.new_zeros(max(ranks.rows))
     padded[: len(x)] = x
-    everyone = _of_all(padded, ranks.group)
+    everyone = stacked(padded, ranks.group)
     return torch.cat([row[:count] for row, count in zip(everyone, ranks.rows, strict=True)])
-
-
-def _of_all(mine: Tensor, group: Group) -> list[Tensor]:
-    everyone = [torch.empty_like(mine) for _ in range(dist.get_world_size(group))]
-    dist.all_gather(everyone, mine, group=group)
-    return everyone

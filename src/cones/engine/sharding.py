@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..common.all_ranks import stacked
 from ..margins import Margin, Rows
 from .collective import gather, home, scale_gradient, total
 from .draws import normal_draws, with_noise
@@ -27,7 +28,7 @@ from .passes import (
     updated_statistics,
     without_own,
 )
-from .ranks import Ranks, rows_of_all, stacked
+from .ranks import Ranks, rows_of_all
 from .step import RowTerms, Step, row_terms
 from .streaming_bent import map_tensors
 

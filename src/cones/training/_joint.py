@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
+from ..common.all_ranks import stacked
 from ..common.unit_vectors import direction
 from ..engine.collective import gather, scale_gradient
-from ..engine.ranks import Group, count, stacked
+from ..engine.ranks import Group, count, shard
 from ..feature_losses.arguments import taken
 from ..head import Head
 from ._run import Run
@@ -26,18 +28,28 @@ class HasUpdate(Protocol):
         """Move it, from features (N, D) and labels (N,)."""
 
 
+class Batch(NamedTuple):
+    """Rows of all ranks, M of them, and which of them are this rank's."""
+
+    features: Tensor
+    labels: Tensor
+    own: slice
+
+
 class Parts(NamedTuple):
-    """A joint loss and what it is made of; all 0-dim.
+    """A joint loss and what it is made of; losses are 0-dim.
 
     Attributes:
         total: to back-propagate.
         margin: L_margin.
         terms: L_k by name, without lambda.
+        batch: the rows of all ranks, where there are terms; None otherwise.
     """
 
     total: Tensor
     margin: Tensor
     terms: dict[str, Tensor]
+    batch: Batch | None = None
 
 
 class JointLoss(nn.Module):
@@ -69,40 +81,46 @@ class JointLoss(nn.Module):
         DistributedDataParallel averages, total and gradients are those of one process with all rows.
         """
         margin = self.head(features, labels)
-        total, parts = margin * self._share(labels), {}
-        batch = self._batch(features, labels) if self.terms else None
+        rows = self._rows(labels)
+        total, parts = margin * self._share(labels, rows), {}
+        batch = self._batch(features, labels, rows) if self.terms else None
+        values: dict[str, Tensor | int] = {}
         for (weight, loss), names in zip(self.terms, self._taken, strict=True):
             assert batch is not None
-            part: object = loss(**{name: self._argument(name, batch) for name in names})
+            values |= {name: self._argument(name, batch) for name in names if name not in values}
+            part: object = loss(**{name: values[name] for name in names})
             if not isinstance(part, Tensor) or part.dim():
                 got = f"shape {tuple(part.shape)}" if isinstance(part, Tensor) else f"a {type(part).__name__}"
                 raise TypeError(f"{type(loss).__name__} returned {got}, expected a 0-dim tensor: take the mean")
             parts[type(loss).__name__] = part
             total = total + weight * part
-        return Parts(total, margin, parts)
+        return Parts(total, margin, parts, batch)
 
-    def _share(self, labels: Tensor) -> float | Tensor:
+    def _rows(self, labels: Tensor) -> list[int]:
+        """Rows of each rank."""
+        group = self.head.group
+        return [len(labels)] if group is None else count(len(labels), 0, group, labels.device).rows
+
+    def _share(self, labels: Tensor, rows: list[int]) -> float | Tensor:
         """Weight of this rank's mean, so that the average over the ranks is the mean over all rows: P n_r / N."""
         group, weights = self.head.group, self.head.class_weights
         if group is None:
             return 1.0
-        mine = (
-            labels.new_tensor(len(labels), dtype=torch.float64) if weights is None else weights[labels].sum().double()
-        )
-        everyone = stacked(mine, group)
-        return mine * len(everyone) / everyone.sum().clamp(min=torch.finfo(torch.float64).tiny)
+        if weights is None:
+            return len(rows) * len(labels) / max(sum(rows), 1)
+        mine = weights[labels].sum().double()
+        return mine * len(rows) / stacked(mine, group).sum().clamp(min=torch.finfo(torch.float64).tiny)
 
-    def _batch(self, features: Tensor, labels: Tensor) -> "_Batch":
+    def _batch(self, features: Tensor, labels: Tensor, rows: list[int]) -> Batch:
         """The rows of all ranks, differentiable in the features."""
         group = self.head.group
         if group is None:
-            return _Batch(features, labels, slice(None))
-        ranks = count(len(labels), len(self.head.classes), group, labels.device)
-        (everyone,) = gather([features], [ranks.rows], group)
-        (everyones_labels,) = gather([labels], [ranks.rows], group)
-        return _Batch(everyone, everyones_labels, ranks.own_rows)
+            return Batch(features, labels, slice(None))
+        (everyone,), (everyones_labels,) = (gather([part], [rows], group) for part in (features, labels))
+        start = sum(rows[: dist.get_rank(group)])
+        return Batch(everyone, everyones_labels, slice(start, start + len(labels)))
 
-    def _argument(self, name: str, batch: "_Batch") -> Tensor | int:
+    def _argument(self, name: str, batch: Batch) -> Tensor | int:
         """Return what feature losses take by this name, see `cones.feature_losses.arguments`."""
         match name:
             case "features":
@@ -121,9 +139,10 @@ class JointLoss(nn.Module):
         group, weight = self.head.group, self.head.weight
         if group is None:
             return weight
-        sizes = count(0, len(weight), group, weight.device).classes
-        (whole,) = gather([weight], [sizes], group)
-        return scale_gradient(whole, 1 / len(sizes))
+        world = dist.get_world_size(group)
+        ranges = (shard(self.head.num_classes, rank, world) for rank in range(world))
+        (whole,) = gather([weight], [[(stop - start) * self.head.subcenters for start, stop in ranges]], group)
+        return scale_gradient(whole, 1 / world)
 
     def shares(self) -> set[Tensor]:
         """Parameters of which each rank holds the rows of its own classes."""
@@ -133,21 +152,29 @@ class JointLoss(nn.Module):
         return {head.weight} | ({head.bias} if head.bias is not None and head.bias.dim() else set())
 
     @torch.no_grad()
-    def after_backward(self, features: Tensor, labels: Tensor) -> None:
-        """Line 6 of Algorithm 1: move the centers, and the memory of VPL, by neither lambda nor the learning rate."""
+    def after_backward(self, features: Tensor, labels: Tensor, parts: "Parts | None" = None) -> None:
+        """Line 6 of Algorithm 1: move the centers, and the memory of VPL, by neither lambda nor the learning rate.
+
+        Args:
+            features: (N, D), of the batch just back-propagated.
+            labels: (N,).
+            parts: its joint loss, which has gathered the rows of all ranks already; None gathers them.
+        """
         losses: list[object] = [loss for _, loss in self.terms]
         moving = [loss for loss in losses if isinstance(loss, HasUpdate)]
         if moving:
-            batch = self._batch(features.detach(), labels)
+            gathered = None if parts is None else parts.batch
+            batch = self._batch(features, labels, self._rows(labels)) if gathered is None else gathered
             for loss in moving:
-                loss.update(batch.features, batch.labels)
+                loss.update(batch.features.detach(), batch.labels)
 
     @torch.no_grad()
     def predict(self, features: Tensor) -> Tensor:
         """The class (N,) of each feature: the first of the largest logits."""
         if self.head.group is None:
             return self._predict_all(features)
-        batch = self._batch(features, torch.zeros(len(features), dtype=torch.long, device=features.device))
+        nowhere = torch.zeros(len(features), dtype=torch.long, device=features.device)
+        batch = self._batch(features, nowhere, self._rows(nowhere))
         return self._predict_all(batch.features)[batch.own]
 
     @torch.no_grad()
@@ -164,21 +191,13 @@ class JointLoss(nn.Module):
     @torch.no_grad()
     def target_cosine(self, features: Tensor, labels: Tensor) -> Tensor:
         """cos theta_y (N,) of each feature to its own class's direction, the nearest of several."""
-        batch, head = self._batch(features, labels), self.head
+        batch, head = self._batch(features, labels, self._rows(labels)), self.head
         local = batch.labels - head.classes.start
         here = (local >= 0) & (local < len(head.classes))
         centers = head.weight.unflatten(0, (-1, head.subcenters))[local[here]].float()
         cosines = (direction(batch.features[here].float())[0][:, None] * direction(centers)[0]).sum(dim=2).amax(dim=1)
         found = cosines.new_zeros(len(local)).index_put((here.nonzero().squeeze(1),), cosines)
         return (found if head.group is None else stacked(found, head.group).sum(dim=0))[batch.own]
-
-
-class _Batch(NamedTuple):
-    """Rows of all ranks, M of them, and which of them are this rank's."""
-
-    features: Tensor
-    labels: Tensor
-    own: slice
 
 
 def build_loss(run: Run, counts: Sequence[int], dim: int, group: Group = None) -> JointLoss:

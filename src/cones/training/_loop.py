@@ -93,7 +93,8 @@ def fit(
     device = pick_device(run.device)
     splits = world.one_first(lambda: read_data(run, data_folder, data))
     train, test = splits.train, splits.test
-    world.agree(settings_of(run, splits))
+    if group is not None:
+        world.agree(settings_of(run, splits))
     if earlier is not None:
         check_data(folder / INPUT, splits)
         use_recorded_kernel(folder / VERSIONS)
@@ -158,7 +159,7 @@ def fit(
                             if logs:
                                 tally.add(loss, features, y, parts, len(batch))
                             (parts.total * (len(batch) / num_rows)).backward()
-                        loss.after_backward(features, y)
+                        loss.after_backward(features, y, parts)
                     if run.clip_norm:
                         clip(optimizer.parameters(), loss.shares(), run.clip_norm, world)
                     optimizer.step()

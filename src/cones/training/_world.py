@@ -10,7 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..engine.ranks import Group, differences, stacked
+from ..common.all_ranks import stacked
+from ..engine.ranks import Group, differences
 from ._errors import TrainingError
 from ._stop import Stop
 
