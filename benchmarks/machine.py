@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.class_layer.contenders import PML, pml_version
+from cones.common.cores import cores
 from cones.engine.matmul import kernel
 
 
@@ -17,7 +18,7 @@ def machine() -> dict[str, str | float | None]:
         "processor": _processor(),
         "family": _cpuinfo("cpu family"),
         "model": _cpuinfo("model"),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "vector width": torch.backends.cpu.get_cpu_capability(),
         "faster kernel of float32 products": kernel(),

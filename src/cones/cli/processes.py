@@ -13,6 +13,7 @@ from zlib import crc32
 import torch
 import torch.distributed as dist
 
+from ..common.cores import cores
 from ..engine.ranks import Group
 
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
@@ -93,8 +94,7 @@ def launch(processes: int) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what it says, this says
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // processes)))
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = SIGNALS
     given: dict[str, Any] = {"signals_to_handle": SIGNALS} if hasattr(LaunchConfig, "signals_to_handle") else {}
     config = LaunchConfig(

@@ -11,12 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from ..margins import Margin
+from .draws import BLOCK
 from .planner import MEMORY_BUDGET, PROCESSOR_TILE_BYTES, Plan, per_rank
 from .similarity import bends
 from .tiles import BENT_COLUMNS
 from .traffic import Exchange, step_traffic
 
 FLOAT32, INT64 = 4, 8
+DRAWN_AT_ONCE = 4
+"""Arrays of int64 that are alive while the draws of a block of classes are made."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +170,11 @@ class RankPlan:
         """Bytes by purpose at the peak of a step; what is 0 is left out.
 
         W, C S D numbers, and as many for its momentum; the gradient, one number for each of W's that is in the step;
-        with sampled classes a copy of their rows, and a number drawn for each of the C classes, from which the numbers
-        (int64) of the sampled ones are taken; the tile at work, at most half of the budget; exponentials, M x C of the
-        step as far as the budget goes, in the gradient's memory if it holds more; six arrays of M x D (features in
-        their geometry, scaled, in powers of 2; own rows; pull; gradient) and four of C; features on their way to and
-        from the other ranks, M x (D + 1), three times in all.
+        with sampled classes a copy of their rows, a byte for each of the C classes, whether it is drawn, the draws of
+        a block of them, and the numbers (int64) of the sampled ones; the tile at work, at most half of the budget;
+        exponentials, M x C of the step as far as the budget goes, in the gradient's memory if it holds more; six
+        arrays of M x D (features in their geometry, scaled, in powers of 2; own rows; pull; gradient) and four of C;
+        features on their way to and from the other ranks, M x (D + 1), three times in all.
         """
         row = self.dim * self.subcenters * FLOAT32
         whole, in_step = self.held * row, self.in_step * row
@@ -181,7 +184,10 @@ class RankPlan:
             "momentum of W": whole * self.momentum,
             "gradient of W": 0 if self.fused else in_step,
             "sampled rows of W": in_step * sampled,
-            "drawing of the sampled classes": (self.held * FLOAT32 + 2 * self.in_step * INT64) * sampled,
+            "drawing of the sampled classes": (
+                self.held + DRAWN_AT_ONCE * INT64 * min(self.held, BLOCK) + 2 * self.in_step * INT64
+            )
+            * sampled,
             "tile at work": self.step.tile_bytes,
             "exponentials kept for the backward": self.step.kept_bytes,
             "arrays of M x D and of C": FLOAT32 * (6 * self.rows * self.dim + 4 * self.in_step * self.subcenters),

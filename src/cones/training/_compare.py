@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.atomic_files import write_text
+from ..common.cores import cores
 from ..common.run_folder import COMPARISON, CONFIG, INPUT, LAST, SUMMARY, read_comparison, read_summary, refuse_links
 from ..data import Splits
 from ._errors import TrainingError
@@ -17,7 +18,7 @@ from ._objective import parse_objective
 from ._precision import decided
 from ._results import finished_results
 from ._run import Run, read_run
-from ._side_by_side import cores, ended, one_by_one, side_by_side
+from ._side_by_side import ended, one_by_one, side_by_side
 from ._stop import Stop, stop_on_signals
 from .checkpoint_folder import has_checkpoint
 from .data import DataCache

@@ -1,6 +1,5 @@
 """Runs side by side: each in a process of its own, which sends its metrics to the parent through a pipe."""
 
-import os
 import signal
 import threading
 import warnings
@@ -117,11 +116,6 @@ def side_by_side(
             pipe.close()  # which ends the child as a stop does
         for child in children.values():
             child.process.join()
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _start(name: str, run: Run, folder: Path, data_folder: Path | None) -> tuple[Connection, Child]:
