@@ -25,8 +25,8 @@ from ._optimizer import build_optimizer, learning_rate
 from ._parallel import clip, gradients, parallel
 from ._precision import decided
 from ._run import Run
+from ._step_metrics import StepMetrics
 from ._stop import Stop, stop_on_signals
-from ._tally import Tally
 from ._versions import use_recorded_kernel
 from ._world import World, world_of
 from ._writer import RunWriter
@@ -142,7 +142,7 @@ def fit(
                         settings["lr"] = learning_rate(run, step, total_steps) * settings["factor"]
 
                     optimizer.zero_grad()
-                    tally = Tally(world)
+                    measured = StepMetrics(world)
                     for number, batch in enumerate(together, start=epoch * len(batches) + index + 1):
                         seed_draws(run.seed, number)
                         own = world.rows(len(batch))
@@ -157,7 +157,7 @@ def fit(
                                 features = net(to_input(x, run))
                             parts = loss(features, y)
                             if logs:
-                                tally.add(loss, features, y, parts, len(batch))
+                                measured.add(loss, features, y, parts, len(batch))
                             (parts.total * (len(batch) / num_rows)).backward()
                         loss.after_backward(features, y, parts)
                     if run.clip_norm:
@@ -172,11 +172,11 @@ def fit(
                             "kind": "train",
                             "step": step,
                             "epoch": epoch + position.batch / len(batches),
-                            **tally.means(),
+                            **measured.means(),
                             "learning_rate": learning_rate(run, step, total_steps),
                             "images_per_second": seen / (time.perf_counter() - window),
                             "margin": in_force,
-                            "terms": tally.terms(),
+                            "terms": measured.terms(),
                         }
                         window, seen = time.perf_counter(), 0
                         check_loss(metrics["loss"], step, folder / LAST)

@@ -9,7 +9,7 @@ from ._world import World
 FIRST = ("loss", "accuracy", "target_cosine")
 
 
-class Tally:
+class StepMetrics:
     """Sums over the rows of a step, of which each rank adds its own.
 
     Args:
